@@ -1,0 +1,280 @@
+"""Every error of objmapper descends from one root; each is also the builtin a caller would catch.
+
+::
+
+    ObjMapperError
+    ├ DeclarationError (TypeError)                  a class statement is wrong
+    ├ FieldError
+    │ ├ FieldDoesNotExist (AttributeError, TypeError)   no field of that name
+    │ ├ ReadOnlyFieldError (AttributeError)         the field can't be set (any more)
+    │ ├ FieldNotLoaded (AttributeError)             the server's answer lacks it
+    │ ├ FieldFetchBlocked                           fetch mode RAISE met a lazy load
+    │ └ ValidationError (ValueError)                values that must not be sent
+    ├ QueryError (ValueError)                       the query makes no sense
+    │ ├ UnsupportedLookup                           the server can't do that
+    │ ├ ObjectDoesNotExist (LookupError)            parent of every Model.DoesNotExist
+    │ └ MultipleObjectsReturned (LookupError)       parent of every Model.MultipleObjectsReturned
+    ├ SessionError (RuntimeError)
+    │ ├ NoActiveSession                             there is no session here
+    │ ├ DetachedError                               the object's session is closed
+    │ ├ SessionThreadError                          two threads use one session at once
+    │ ├ CircularDependencyError                     objects that need each other first
+    │ └ CommitError                                 a commit that did not do everything; .report
+    │   └ CommitInterrupted (KeyboardInterrupt)     stopped by Ctrl-C; .report
+    ├ TransportError (OSError)                      .request
+    │ ├ ConnectError (ConnectionError)              no connection, or it broke
+    │ ├ Timeout (TimeoutError)                      no answer in time
+    │ ├ ResponseTooLarge                            more bytes than the client's limit
+    │ └ StatusError                                 .status .body .messages .method .url .response
+    │   ├ BadRequest                                400, 422; .errors by wire name
+    │   ├ NotAuthenticated (PermissionError)        401
+    │   ├ Forbidden (PermissionError)               403
+    │   ├ NotFound (LookupError)                    404, 410
+    │   ├ MethodNotAllowed                          405
+    │   ├ Conflict                                  409, 412, 428
+    │   ├ TooManyRequests                           429; .retry_after in seconds
+    │   └ ServerError                               5xx
+    └ ContractError (ValueError)                    the server answered something it never should
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from objmapper.operation import Request, Response
+    from objmapper.report import CommitReport
+
+
+class ObjMapperError(Exception):
+    """The root of all errors of this package."""
+
+
+def near_misses(word: str, known: Iterable[str]) -> str:
+    """Return " Did you mean ...?" for words like *word*, else an empty string."""
+    close = difflib.get_close_matches(word, list(known), n=3, cutoff=0.6)
+    return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+class DeclarationError(ObjMapperError, TypeError):
+    """A class statement declares something that can't work."""
+
+
+class FieldError(ObjMapperError):
+    """Something is wrong with one field."""
+
+
+class FieldDoesNotExist(FieldError, AttributeError, TypeError):
+    """A model has no field of the name that was given."""
+
+    @classmethod
+    def of(cls, model: str, name: str, known: Iterable[str], asked: str = "") -> FieldDoesNotExist:
+        """Build the message: what was asked, the near misses, the fields there are."""
+        names = sorted(known)
+        hint = near_misses(name, names) or f" Its fields: {', '.join(names)}."
+        where = f" ({asked})" if asked else ""
+        return cls(f"{model} has no field {name!r}{where}.{hint}")
+
+
+class ReadOnlyFieldError(FieldError, AttributeError):
+    """A field that only the server sets was assigned."""
+
+
+class FieldNotLoaded(FieldError, AttributeError):
+    """A field has no value: the server's full answer lacks it and it has neither default nor null."""
+
+
+class FieldFetchBlocked(FieldError):
+    """A lazy load was needed while the fetch mode is ``RAISE``."""
+
+
+class ValidationError(FieldError, ValueError):
+    """Values that must not be sent.
+
+    ``errors`` lists ``(object, field name or None, [messages])``.
+    """
+
+    def __init__(
+        self, message: str, errors: Iterable[tuple[object, str | None, list[str]]] = ()
+    ) -> None:
+        self.errors = list(errors)
+        super().__init__(message)
+
+    @classmethod
+    def of(cls, errors: list[tuple[object, str | None, list[str]]]) -> ValidationError:
+        """Build the error that lists every object and field at once."""
+        lines = [
+            f"  {label(obj)}{'.' + name if name else ''}: {' '.join(messages)}"
+            for obj, name, messages in errors
+        ]
+        count = len({id(obj) for obj, _, _ in errors})
+        head = f"{count} object{'s are' if count != 1 else ' is'} not valid; nothing was sent:"
+        return cls("\n".join([head, *lines]), errors)
+
+    @property
+    def messages(self) -> dict[str, list[str]]:
+        """The messages by field name, of all objects together."""
+        found: dict[str, list[str]] = {}
+        for _, name, messages in self.errors:
+            found.setdefault(name or "_schema", []).extend(messages)
+        return found
+
+
+def label(obj: object) -> str:
+    """Return a short name of *obj* for messages; never sends anything."""
+    return obj if isinstance(obj, str) else repr(obj)
+
+
+class QueryError(ObjMapperError, ValueError):
+    """A query that makes no sense, told before anything is sent."""
+
+
+class UnsupportedLookup(QueryError):
+    """The server can't do a lookup, an ordering or a combination that a query asks for."""
+
+
+class ObjectDoesNotExist(QueryError, LookupError):
+    """No object matches; every model has its own ``DoesNotExist`` below this one."""
+
+
+class MultipleObjectsReturned(QueryError, LookupError):
+    """Several objects match where one was asked for."""
+
+
+class SessionError(ObjMapperError, RuntimeError):
+    """A session can't do what was asked."""
+
+
+class NoActiveSession(SessionError):
+    """Something needs the current session and there is none."""
+
+
+class DetachedError(SessionError):
+    """An object needs its session, which is closed or gone."""
+
+
+class SessionThreadError(SessionError):
+    """A session is used by two threads at once."""
+
+
+class CircularDependencyError(SessionError):
+    """Objects refer to each other such that none can be created first."""
+
+
+class CommitError(SessionError):
+    """A commit did not do everything; ``report`` has every object with its outcome."""
+
+    def __init__(self, message: str, report: CommitReport) -> None:
+        self.report = report
+        super().__init__(message)
+
+
+class CommitInterrupted(CommitError, KeyboardInterrupt):
+    """A commit was stopped by Ctrl-C; ``report`` says what went."""
+
+
+class TransportError(ObjMapperError, OSError):
+    """A request got no usable answer; ``request`` is what was sent."""
+
+    def __init__(self, message: str, request: Request | None = None) -> None:
+        self.request = request
+        #: Whether the server can have received the request; True unless it surely did not.
+        self.sent = True
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class ConnectError(TransportError, ConnectionError):
+    """The connection could not be made, or broke; ``sent`` tells which where it is known."""
+
+
+class Timeout(TransportError, TimeoutError):
+    """No answer came in time."""
+
+
+class ResponseTooLarge(TransportError):
+    """An answer is larger than the client's limit."""
+
+
+class StatusError(TransportError):
+    """The server answered with an error status."""
+
+    def __init__(
+        self,
+        message: str,
+        response: Response,
+        request: Request | None = None,
+        *,
+        body: Any = None,
+        messages: Iterable[str] = (),
+        errors: Mapping[str, list[str]] | None = None,
+    ) -> None:
+        super().__init__(message, request)
+        self.response = response
+        self.status: int = response.status
+        self.method: str = response.method
+        self.url: str = response.url
+        #: The parsed body: JSON of any shape, else the text.
+        self.body = body
+        #: Every message of the body, flat.
+        self.messages = list(messages)
+        #: Messages by wire name, where the body says which field is meant.
+        self.errors = dict(errors or {})
+
+
+class BadRequest(StatusError):
+    """400 or 422: the server refused the values; ``errors`` has them by wire name."""
+
+
+class NotAuthenticated(StatusError, PermissionError):
+    """401: no credentials, or wrong ones."""
+
+
+class Forbidden(StatusError, PermissionError):
+    """403: these credentials may not do that."""
+
+
+class NotFound(StatusError, LookupError):
+    """404 or 410: there is no such thing for these credentials."""
+
+
+class MethodNotAllowed(StatusError):
+    """405: the address does not take this verb."""
+
+
+class Conflict(StatusError):
+    """409, 412 or 428: the server's state is not the one that the request assumes."""
+
+
+class TooManyRequests(StatusError):
+    """429: refused for now; ``retry_after`` is in seconds, None when the server names no time."""
+
+    retry_after: float | None = None
+
+
+class ServerError(StatusError):
+    """5xx: the server failed; what became of a write is unknown."""
+
+
+class ContractError(ObjMapperError, ValueError):
+    """The server's answer breaks its contract: not JSON, a wrong type, keys that lack."""
+
+
+#: Which class stands for which status; every other 4xx is a plain StatusError.
+BY_STATUS: dict[int, type[StatusError]] = {
+    400: BadRequest,
+    401: NotAuthenticated,
+    403: Forbidden,
+    404: NotFound,
+    405: MethodNotAllowed,
+    409: Conflict,
+    410: NotFound,
+    412: Conflict,
+    422: BadRequest,
+    428: Conflict,
+    429: TooManyRequests,
+}

@@ -1,0 +1,386 @@
+"""What a commit sends, as frozen values that know no server: Operation, Plan, Request, Response, Outcome.
+
+An operation is one request for one or several objects. Everything that writes is one, an upload or
+a star as well as a create, so that all of it stands in the plan, the report and the journal.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, BinaryIO
+
+from objmapper.exceptions import ContractError
+
+try:  # the extra "speed"
+    from orjson import loads as _loads
+except ImportError:  # pragma: no cover - one of the two is there, each tox environment has its own
+    from json import loads as _loads
+
+MASK = "***"
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A value that is known once another operation of the plan is done: a new object's key.
+
+    It stands in bodies, parameters and paths; ``of`` is the object, ``key`` reads its value.
+    """
+
+    of: Any
+    key: Callable[[Any], Any]
+
+    def __str__(self) -> str:
+        return f"<key of {self.of!r}>"
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A value that is sent and shown nowhere: a ``write_only`` field's."""
+
+    value: Any
+
+    def __str__(self) -> str:
+        return MASK
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True, slots=True)
+class Json:
+    """A JSON body; ``value`` may hold Pending and Secret until the request goes out."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Msgpack:
+    """A body in msgpack (needs the package ``msgpack``)."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Multipart:
+    """A multipart/form-data body: plain fields, and files by field name.
+
+    A file is ``(file name, opener)``; the opener is called for each attempt.
+    """
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, tuple[str, Callable[[], BinaryIO]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A body that is read while it is sent; ``open`` is called for each attempt."""
+
+    open: Callable[[], BinaryIO]
+    length: int
+    content_type: str = "application/octet-stream"
+
+
+Body = Json | Msgpack | Multipart | Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent: a verb, a path below the client's base URL, and what goes with it.
+
+    ``repeatable`` says that sending it twice does what sending it once does; None means that the
+    verb decides: GET, HEAD, OPTIONS may be repeated, writes may not.
+    """
+
+    method: str
+    path: str | tuple[Any, ...]
+    params: tuple[tuple[str, Any], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Body | None = None
+    repeatable: bool | None = None
+
+    @property
+    def may_repeat(self) -> bool:
+        if self.repeatable is None:
+            return self.method in ("GET", "HEAD", "OPTIONS")
+        return self.repeatable
+
+    @property
+    def shown_path(self) -> str:
+        """The path as a plan shows it: what is not known yet reads ``<key of ...>``."""
+        if isinstance(self.path, str):
+            return self.path
+        return "".join(str(part) for part in self.path)
+
+    def resolved(self) -> Request:
+        """Return the request with every Pending value filled in and every Secret uncovered."""
+        path = self.path
+        if not isinstance(path, str):
+            path = "".join(str(resolve(part)) for part in path)
+        body = self.body
+        if isinstance(body, Json):
+            body = Json(resolve(body.value))
+        elif isinstance(body, Msgpack):
+            body = Msgpack(resolve(body.value))
+        elif isinstance(body, Multipart):
+            body = Multipart(resolve(body.fields), body.files)
+        params = tuple((name, resolve(value)) for name, value in self.params)
+        return replace(self, path=path, params=params, body=body)
+
+    def shown_body(self) -> Any:
+        """The body as plans and logs show it, JSON-ready: secrets masked, files by name."""
+        match self.body:
+            case None:
+                return None
+            case Json(value) | Msgpack(value):
+                return shown(value)
+            case Multipart(fields, files):
+                return shown(dict(fields)) | {name: f"<file {f[0]}>" for name, f in files.items()}
+            case Stream(_, length, content_type):
+                return f"<{length} bytes of {content_type}>"
+
+
+def resolve(value: Any) -> Any:
+    """Return *value* with Pending and Secret replaced, through lists and dicts."""
+    if isinstance(value, Pending):
+        return value.key(value.of)
+    if isinstance(value, Secret):
+        return resolve(value.value)
+    if isinstance(value, Mapping):
+        return {key: resolve(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [resolve(item) for item in value]
+    return value
+
+
+def shown(value: Any) -> Any:
+    """Return *value* JSON-ready for plans and logs: secrets masked, what is pending described."""
+    if isinstance(value, Pending | Secret):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): shown(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [shown(item) for item in value]
+    return value if isinstance(value, str | int | float | bool | None) else repr(value)
+
+
+def has_pending(value: Any) -> Iterator[Any]:
+    """Yield the objects whose keys *value* waits for."""
+    if isinstance(value, Pending):
+        yield value.of
+    elif isinstance(value, Secret):
+        yield from has_pending(value.value)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from has_pending(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from has_pending(item)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came back: status, headers (lower-case names), the whole body as bytes."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+    method: str = ""
+    url: str = ""
+    seconds: float = 0.0
+    #: How often the request was sent again before this answer.
+    retries: int = 0
+
+    @property
+    def text(self) -> str:
+        """The body as text; bytes that are not UTF-8 are replaced."""
+        return self.content.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """Parse the body. Raises ContractError when it is not JSON."""
+        try:
+            return _loads(self.content)
+        except (ValueError, RecursionError) as error:
+            kind = self.headers.get("content-type", "no content type")
+            start = self.text[:120]
+            raise ContractError(
+                f"{self.method} {self.url} answered {self.status} with a body that is not JSON "
+                f"({kind}, {len(self.content)} bytes, starting {start!r}): {error}"
+            ) from None
+
+
+class Kind(enum.StrEnum):
+    """What an operation does; named actions (upload, star, annotate) are plain strings beside."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+class Settle(enum.StrEnum):
+    """How an operation of unknown fate is settled."""
+
+    REPEAT = "repeat"  # sending it again is harmless
+    LOOK_UP = "look up"  # ask the server by natural key, or by reading the object
+    ASK = "ask"  # only a person can tell
+
+
+class Fate(enum.StrEnum):
+    """What became of an operation."""
+
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    UNCERTAIN = "uncertain"
+    PENDING = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One object's part of an operation: what it sends, by wire name, as it stood at the plan."""
+
+    kind: str
+    object: Any
+    #: ``{wire name under which the row keeps it: wire value sent}``
+    sent: Mapping[str, Any] = field(default_factory=dict)
+    #: ``{field name: (old, new)}`` as users see it
+    changes: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draft:
+    """What a dialect makes of changes: a request for them, not yet ordered."""
+
+    kind: str
+    changes: tuple[Change, ...]
+    request: Request
+    repeatable: bool = False
+    settle: Settle = Settle.ASK
+    #: Operations of one lane never run side by side; None is no lane.
+    lane: Any = None
+    #: Objects whose operations must be done first, beside those that the request names.
+    after: tuple[Any, ...] = ()
+    #: Reads the rows of the answer, one for each change (None: the answer says nothing of it).
+    read: Callable[[Response], list[Any]] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Operation:
+    """One request of a plan: for which objects, after what, and how its fate is settled."""
+
+    number: int
+    draft: Draft
+    after: frozenset[int] = frozenset()
+    wave: int = 1
+
+    @property
+    def kind(self) -> str:
+        return self.draft.kind
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        return self.draft.changes
+
+    @property
+    def objects(self) -> tuple[Any, ...]:
+        return tuple(change.object for change in self.draft.changes)
+
+    @property
+    def request(self) -> Request:
+        return self.draft.request
+
+    @property
+    def repeatable(self) -> bool:
+        return self.draft.repeatable
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the operation JSON-ready, secrets masked."""
+        request = self.request
+        return {
+            "number": self.number,
+            "wave": self.wave,
+            "kind": str(self.kind),
+            "objects": [repr(obj) for obj in self.objects],
+            "method": request.method,
+            "path": request.shown_path,
+            "params": [[name, shown(value)] for name, value in request.params],
+            "body": request.shown_body(),
+            "after": sorted(self.after),
+            "repeatable": self.repeatable,
+            "settle": str(self.draft.settle),
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What became of one operation."""
+
+    operation: Operation
+    fate: Fate
+    response: Response | None = None
+    error: BaseException | None = None
+    #: Numbers of the operations that this one waited for in vain.
+    waited_for: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """The operations of a commit in waves; print it, save it, apply it."""
+
+    operations: tuple[Operation, ...] = ()
+    #: Objects that the plan takes in, by identity, and what a receiver vetoed.
+    vetoed: tuple[tuple[Change, Exception], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.operations)
+
+    def __iter__(self) -> Iterator[Operation]:
+        return iter(self.operations)
+
+    @property
+    def waves(self) -> list[list[Operation]]:
+        """The operations wave by wave; a wave's operations don't wait for each other."""
+        waves: list[list[Operation]] = []
+        for operation in self.operations:
+            while len(waves) < operation.wave:
+                waves.append([])
+            waves[operation.wave - 1].append(operation)
+        return waves
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan JSON-ready, for tools; secrets are masked."""
+        return {"operations": [operation.to_json() for operation in self.operations]}
+
+    def __str__(self) -> str:
+        if not self.operations:
+            return "Nothing to do."
+        rows = [("wave", "no", "verb", "url", "body", "objects", "after")]
+        for op in self.operations:
+            body = op.request.shown_body()
+            rows.append(
+                (
+                    str(op.wave),
+                    str(op.number),
+                    op.request.method,
+                    op.request.shown_path,
+                    "" if body is None else _cut(json.dumps(body, ensure_ascii=False), 60),
+                    str(len(op.objects)),
+                    _cut(", ".join(map(str, sorted(op.after))), 20),
+                )
+            )
+        return table(rows)
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def table(rows: list[tuple[str, ...]]) -> str:
+    """Return *rows* as aligned text; the first row is the head."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
+    lines.insert(1, "  ".join("-" * w for w in widths))
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,207 @@
+"""What is asked, as frozen values that know no server: Query, Q, conditions, lookups.
+
+``Q`` is what users write; a mapper resolves it to a tree of And, Or, Not and Condition, whose
+fields exist and whose values are wire values. A dialect compiles that tree.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+#: Every lookup that a query may name; a dialect says which of them its server can do.
+LOOKUPS = frozenset(
+    "exact iexact contains icontains startswith istartswith endswith iendswith "
+    "regex iregex in gt gte lt lte range isnull".split()
+)
+
+
+class FetchMode(enum.Enum):
+    """What touching a relation or a field that is not loaded does."""
+
+    FETCH_ONE = "one"
+    FETCH_PEERS = "peers"
+    RAISE = "raise"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+FETCH_ONE = FetchMode.FETCH_ONE
+FETCH_PEERS = FetchMode.FETCH_PEERS
+RAISE = FetchMode.RAISE
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One unresolved condition: ``project__name__in`` and its value; ``model`` if it is known."""
+
+    lookup: str
+    value: Any
+    model: Any = None
+
+
+class Q:
+    """Conditions joined by ``&``, ``|`` and ``~``: ``Q(name="a") | ~Q(id__gt=7)``.
+
+    ``Task.id > 7`` makes one as well.
+    """
+
+    __slots__ = ("children", "joiner", "negated")
+    # A Q is a value: == on it would read as an expression and hide mistakes.
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, *children: Q | Term, _joiner: str = "and", **lookups: Any) -> None:
+        for child in children:
+            if not isinstance(child, Q | Term):
+                raise TypeError(f"Q takes conditions and keywords, not {child!r}")
+        terms = [Term(lookup, value) for lookup, value in lookups.items()]
+        self.children: tuple[Q | Term, ...] = (*children, *terms)
+        self.joiner = _joiner
+        self.negated = False
+
+    def __and__(self, other: Q) -> Q:
+        return self._join(other, "and")
+
+    def __or__(self, other: Q) -> Q:
+        return self._join(other, "or")
+
+    def __invert__(self) -> Q:
+        inverse = Q(*self.children, _joiner=self.joiner)
+        inverse.negated = not self.negated
+        return inverse
+
+    def _join(self, other: Q, joiner: str) -> Q:
+        if not isinstance(other, Q):
+            return NotImplemented
+        if not self.children or not other.children:
+            return other if not self.children else self
+        return Q(self, other, _joiner=joiner)
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "A condition has no truth value before the server answers; join conditions with "
+            "& | ~ instead of and, or, not, and don't chain comparisons."
+        )
+
+    def __repr__(self) -> str:
+        inner = f" {'&' if self.joiner == 'and' else '|'} ".join(
+            repr(child) if isinstance(child, Q) else f"{child.lookup}={child.value!r}"
+            for child in self.children
+        )
+        return f"{'~' if self.negated else ''}Q({inner})"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One resolved condition: ``path`` leads through relations to the field; ``value`` is wire."""
+
+    path: tuple[Any, ...]
+    lookup: str
+    value: Any
+
+    @property
+    def field(self) -> Any:
+        return self.path[-1]
+
+    @property
+    def name(self) -> str:
+        return "__".join(f.name for f in self.path)
+
+    def __str__(self) -> str:
+        return f"{self.name}__{self.lookup}={self.value!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    children: tuple[Node, ...]
+
+    def __str__(self) -> str:
+        return "(" + " & ".join(map(str, self.children)) + ")"
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    children: tuple[Node, ...]
+
+    def __str__(self) -> str:
+        return "(" + " | ".join(map(str, self.children)) + ")"
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    child: Node
+
+    def __str__(self) -> str:
+        return f"~{self.child}"
+
+
+Node = Condition | And | Or | Not
+
+
+def conditions(node: Node | None) -> Iterator[Condition]:
+    """Yield every condition of a tree."""
+    if isinstance(node, Condition):
+        yield node
+    elif isinstance(node, Not):
+        yield from conditions(node.child)
+    elif node is not None:
+        for child in node.children:
+            yield from conditions(child)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One key of an ordering; ``path`` as in Condition."""
+
+    path: tuple[Any, ...]
+    descending: bool = False
+
+    @property
+    def name(self) -> str:
+        return ("-" if self.descending else "") + "__".join(f.name for f in self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """All that a query says, resolved and checked; it knows no server and sends nothing."""
+
+    mapper: Any
+    where: Node | None = None
+    order_by: tuple[Order, ...] = ()
+    offset: int = 0
+    limit: int | None = None
+    only: tuple[Any, ...] = ()
+    prefetch: tuple[str, ...] = ()
+    fetch_mode: FetchMode = FetchMode.FETCH_PEERS
+    local: tuple[Callable[[Any], bool], ...] = ()
+    page_size: int | None = None
+    reversed: bool = False
+    #: Values of the endpoint's braces: ``runs/{run}/artifacts``.
+    path_values: tuple[tuple[str, Any], ...] = field(default=())
+
+    def having(self, node: Node | None) -> Query:
+        """Return the query with one more condition, ANDed."""
+        if node is None:
+            return self
+        if self.where is None:
+            return replace(self, where=node)
+        left = self.where.children if isinstance(self.where, And) else (self.where,)
+        right = node.children if isinstance(node, And) else (node,)
+        return replace(self, where=And((*left, *right)))
+
+    def sliced(self, start: int, stop: int | None) -> Query:
+        """Return rows *start* to *stop* of this query's own rows."""
+        limit = self.limit
+        if stop is not None:
+            size = max(stop - start, 0)
+            limit = size if limit is None else min(size, max(limit - start, 0))
+        elif limit is not None:
+            limit = max(limit - start, 0)
+        return replace(self, offset=self.offset + start, limit=limit)
+
+    @property
+    def is_sliced(self) -> bool:
+        return self.offset > 0 or self.limit is not None

@@ -1,0 +1,149 @@
+"""What became of every object of a commit: CommitReport."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from objmapper.exceptions import CommitError
+from objmapper.operation import Fate, Kind, Operation, Outcome, Request, Response, shown
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """One object's line in a report."""
+
+    object: Any
+    operation: Operation | None
+    outcome: Outcome | None
+    error: BaseException | None = None
+    waited_for: tuple[Any, ...] = ()
+
+    @property
+    def request(self) -> Request | None:
+        return self.operation.request if self.operation else None
+
+    @property
+    def answer(self) -> Response | None:
+        return self.outcome.response if self.outcome else None
+
+    def __repr__(self) -> str:
+        why = f": {self.error}" if self.error else ""
+        return f"<{self.object!r}{why}>"
+
+
+class Entries(list[Entry]):
+    """The entries of one fate, in plan order; ``obj in entries`` asks for an object."""
+
+    @property
+    def objects(self) -> list[Any]:
+        return [entry.object for entry in self]
+
+    def __contains__(self, item: object) -> bool:
+        return any(entry is item or entry.object is item for entry in self)
+
+
+@dataclass(slots=True, eq=False)
+class CommitReport:
+    """What a commit did: each object stands in exactly one list; times are in seconds.
+
+    ``errors`` has what ``post_`` receivers raised, ``actions`` operations of other kinds.
+    """
+
+    created: Entries = field(default_factory=Entries)
+    updated: Entries = field(default_factory=Entries)
+    deleted: Entries = field(default_factory=Entries)
+    actions: Entries = field(default_factory=Entries)
+    failed: Entries = field(default_factory=Entries)
+    skipped: Entries = field(default_factory=Entries)
+    uncertain: Entries = field(default_factory=Entries)
+    conflicts: Entries = field(default_factory=Entries)
+    pending: Entries = field(default_factory=Entries)
+    errors: list[Exception] = field(default_factory=list)
+    requests: int = 0
+    retries: int = 0
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that was planned is done."""
+        return not (self.failed or self.skipped or self.uncertain or self.conflicts or self.pending)
+
+    def add(self, outcome: Outcome, objects_waited_for: Iterable[Any] = ()) -> None:
+        """Enter every object of *outcome* under its fate."""
+        for change in outcome.operation.changes:
+            entry = Entry(
+                change.object, outcome.operation, outcome, outcome.error, tuple(objects_waited_for)
+            )
+            self._list_of(outcome.fate, change.kind).append(entry)
+
+    def _list_of(self, fate: Fate, kind: str) -> Entries:
+        if fate is Fate.DONE:
+            done = {
+                Kind.CREATE: self.created,
+                Kind.UPDATE: self.updated,
+                Kind.DELETE: self.deleted,
+            }
+            return done.get(kind, self.actions)  # type: ignore[call-overload,no-any-return]
+        by_fate: dict[Fate, Entries] = {
+            Fate.FAILED: self.failed,
+            Fate.SKIPPED: self.skipped,
+            Fate.UNCERTAIN: self.uncertain,
+            Fate.PENDING: self.pending,
+        }
+        return by_fate[fate]
+
+    def counts(self) -> dict[str, int]:
+        """How many objects met which fate; fates without any are left out."""
+        names = "created updated deleted actions failed skipped uncertain conflicts pending".split()
+        return {name: len(getattr(self, name)) for name in names if getattr(self, name)}
+
+    def raise_for_failed(self) -> None:
+        """Raise CommitError unless everything is done."""
+        if not self.ok:
+            raise CommitError(str(self), self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report JSON-ready; secrets are masked as in the plan."""
+        lists = {
+            name: [
+                {
+                    "object": repr(entry.object),
+                    "operation": entry.operation.to_json() if entry.operation else None,
+                    "status": entry.answer.status if entry.answer else None,
+                    "error": str(entry.error) if entry.error else None,
+                    "waited_for": [repr(obj) for obj in entry.waited_for],
+                }
+                for entry in getattr(self, name)
+            ]
+            for name in self.counts()
+        }
+        return {
+            **lists,
+            "errors": [shown(str(error)) for error in self.errors],
+            "requests": self.requests,
+            "retries": self.retries,
+            "seconds": round(self.seconds, 6),
+        }
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{count} {name}" for name, count in self.counts().items())
+        lines = [
+            f"{counts or 'nothing to do'}; {self.requests} "
+            f"request{'' if self.requests == 1 else 's'}, {self.retries} sent again, "
+            f"{self.seconds:.2f} s"
+        ]
+        for name in ("failed", "uncertain", "conflicts", "skipped"):
+            entries: Entries = getattr(self, name)
+            lines += [f"  {name}: {_line(entry)}" for entry in entries[:20]]
+            if len(entries) > 20:
+                lines.append(f"  {name}: ... and {len(entries) - 20} more")
+        lines += [f"  a receiver raised {error!r}" for error in self.errors[:20]]
+        return "\n".join(lines)
+
+
+def _line(entry: Entry) -> str:
+    if entry.waited_for:
+        return f"{entry.object!r} waits for {', '.join(map(repr, entry.waited_for))}"
+    return f"{entry.object!r}: {entry.error}" if entry.error else repr(entry.object)

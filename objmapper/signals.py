@@ -1,0 +1,93 @@
+"""Announcements to users, on blinker; never the house's own control flow.
+
+The sender is the model class; a receiver connected to a base class hears its subclasses::
+
+    @signals.post_update.connect_via(Task)
+    def on_update(sender, instance, changes, session): ...
+
+blinker holds receivers weakly: a connected lambda vanishes at once. Keep a reference, or connect
+with ``weak=False``.
+
+===================================  ===============================================================
+signal                               keyword arguments
+===================================  ===============================================================
+pre_create, pre_delete               instance, session
+post_create, post_delete             instance, session
+pre_update, post_update              instance, changes (``{name: (old, new)}``), session
+pre_commit                           session (sender: the session's class)
+post_commit                          session, report
+post_load                            instances (a list: one call a page), session
+post_rollback                        session
+conflict                             instance, session
+request_sent, response_received      request / request, response (sender: the client's class)
+===================================  ===============================================================
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from blinker import ANY, Signal
+
+from objmapper.exceptions import ObjMapperError
+
+
+class Veto(ObjMapperError):
+    """Raised by a ``pre_`` receiver: this object is not sent, and what depends on it is skipped."""
+
+
+class ModelSignal(Signal):
+    """A signal whose receivers also hear the subclasses of the class they are connected to."""
+
+    def announce(self, sender: type, **kwargs: Any) -> list[Exception]:
+        """Call each receiver once and return what they raised, Veto included."""
+        raised: list[Exception] = []
+        called: set[int] = set()
+        for cls in sender.__mro__:
+            for receiver in self.receivers_for(cls):
+                if id(receiver) in called:
+                    continue
+                called.add(id(receiver))
+                try:
+                    receiver(sender, **kwargs)
+                except Exception as error:
+                    raised.append(error)
+        return raised
+
+
+def _signal(doc: str) -> ModelSignal:
+    return ModelSignal(doc)
+
+
+pre_create = _signal("Before anything is sent, for each object to be created.")
+pre_update = _signal("Before anything is sent, for each object to be updated.")
+pre_delete = _signal("Before anything is sent, for each object to be deleted.")
+pre_commit = _signal("Before anything is sent, once.")
+post_create = _signal("The server has created an object.")
+post_update = _signal("The server has taken an object's changes.")
+post_delete = _signal("The server has deleted an object.")
+post_commit = _signal("A commit has ended, whatever became of it.")
+post_load = _signal("A page of rows became objects.")
+post_rollback = _signal("A session has forgotten its pending changes.")
+conflict = _signal("Somebody else changed an object that a commit would change.")
+request_sent = _signal("A request goes out.")
+response_received = _signal("An answer came.")
+
+__all__ = [
+    "ANY",
+    "ModelSignal",
+    "Veto",
+    "conflict",
+    "post_commit",
+    "post_create",
+    "post_delete",
+    "post_load",
+    "post_rollback",
+    "post_update",
+    "pre_commit",
+    "pre_create",
+    "pre_delete",
+    "pre_update",
+    "request_sent",
+    "response_received",
+]
