@@ -20,9 +20,7 @@ test: $(READY)
 	@command -v npm >/dev/null 2>&1 || echo 'npm is missing: the tests marked "npm" are skipped'
 	@.venv/bin/pytest -n auto
 
-# --use-pep517: without it an older pip makes an editable install by `setup.py develop`,
-# which does not know that objmapper.schemas is the folder schemas/.
-$(READY): setup.cfg setup.py
+$(READY): setup.cfg setup.py pyproject.toml
 	@found=; venvless=; \
 	for python in $(PYTHON) python3.13 python3.12 python3.11 python3; do \
 	    "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
@@ -42,7 +40,7 @@ $(READY): setup.cfg setup.py
 	    exit 1; \
 	fi; \
 	echo 'installing objmapper[$(EXTRAS)] into .venv'; \
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517 \
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
 	    --editable '.[$(EXTRAS)]' && touch $(READY)
 
 clean:
