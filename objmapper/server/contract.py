@@ -1,0 +1,177 @@
+"""A contract is an OpenAPI 3.1 document that requests and answers are held against."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+_PACKAGE = "objmapper.schemas"
+_URI = "urn:contract"
+_SHOWN = 5
+# A method that the contract lacks may only be refused, after or before it is looked at.
+_REFUSALS = frozenset({401, 403, 404, 405, 406})
+
+
+def document(kind: str) -> Any:
+    """The written contract of one kind of server, parsed."""
+    name = f"{kind}.json"
+    try:
+        text = resources.files(_PACKAGE).joinpath(name).read_text("utf-8")
+    except ModuleNotFoundError:
+        # A checkout that is not installed: the folder stands beside the package.
+        text = (Path(__file__).parents[2] / "schemas" / name).read_text("utf-8")
+    return json.loads(text)
+
+
+@cache
+def contract(kind: str) -> Contract:
+    """The contract of one kind, read and indexed once a process."""
+    return Contract(document(kind))
+
+
+class Contract:
+    """An indexed document: which operation a path and method are, and what fits it.
+
+    >>> contract("cvat").answer_faults("GET", "/api/tasks/1", 200, {}, b"[]")[0]
+    "content type '' is not one of application/vnd.cvat+json, text/html"
+    """
+
+    def __init__(self, document: Any) -> None:
+        self.document = document
+        resource = Resource.from_contents(document, default_specification=DRAFT202012)
+        self._registry: Registry[Any] = Registry().with_resource(_URI, resource)
+        self._validators: dict[str, Draft202012Validator] = {}
+        # Paths without a variable come first: /api/users/self is not a user's id.
+        self._paths = [
+            (re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))), path)
+            for path in sorted(document["paths"], key=lambda path: ("{" in path, path))
+        ]
+
+    def template(self, path: str) -> str | None:
+        """The path as the document writes it, with variables; None for an unknown one."""
+        return next((name for pattern, name in self._paths if pattern.fullmatch(path)), None)
+
+    def request_faults(
+        self, method: str, path: str, query: str, body: bytes, content_type: str
+    ) -> list[str]:
+        """What in a request the contract does not allow; empty for a request it does not know."""
+        template = self.template(path)
+        item = self.document["paths"].get(template, {})
+        operation = item.get(method.lower())
+        if template is None or operation is None:
+            return []
+        pointer = ["paths", template, method.lower()]
+        faults = [
+            *self._parameters(["paths", template], item, query),
+            *self._parameters(pointer, operation, query),
+        ]
+        wanted = operation.get("requestBody")
+        if not wanted or (not body and not wanted.get("required")):
+            return faults
+        if _main(content_type) not in wanted["content"]:
+            return [*faults, f"content type {content_type!r} is not in the contract"]
+        at = [*pointer, "requestBody", "content", _main(content_type), "schema"]
+        return [*faults, *self._check_json("", at, body)]
+
+    def answer_faults(
+        self, method: str, path: str, status: int, headers: Mapping[str, str], body: bytes
+    ) -> list[str]:
+        """What in an answer the contract does not allow."""
+        template = self.template(path)
+        if template is None:
+            return [] if status == 404 else [f"{status} for a path that is not in the contract"]
+        operations = self.document["paths"][template]
+        verb = "get" if method == "HEAD" else method.lower()
+        if verb not in operations:
+            fits = status in _REFUSALS or (method == "OPTIONS" and status == 200)
+            return [] if fits else [f"{status} for a method that is not in the contract"]
+        at = ["paths", template, verb, "responses", str(status)]
+        if str(status) not in operations[verb]["responses"]:
+            return [f"status {status} is not in the contract"]
+        response, at = self._resolve(operations[verb]["responses"][str(status)], at)
+        faults = list(self._headers(response, at, headers))
+        content = response.get("content")
+        if method == "HEAD":
+            return faults
+        if content is None:
+            return [*faults, "a body, where the contract has none"] if body else faults
+        given = _main(headers.get("content-type", ""))
+        if given not in content:
+            return [*faults, f"content type {given!r} is not one of {', '.join(content)}"]
+        if given.endswith("json"):
+            faults += self._check_json("", [*at, "content", given, "schema"], body)
+        return faults
+
+    def _parameters(self, at: list[str], holder: Any, query: str) -> Iterator[str]:
+        given = dict(parse_qsl(query, keep_blank_values=True))
+        for index, reference in enumerate(holder.get("parameters", ())):
+            parameter, place = self._resolve(reference, [*at, "parameters", str(index)])
+            name = parameter["name"]
+            if parameter["in"] == "query" and name in given:
+                value = _scalar(given[name], parameter["schema"])
+                yield from self._check(f"?{name}", [*place, "schema"], value)
+
+    def _headers(self, response: Any, at: list[str], headers: Mapping[str, str]) -> Iterator[str]:
+        for name, header in response.get("headers", {}).items():
+            value = headers.get(name.lower())
+            if value is not None:
+                yield from self._check(f"header {name}", [*at, "headers", name, "schema"], value)
+            elif header.get("required"):
+                yield f"header {name} is missing"
+
+    def _check_json(self, label: str, at: list[str], body: bytes) -> Iterable[str]:
+        try:
+            value = json.loads(body)
+        except ValueError as error:
+            return [f"body is not JSON: {error}"]
+        return self._check(label, at, value)
+
+    def _check(self, label: str, at: list[str], value: Any) -> Iterator[str]:
+        key = "/".join(quote(_escape(part), safe="~") for part in at)
+        validator = self._validators.get(key)
+        if validator is None:
+            # Several threads may build the same one; they are equal and the last one stays.
+            validator = self._validators[key] = Draft202012Validator(
+                {"$ref": f"{_URI}#/{key}"}, registry=self._registry
+            )
+        for _, error in zip(range(_SHOWN), validator.iter_errors(value), strict=False):
+            place = "".join(f"/{part}" for part in error.absolute_path)
+            yield f"{label}{place or ('' if label else '/')}: {error.message[:300]}"
+
+    def _resolve(self, node: Any, at: list[str]) -> tuple[Any, list[str]]:
+        """A reusable part of the document in place of its ``$ref``, and where it stands."""
+        while "$ref" in node:
+            at = node["$ref"].removeprefix("#/").split("/")
+            node = self.document
+            for part in at:
+                node = node[part]
+        return node, at
+
+
+def _main(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _escape(part: str) -> str:
+    return part.replace("~", "~0").replace("/", "~1")
+
+
+def _scalar(text: str, schema: Any) -> Any:
+    """A query value as the type that its schema asks for, where it can be read as that."""
+    kinds = schema.get("type", "string")
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if "integer" in kinds and re.fullmatch(r"-?\d+", text):
+        return int(text)
+    if "boolean" in kinds and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    return text

@@ -1,0 +1,206 @@
+"""Who asks: session cookies with CSRF, Token, Basic and Bearer credentials, as CVAT takes them.
+
+The order and the words were observed on CVAT 2.15; Bearer tokens are newer (known from cvat-sdk
+2.80). A login gives every time the same token of its user, and a logout ends it for all.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+import sqlite3
+from functools import lru_cache
+
+from objmapper.server.cvat.call import Answer, Call
+from objmapper.server.cvat.errors import Forbidden, Invalid, NotFound, Unauthorized
+from objmapper.server.cvat.validation import Text, clean
+from objmapper.server.environ import in_process
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_ROUNDS = 10_000
+_LOGIN = {
+    "username": Text(150, blank=True),
+    "email": Text(254, blank=True),
+    "password": Text(128, required=True),
+}
+
+
+def authenticate(call: Call) -> sqlite3.Row | None:
+    """The user of the request's credentials; None when it has none, 401 when they are wrong."""
+    header = call.request.headers.get("Authorization", "")
+    scheme = header.partition(" ")[0].lower()
+    session = call.request.cookies.get("sessionid", "")
+    if scheme == "token":
+        return _by_token(call, header, session)
+    if scheme == "bearer":
+        return _of_token(call, "access_token", _credential(header, "token"))
+    if session:
+        user = call.row(_BY_SESSION, (session,))
+        if user is not None:
+            _enforce_csrf(call)
+            return user
+    if scheme == "basic":
+        return _by_password(call, header)
+    if not header and not session and in_process(call.request.environ):
+        return call.row("SELECT * FROM user WHERE is_superuser ORDER BY id LIMIT 1")
+    return None
+
+
+_BY_SESSION = """
+    SELECT user.* FROM user JOIN session ON session.user_id = user.id
+    WHERE session.key = ? AND user.is_active
+"""
+
+
+def _by_token(call: Call, header: str, session: str) -> sqlite3.Row:
+    user = _of_token(call, "login_token", _credential(header, "token"))
+    # A request with a Token starts a session unless it belongs to one (observed on CVAT 2.15).
+    if call.row("SELECT 1 FROM session WHERE key = ?", (session,)) is None:
+        _start_session(call, user)
+    return user
+
+
+def _of_token(call: Call, table: str, key: str) -> sqlite3.Row:
+    user = call.row(
+        f"SELECT user.* FROM user JOIN {table} AS t ON t.user_id = user.id WHERE t.key = ?", (key,)
+    )
+    if user is None:
+        raise Unauthorized("Invalid token.")
+    return _active(user)
+
+
+def _active(user: sqlite3.Row) -> sqlite3.Row:
+    if not user["is_active"]:
+        raise Unauthorized("User inactive or deleted.")
+    return user
+
+
+def _credential(header: str, kind: str) -> str:
+    """What follows the scheme; the words are those of Django REST framework."""
+    parts = header.split()
+    if len(parts) == 1:
+        raise Unauthorized(f"Invalid {kind} header. No credentials provided.")
+    if len(parts) > 2:
+        what = "Token string" if kind == "token" else "Credentials string"
+        raise Unauthorized(f"Invalid {kind} header. {what} should not contain spaces.")
+    return parts[1]
+
+
+def _by_password(call: Call, header: str) -> sqlite3.Row:
+    try:
+        text = base64.b64decode(_credential(header, "basic"), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        problem = "Invalid basic header. Credentials not correctly base64 encoded."
+        raise Unauthorized(problem) from None
+    name, _, password = text.partition(":")
+    user = _with_password(call, name, password)
+    if user is None:
+        raise Unauthorized("Invalid username/password.")
+    return _active(user)
+
+
+def _with_password(call: Call, name: str, password: str) -> sqlite3.Row | None:
+    user = call.row("SELECT * FROM user WHERE username = ?", (name,))
+    return user if user is not None and _matches(password, user["password"]) else None
+
+
+def _enforce_csrf(call: Call) -> None:
+    """A session's unsafe request needs its token in a header: the words are Django's."""
+    request = call.request
+    if request.method in _SAFE:
+        return
+    origin = request.headers.get("Origin")
+    if origin is not None and origin != call.base:
+        raise Forbidden(
+            f"CSRF Failed: Origin checking failed - {origin} does not match any trusted origins."
+        )
+    cookie = request.cookies.get("csrftoken", "")
+    header = request.headers.get("X-CSRFToken", "")
+    if not cookie:
+        raise Forbidden("CSRF Failed: CSRF cookie not set.")
+    if not header:
+        raise Forbidden("CSRF Failed: CSRF token missing.")
+    if not hmac.compare_digest(cookie.encode(), header.encode()):
+        raise Forbidden("CSRF Failed: CSRF token from the 'X-Csrftoken' HTTP header incorrect.")
+
+
+def _start_session(call: Call, user: sqlite3.Row) -> None:
+    key = secrets.token_hex(16)
+    call.run("INSERT INTO session (key, user_id) VALUES (?, ?)", (key, user["id"]))
+    call.run("UPDATE user SET last_login = ? WHERE id = ?", (call.clock(), user["id"]))
+    call.cookies["sessionid"] = key
+    call.cookies["csrftoken"] = secrets.token_hex(16)
+
+
+def login(call: Call, _: dict[str, str]) -> Answer:
+    """POST /api/auth/login: a token and a session; a wrong password is a 400 (observed on 2.15)."""
+    given = clean(call.body(), _LOGIN, partial=False)
+    name = given.get("username", "")
+    if not name and given.get("email"):
+        row = call.row("SELECT username FROM user WHERE email = ?", (given["email"],))
+        name = row["username"] if row else ""
+    if not name:
+        raise Invalid({"non_field_errors": ['Must include "username" and "password".']})
+    user = _with_password(call, name, given["password"])
+    if user is None or not user["is_active"]:
+        raise Invalid({"non_field_errors": ["Unable to log in with provided credentials."]})
+    token = call.row("SELECT key FROM login_token WHERE user_id = ?", (user["id"],))
+    key = token["key"] if token else secrets.token_hex(20)
+    if token is None:
+        call.run("INSERT INTO login_token (key, user_id) VALUES (?, ?)", (key, user["id"]))
+    _start_session(call, user)
+    return Answer({"key": key})
+
+
+def logout(call: Call, _: dict[str, str]) -> Answer:
+    """POST /api/auth/logout: the session ends, and the token of its user for every client."""
+    if call.user is not None:
+        call.run("DELETE FROM login_token WHERE user_id = ?", (call.user["id"],))
+    keys = (call.request.cookies.get("sessionid"), call.cookies.get("sessionid"))
+    call.run("DELETE FROM session WHERE key IN (?, ?)", keys)
+    call.cookies.clear()
+    call.cookies["sessionid"] = None
+    return Answer({"detail": "Successfully logged out."})
+
+
+def check_organization(call: Call) -> None:
+    """There are no organizations: an empty name is the personal workspace, any other is unknown."""
+    slug, key = call.parameter("org"), call.parameter("org_id")
+    header = call.request.headers.get("X-Organization")
+    if key is not None and (slug is not None or header is not None):
+        raise Invalid(
+            [
+                'You cannot specify "org_id" query parameter with "org" query parameter or '
+                '"X-Organization" HTTP header at the same time.'
+            ]
+        )
+    if slug is not None and header is not None and slug != header:
+        raise Invalid(
+            [
+                'You cannot specify "org" query parameter and "X-Organization" HTTP header with '
+                "different values."
+            ]
+        )
+    asked = (slug if slug is not None else header) or key
+    if asked:
+        raise NotFound(f"{asked} organization does not exist.")
+
+
+def hashed(password: str) -> str:
+    """A salted hash of a password, as it is stored."""
+    salt = secrets.token_hex(8)
+    return f"{salt}${_derive(salt, password)}"
+
+
+def _matches(password: str, stored: str) -> bool:
+    salt, _, wanted = stored.partition("$")
+    return hmac.compare_digest(_derive(salt, password), wanted)
+
+
+@lru_cache(maxsize=64)
+def _derive(salt: str, password: str) -> str:
+    """Remembered, as Basic credentials come with every request (160 ms each on CVAT 2.15)."""
+    return hashlib.pbkdf2_hmac("sha256", password.encode(), salt.encode(), _ROUNDS).hex()

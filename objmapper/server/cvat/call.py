@@ -1,0 +1,103 @@
+"""A call is one request on its way through the views: who asks, what is said, the transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from werkzeug.wrappers import Request
+
+from objmapper.server.cvat.errors import Broken, Invalid, NotFound, Unsupported
+
+# Primary keys are 64 bits; a longer number in a path is an unknown object, not an error.
+_LARGEST = 2**63 - 1
+
+
+@dataclass
+class Call:
+    """One request, inside its transaction."""
+
+    request: Request
+    connection: sqlite3.Connection
+    clock: Callable[[], str]
+    user: sqlite3.Row | None = None
+    # Cookies that the answer sets: name to value, None to delete.
+    cookies: dict[str, str | None] = field(default_factory=dict)
+
+    @property
+    def base(self) -> str:
+        """Scheme and host by which the client reached this server; links are built on it."""
+        return f"{self.request.scheme}://{self.request.host}"
+
+    @property
+    def actor(self) -> sqlite3.Row:
+        """The user who asks; only views that need a login may ask for it."""
+        if self.user is None:
+            raise LookupError("nobody is logged in")
+        return self.user
+
+    @property
+    def is_admin(self) -> bool:
+        return bool(self.actor["is_superuser"])
+
+    def parameter(self, name: str) -> str | None:
+        """A query parameter; of several the last counts, as in Django."""
+        values = self.request.args.getlist(name)
+        return values[-1] if values else None
+
+    def rows(self, sql: str, parameters: Any = ()) -> list[sqlite3.Row]:
+        return self.connection.execute(sql, parameters).fetchall()
+
+    def row(self, sql: str, parameters: Any = ()) -> sqlite3.Row | None:
+        found: sqlite3.Row | None = self.connection.execute(sql, parameters).fetchone()
+        return found
+
+    def run(self, sql: str, parameters: Any = ()) -> int:
+        """A statement is run; the id of what it inserted, if it did."""
+        try:
+            return self.connection.execute(sql, parameters).lastrowid or 0
+        except (sqlite3.IntegrityError, OverflowError) as error:
+            # A reference to nothing: CVAT leaves that to its database (observed on 2.15).
+            raise Broken(str(error)) from error
+
+    def find(self, sql: str, text: str) -> sqlite3.Row:
+        """The row of the key in the path; anything that is no key is not found either."""
+        key = int(text) if text.isascii() and text.isdigit() else 0
+        row = self.row(sql, (key,)) if 0 < key <= _LARGEST else None
+        if row is None:
+            raise NotFound
+        return row
+
+    def body(self) -> Any:
+        """The JSON body; an absent one is an empty object.
+
+        The words of a parse error are Python's own, in CVAT too (observed on 2.15).
+        """
+        raw = self.request.get_data()
+        if not raw:
+            return {}
+        if self.request.mimetype != "application/json":
+            raise Unsupported(self.request.content_type or "")
+        try:
+            return json.loads(raw.decode("utf-8"), parse_constant=_refuse)
+        except ValueError as error:
+            raise Invalid({"detail": f"JSON parse error - {error}"}) from None
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"Out of range float values are not JSON compliant: {constant}")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a view says: a status, a body that becomes JSON, headers of its own."""
+
+    body: Any = None
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+View = Callable[[Call, dict[str, str]], Answer]

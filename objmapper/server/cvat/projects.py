@@ -1,0 +1,181 @@
+"""Projects: they own labels and tasks; an edit of their labels touches everything below."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from objmapper.server.cvat import labels, storages, users
+from objmapper.server.cvat.auth import check_organization
+from objmapper.server.cvat.call import Answer, Call
+from objmapper.server.cvat.pages import page
+from objmapper.server.cvat.permissions import (
+    PROJECT_OWNER,
+    PROJECT_STAFF,
+    require,
+    require_creator,
+    require_known_people,
+    visible,
+)
+from objmapper.server.cvat.terms import Listing, Term
+from objmapper.server.cvat.validation import Field, Integer, Text, clean
+
+STATUSES = ("annotation", "validation", "completed")
+
+FIELDS: dict[str, Field] = {
+    "name": Text(256, required=True),
+    "owner_id": Integer(null=True),
+    "assignee_id": Integer(null=True),
+    "bug_tracker": Text(2000, blank=True),
+    "labels": labels.FIELD,
+    "target_storage": storages.field(null=False),
+    "source_storage": storages.field(null=False),
+}
+
+LISTING = Listing(
+    source=(
+        "project AS p LEFT JOIN user AS o ON o.id = p.owner_id"
+        " LEFT JOIN user AS a ON a.id = p.assignee_id"
+    ),
+    columns="p.*",
+    key="p.id",
+    terms={
+        "id": Term("p.id", "integer"),
+        "name": Term("p.name"),
+        "owner": Term("o.username"),
+        "assignee": Term("a.username"),
+        "status": Term("p.status", choices=STATUSES),
+        "updated_date": Term("p.updated_date", "moment"),
+    },
+    simple=("assignee", "name", "owner", "status"),
+    search=("assignee", "name", "owner"),
+)
+
+
+def represent(call: Call, rows: list[sqlite3.Row]) -> list[dict[str, Any]]:
+    """Projects as CVAT shows them, with three queries for all of a page."""
+    who = users.people(call, [row[name] for row in rows for name in PROJECT_STAFF])
+    tasks = _tasks(call, [row["id"] for row in rows])
+    return [_one(call.base, row, who, tasks.get(row["id"], [])) for row in rows]
+
+
+def _tasks(call: Call, keys: list[int]) -> dict[int, list[sqlite3.Row]]:
+    """Subset, number and dimension of the projects' tasks, in the order of their first task."""
+    marks = ", ".join("?" * len(keys))
+    found: dict[int, list[sqlite3.Row]] = {}
+    for row in call.rows(
+        f"SELECT project_id, subset, dimension, count(*) AS number FROM task"
+        f" WHERE project_id IN ({marks}) GROUP BY project_id, subset, dimension ORDER BY min(id)",
+        keys,
+    ):
+        found.setdefault(row["project_id"], []).append(row)
+    return found
+
+
+def _one(
+    base: str, row: sqlite3.Row, who: dict[int | None, Any], tasks: list[sqlite3.Row]
+) -> dict[str, Any]:
+    key = row["id"]
+    return {
+        "url": f"{base}/api/projects/{key}",
+        "id": key,
+        "name": row["name"],
+        "owner": who[row["owner_id"]],
+        "assignee": who[row["assignee_id"]],
+        "guide_id": None,
+        "bug_tracker": row["bug_tracker"],
+        "task_subsets": list(dict.fromkeys(each["subset"] for each in tasks if each["subset"])),
+        "created_date": row["created_date"],
+        "updated_date": row["updated_date"],
+        "status": row["status"],
+        "dimension": tasks[0]["dimension"] if tasks else None,
+        "organization": None,
+        "organization_id": None,
+        "target_storage": storages.shown(row["target_storage"]),
+        "source_storage": storages.shown(row["source_storage"]),
+        "tasks": {
+            "count": sum(each["number"] for each in tasks),
+            "url": f"{base}/api/tasks?project_id={key}",
+        },
+        "labels": {"url": f"{base}/api/labels?project_id={key}"},
+        "assignee_updated_date": row["assignee_updated_date"],
+    }
+
+
+def find(call: Call, key: str) -> sqlite3.Row:
+    return call.find("SELECT * FROM project WHERE id = ?", key)
+
+
+def touch(call: Call, key: int | None) -> None:
+    """A project's updated_date follows what happens below it."""
+    if key is not None:
+        call.run("UPDATE project SET updated_date = ? WHERE id = ?", (call.clock(), key))
+
+
+def listed(call: Call, _: dict[str, str]) -> Answer:
+    """GET /api/projects."""
+    check_organization(call)
+    return page(call, LISTING, visible(call, "p.owner_id", "p.assignee_id"), represent)
+
+
+def created(call: Call, _: dict[str, str]) -> Answer:
+    """POST /api/projects."""
+    check_organization(call)
+    require_creator(call)
+    given = clean(call.body(), FIELDS, partial=False)
+    require_known_people(call, given, "owner_id", "assignee_id")
+    wanted = given.pop("labels", [])
+    given |= storages.stored(call, given, {})
+    now = call.clock()
+    given.setdefault("owner_id", call.actor["id"])
+    given |= {"created_date": now, "updated_date": call.clock()}
+    if given.get("assignee_id") is not None:
+        given["assignee_updated_date"] = now
+    marks = ", ".join("?" * len(given))
+    key = call.run(
+        f"INSERT INTO project ({', '.join(given)}) VALUES ({marks})", list(given.values())
+    )
+    labels.create(call, wanted, {"project_id": key})
+    row = represent(call, [find(call, str(key))])[0]
+    return Answer(row, 201, (("Location", row["url"]),))
+
+
+def retrieved(call: Call, path: dict[str, str]) -> Answer:
+    """GET /api/projects/{id}."""
+    row = find(call, path["key"])
+    require(call, row, PROJECT_STAFF)
+    return Answer(represent(call, [row])[0])
+
+
+def updated(call: Call, path: dict[str, str]) -> Answer:
+    """PATCH /api/projects/{id}: only the given keys change, an empty object still touches it."""
+    row = find(call, path["key"])
+    body = call.body()
+    narrow = isinstance(body, dict) and {"owner_id", "assignee_id"} & set(body)
+    require(call, row, PROJECT_OWNER if narrow else PROJECT_STAFF)
+    given = clean(body, FIELDS, partial=True)
+    require_known_people(call, given, "owner_id", "assignee_id")
+    wanted = given.pop("labels", None)
+    labels.update(call, wanted or [], {"project_id": row["id"]})
+    write(call, "project", row, given | storages.stored(call, given, dict(row)))
+    if wanted is not None:
+        labels.touch_below(call, {"project_id": row["id"]})
+    return Answer(represent(call, [find(call, path["key"])])[0])
+
+
+def write(call: Call, table: str, row: sqlite3.Row, given: dict[str, Any]) -> None:
+    """The given columns of a row are written, with the dates that follow from them."""
+    now = call.clock()
+    if "assignee_id" in given and given["assignee_id"] != row["assignee_id"]:
+        given["assignee_updated_date"] = None if given["assignee_id"] is None else now
+    given["updated_date"] = now
+    pairs = ", ".join(f"{column} = ?" for column in given)
+    call.run(f"UPDATE {table} SET {pairs} WHERE id = ?", [*given.values(), row["id"]])
+
+
+def removed(call: Call, path: dict[str, str]) -> Answer:
+    """DELETE /api/projects/{id}: its tasks, their jobs and all labels go with it."""
+    row = find(call, path["key"])
+    require(call, row, PROJECT_OWNER)
+    call.run("DELETE FROM project WHERE id = ?", (row["id"],))
+    return Answer(status=204)

@@ -1,0 +1,80 @@
+"""Which view stands behind which path and method of the embedded CVAT."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import Map, Rule, UnicodeConverter
+
+from objmapper.server.cvat import about, auth, jobs, labels, projects, tasks, users
+from objmapper.server.cvat.call import View
+from objmapper.server.cvat.errors import UnknownPath
+
+
+@dataclass(frozen=True)
+class Route:
+    """A path with its views by method; a public one needs no login."""
+
+    title: str
+    views: dict[str, View]
+    public: bool = False
+    # logout declares GET, and then refuses it (observed on CVAT 2.15).
+    declared: tuple[str, ...] = ()
+
+    @property
+    def allow(self) -> str:
+        """The Allow header, which CVAT sends with every answer of a view."""
+        methods = [*self.declared, *self.views]
+        return ", ".join([*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"])
+
+
+class Key(UnicodeConverter):
+    """A key in a path is anything without a slash or a dot; the view looks whether it is known."""
+
+    regex = "[^/.]+"
+
+
+def _collection(title: str, listed: View, created: View | None = None) -> Route:
+    views = {"GET": listed} | ({"POST": created} if created else {})
+    return Route(f"{title} List", views)
+
+
+def _detail(title: str, retrieved: View, updated: View, removed: View) -> Route:
+    return Route(f"{title} Instance", {"GET": retrieved, "PATCH": updated, "DELETE": removed})
+
+
+_ROUTES = {
+    "/api/server/about": Route("About", {"GET": about.about}, public=True),
+    "/api/auth/login": Route("Login", {"POST": auth.login}, public=True),
+    "/api/auth/logout": Route("Logout", {"POST": auth.logout}, public=True, declared=("GET",)),
+    "/api/users": _collection("User", users.listed),
+    "/api/users/self": Route("User Self", {"GET": users.myself}),
+    "/api/users/<key:key>": _detail("User", users.retrieved, users.updated, users.removed),
+    "/api/projects": _collection("Project", projects.listed, projects.created),
+    "/api/projects/<key:key>": _detail(
+        "Project", projects.retrieved, projects.updated, projects.removed
+    ),
+    "/api/tasks": _collection("Task", tasks.listed, tasks.created),
+    "/api/tasks/<key:key>": _detail("Task", tasks.retrieved, tasks.updated, tasks.removed),
+    "/api/jobs": _collection("Job", jobs.listed),
+    "/api/jobs/<key:key>": _detail("Job", jobs.retrieved, jobs.updated, jobs.removed),
+    "/api/labels": _collection("Label", labels.listed),
+    "/api/labels/<key:key>": _detail("Label", labels.retrieved, labels.updated, labels.removed),
+}
+
+_MAP = Map(
+    [Rule(path, endpoint=path) for path in _ROUTES],
+    converters={"key": Key},
+    merge_slashes=False,
+)
+_ADAPTER = _MAP.bind("embedded")
+
+
+def find(path: str) -> tuple[Route, dict[str, str]]:
+    """The route of a path and the variables in it; a trailing slash belongs to no path."""
+    try:
+        endpoint, variables = _ADAPTER.match(path)
+    except NotFound:
+        raise UnknownPath from None
+    return _ROUTES[endpoint], dict(variables)

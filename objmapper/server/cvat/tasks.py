@@ -1,0 +1,265 @@
+"""Tasks: with labels of their own or in a project, with data or without."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from objmapper.server.cvat import labels, projects, storages, users
+from objmapper.server.cvat.auth import check_organization
+from objmapper.server.cvat.call import Answer, Call
+from objmapper.server.cvat.errors import Broken, Invalid
+from objmapper.server.cvat.pages import page
+from objmapper.server.cvat.permissions import (
+    PROJECT_STAFF,
+    TASK_OWNERS,
+    TASK_STAFF,
+    require,
+    require_creator,
+    require_known_people,
+    visible,
+)
+from objmapper.server.cvat.terms import Listing, Term
+from objmapper.server.cvat.validation import Field, Integer, Text, clean
+
+DIMENSIONS = ("1d", "2d", "3d")
+MODES = ("annotation", "interpolation")
+MEDIA = ("image", "point_cloud", "audio")
+_LARGEST = 2**31 - 1
+
+_CHANGEABLE: dict[str, Field] = {
+    "name": Text(256, required=True),
+    "project_id": Integer(null=True),
+    "owner_id": Integer(null=True),
+    "assignee_id": Integer(null=True),
+    "bug_tracker": Text(2000, blank=True),
+    "subset": Text(64, blank=True),
+    "labels": labels.FIELD,
+    "target_storage": storages.field(null=True),
+    "source_storage": storages.field(null=True),
+}
+_CREATABLE: dict[str, Field] = {
+    **_CHANGEABLE,
+    "overlap": Integer(null=True, least=0, most=_LARGEST),
+    "segment_size": Integer(least=0, most=_LARGEST),
+}
+
+LISTING = Listing(
+    source=(
+        "task AS t LEFT JOIN project AS p ON p.id = t.project_id"
+        " LEFT JOIN user AS o ON o.id = t.owner_id LEFT JOIN user AS a ON a.id = t.assignee_id"
+    ),
+    columns=(
+        "t.*, p.name AS project_name,"
+        " p.owner_id AS project_owner_id, p.assignee_id AS project_assignee_id"
+    ),
+    key="t.id",
+    terms={
+        "id": Term("t.id", "integer"),
+        "name": Term("t.name"),
+        "project_id": Term("t.project_id", "integer", table="project"),
+        "project_name": Term("p.name"),
+        "owner": Term("o.username"),
+        "assignee": Term("a.username"),
+        "status": Term("t.status", choices=projects.STATUSES),
+        "subset": Term("t.subset"),
+        "mode": Term("t.mode", choices=MODES),
+        "dimension": Term("t.dimension", choices=DIMENSIONS),
+        "media_type": Term("iif(t.data_id IS NULL, NULL, 'image')", choices=MEDIA),
+        "tracker_link": Term("t.bug_tracker"),
+        "validation_mode": Term("NULL", choices=("gt", "gt_pool")),
+        "created_date": Term("t.created_date", "moment"),
+        "updated_date": Term("t.updated_date", "moment"),
+    },
+    simple=(
+        "assignee",
+        "dimension",
+        "media_type",
+        "mode",
+        "name",
+        "owner",
+        "project_id",
+        "project_name",
+        "status",
+        "subset",
+        "tracker_link",
+        "validation_mode",
+    ),
+    search=("assignee", "name", "owner", "project_name", "subset", "tracker_link"),
+)
+
+
+def represent(call: Call, rows: list[sqlite3.Row]) -> list[dict[str, Any]]:
+    """Tasks as CVAT shows them, with two queries for all of a page."""
+    who = users.people(call, [row[name] for row in rows for name in PROJECT_STAFF])
+    marks = ", ".join("?" * len(rows))
+    jobs = {
+        row["task_id"]: row
+        for row in call.rows(
+            "SELECT task_id, count(*) AS number, sum(stage = 'validation') AS validation,"
+            " sum(stage = 'acceptance' AND state = 'completed') AS completed"
+            f" FROM job WHERE task_id IN ({marks}) GROUP BY task_id",
+            [row["id"] for row in rows],
+        )
+    }
+    return [_one(call.base, row, who, jobs.get(row["id"])) for row in rows]
+
+
+def _one(
+    base: str, row: sqlite3.Row, who: dict[int | None, Any], jobs: sqlite3.Row | None
+) -> dict[str, Any]:
+    key = row["id"]
+    return {
+        "url": f"{base}/api/tasks/{key}",
+        "id": key,
+        "name": row["name"],
+        "project_id": row["project_id"],
+        "project_name": row["project_name"],
+        "mode": row["mode"],
+        "owner": who[row["owner_id"]],
+        "assignee": who[row["assignee_id"]],
+        "bug_tracker": row["bug_tracker"],
+        "created_date": row["created_date"],
+        "updated_date": row["updated_date"],
+        "overlap": row["overlap"],
+        "segment_size": row["segment_size"],
+        "initial_replicas": 0,
+        "status": row["status"],
+        "guide_id": None,
+        **(_data(row) if row["data_id"] is not None else {}),
+        "dimension": row["dimension"],
+        "subset": row["subset"],
+        "organization": None,
+        "organization_id": None,
+        "target_storage": storages.shown(row["target_storage"]),
+        "source_storage": storages.shown(row["source_storage"]),
+        "jobs": {
+            "count": jobs["number"] if jobs else 0,
+            "completed": jobs["completed"] if jobs else 0,
+            "validation": jobs["validation"] if jobs else 0,
+            "url": f"{base}/api/jobs?task_id={key}",
+        },
+        "labels": {"url": f"{base}/api/labels?task_id={key}"},
+        "assignee_updated_date": row["assignee_updated_date"],
+    }
+
+
+def _data(row: sqlite3.Row) -> dict[str, Any]:
+    """The keys that a task without data lacks altogether (observed on CVAT 2.15)."""
+    return {
+        "data_chunk_size": 72,
+        "data_compressed_chunk_type": "imageset",
+        "data_original_chunk_type": "imageset",
+        "data_cloud_storage_id": None,
+        "size": row["size"],
+        "image_quality": 70,
+        "data": row["data_id"],
+        "media_type": "image",
+        "validation_mode": None,
+    }
+
+
+def find(call: Call, key: str) -> sqlite3.Row:
+    return call.find(f"SELECT {LISTING.columns} FROM {LISTING.source} WHERE t.id = ?", key)
+
+
+def listed(call: Call, _: dict[str, str]) -> Answer:
+    """GET /api/tasks."""
+    check_organization(call)
+    columns = ("t.owner_id", "t.assignee_id", "p.owner_id", "p.assignee_id")
+    return page(call, LISTING, visible(call, *columns), represent)
+
+
+def created(call: Call, _: dict[str, str]) -> Answer:
+    """POST /api/tasks: labels of its own or a project, never both and never neither."""
+    check_organization(call)
+    body = call.body()
+    if not isinstance(body, dict):
+        raise Broken("CVAT looks for project_id in the body (observed on 2.15)")
+    require_creator(call)
+    given = clean(body, _CREATABLE, partial=False)
+    require_known_people(call, given, "owner_id", "assignee_id")
+    wanted = given.pop("labels", [])
+    _check_parent(call, given, wanted)
+    given |= storages.stored(call, given, {})
+    now = call.clock()
+    given.setdefault("owner_id", call.actor["id"])
+    given |= {"created_date": now, "updated_date": call.clock()}
+    if given.get("assignee_id") is not None:
+        given["assignee_updated_date"] = now
+    marks = ", ".join("?" * len(given))
+    key = call.run(f"INSERT INTO task ({', '.join(given)}) VALUES ({marks})", list(given.values()))
+    labels.create(call, wanted, {"task_id": key})
+    projects.touch(call, given.get("project_id"))
+    row = represent(call, [find(call, str(key))])[0]
+    return Answer(row, 201, (("Location", row["url"]),))
+
+
+def _check_parent(call: Call, given: dict[str, Any], wanted: list[dict[str, Any]]) -> None:
+    project = given.get("project_id")
+    if not wanted and not project:
+        raise Invalid(["Label set or project_id must be present"])
+    if wanted and project:
+        raise Invalid(["Project must have only one of Label set or project_id"])
+    if project:
+        row = call.row("SELECT * FROM project WHERE id = ?", (project,))
+        if row is None:
+            raise Invalid([f"The specified project #{project} does not exist."])
+        require(call, row, PROJECT_STAFF)
+    else:
+        given["project_id"] = None
+
+
+def retrieved(call: Call, path: dict[str, str]) -> Answer:
+    """GET /api/tasks/{id}."""
+    row = find(call, path["key"])
+    require(call, row, TASK_STAFF)
+    return Answer(represent(call, [row])[0])
+
+
+def updated(call: Call, path: dict[str, str]) -> Answer:
+    """PATCH /api/tasks/{id}: only the given keys change, an empty object still touches it."""
+    row = find(call, path["key"])
+    body = call.body()
+    narrow = isinstance(body, dict) and {"owner_id", "assignee_id", "project_id"} & set(body)
+    require(call, row, TASK_OWNERS if narrow else TASK_STAFF)
+    given = clean(body, _CHANGEABLE, partial=True)
+    require_known_people(call, given, "owner_id", "assignee_id")
+    wanted = given.pop("labels", None)
+    if row["project_id"] is None and wanted:
+        labels.update(call, wanted, {"task_id": row["id"]})
+    if "project_id" in given:
+        _move(call, row, given["project_id"])
+    projects.write(call, "task", row, given | storages.stored(call, given, dict(row)))
+    if wanted is not None and row["project_id"] is None and not given.get("project_id"):
+        labels.touch_below(call, {"task_id": row["id"]})
+    for project in {row["project_id"], given.get("project_id")}:
+        projects.touch(call, project)
+    return Answer(represent(call, [find(call, path["key"])])[0])
+
+
+def _move(call: Call, row: sqlite3.Row, project: int | None) -> None:
+    """A task can go to a project that has all of its labels, by name; it takes those."""
+    if project is None:
+        raise Broken("CVAT looks for the project's labels (observed on 2.15)")
+    target = call.row("SELECT * FROM project WHERE id = ?", (project,))
+    if target is None:
+        raise Invalid({"non_field_errors": [f"Cannot find project with ID {project}"]})
+    require(call, target, PROJECT_STAFF)
+    own = ("task_id", row["id"]) if row["project_id"] is None else ("project_id", row["project_id"])
+    if call.row(
+        f"SELECT 1 FROM label WHERE {own[0]} = ? AND parent_id IS NULL AND name NOT IN"
+        " (SELECT name FROM label WHERE project_id = ? AND parent_id IS NULL)",
+        (own[1], project),
+    ):
+        text = "All task or project label names must be mapped to the target project"
+        raise Invalid({"non_field_errors": [text]})
+    call.run("DELETE FROM label WHERE task_id = ?", (row["id"],))
+
+
+def removed(call: Call, path: dict[str, str]) -> Answer:
+    """DELETE /api/tasks/{id}: its jobs and its own labels go with it."""
+    row = find(call, path["key"])
+    require(call, row, TASK_OWNERS)
+    call.run("DELETE FROM task WHERE id = ?", (row["id"],))
+    return Answer(status=204)

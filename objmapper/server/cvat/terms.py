@@ -1,0 +1,79 @@
+"""A term is a name that a list can be filtered, searched or sorted by, and the SQL behind it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from objmapper.server.cvat.errors import Broken
+from objmapper.server.storage import stamp
+
+Kind = Literal["text", "integer", "moment", "boolean"]
+Condition = tuple[str, list[Any]]
+
+_LARGEST = 2**63 - 1
+_TRUE = frozenset({True, "t", "True", "1"})
+_FALSE = frozenset({False, "f", "False", "0"})
+
+
+@dataclass(frozen=True)
+class Term:
+    """One name of a list. ``choices`` and ``table`` restrict its simple parameter only."""
+
+    sql: str
+    kind: Kind = "text"
+    choices: tuple[str, ...] = ()
+    table: str | None = None
+
+    def value(self, value: Any, operator: str = "==") -> Any:
+        """A JSON value for a comparison; one that CVAT's database refuses breaks the request."""
+        try:
+            return _CONVERT[self.kind](value, operator)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise Broken(f"{value!r} is no {self.kind}") from error
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a list is read from, and the names that it takes (2.80's, from cvat-sdk 2.80.0)."""
+
+    source: str
+    columns: str
+    terms: dict[str, Term]
+    simple: tuple[str, ...]
+    search: tuple[str, ...]
+    key: str
+    order: str = "-id"
+
+
+def _integer(value: Any, operator: str) -> int:
+    if isinstance(value, float):
+        # 5 is the first whole number from 4.5 on, and the last below 5.5.
+        number = math.ceil(value) if operator in ("<", ">=") else math.floor(value)
+    else:
+        number = int(value)
+    return max(-_LARGEST, min(_LARGEST, number))
+
+
+def _text(value: Any, operator: str) -> str:
+    return str(value)
+
+
+def _moment(value: Any, operator: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    moment = datetime.fromisoformat(value.strip())
+    return stamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _boolean(value: Any, operator: str) -> int:
+    if value in _TRUE:
+        return 1
+    if value in _FALSE:
+        return 0
+    raise ValueError(value)
+
+
+_CONVERT = {"integer": _integer, "text": _text, "moment": _moment, "boolean": _boolean}

@@ -1,0 +1,92 @@
+"""An embedded server is a whole server inside this process: its state, its users, its doors."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+from objmapper.server.adapter import WSGIAdapter
+from objmapper.server.contract import contract
+from objmapper.server.cvat.app import Cvat
+from objmapper.server.front import Front
+from objmapper.server.options import Options, Pair
+
+_numbers = itertools.count(1)
+
+
+class EmbeddedServer:
+    """A server with a database of its own, spoken to in process or through a socket.
+
+    >>> with embedded("embedded://cvat?seed=1x2") as server:
+    ...     session = requests.Session()
+    ...     session.mount(server.base_url, server.adapter())
+    ...     session.get(server.base_url + "/api/tasks").json()["count"]
+    2
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.users: list[Pair] = list(options.users)
+        # A host of its own, as a requests.Session keeps adapters and cookies by host.
+        self.base_url = f"http://{options.kind}-{next(_numbers)}.embedded"
+        self._cvat = Cvat(options)
+        self.app = Front(self._cvat.answer, contract(options.kind) if options.check else None)
+
+    def adapter(self) -> WSGIAdapter:
+        """An adapter for ``session.mount(server.base_url, ...)``: the in-process door."""
+        return WSGIAdapter(self.app)
+
+    def create_token(self, name: str, token: str | None = None) -> str:
+        """A personal access token of one user, for ``Authorization: Bearer``."""
+        return self._cvat.create_token(name, token)
+
+    @property
+    def requests(self) -> int:
+        """How many requests came in by any door."""
+        return self.app.requests
+
+    @property
+    def violations(self) -> list[str]:
+        """What was against the contract; always empty without ``check``."""
+        return self.app.violations
+
+    def close(self) -> None:
+        """The database is closed; what is in a file stays. A second call does nothing."""
+        self._cvat.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def embedded(
+    target: str,
+    *,
+    seed: str | None = None,
+    users: Iterable[Pair | str] | None = None,
+    tokens: Iterable[Pair | str] | None = None,
+    path: str | None = None,
+    version: str | None = None,
+    check: bool | None = None,
+) -> EmbeddedServer:
+    """A fresh embedded server: ``embedded("embedded://cvat?seed=4x50")``, or keywords."""
+    return EmbeddedServer(
+        Options.parse(
+            target,
+            seed=seed,
+            users=users,
+            tokens=tokens,
+            path=path,
+            version=version,
+            check=check,
+        )
+    )

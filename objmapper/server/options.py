@@ -1,0 +1,163 @@
+"""One parser reads the options of every door: the embedded URL, the keywords, the command line."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+SCHEME = "embedded"
+KINDS = ("cvat",)
+SPOKEN = "2.80"
+KNOWN = ("check", "path", "seed", "token", "user", "version")
+REPEATABLE = frozenset({"token", "user"})
+
+_YES = frozenset({"", "1", "true", "yes", "on"})
+_NO = frozenset({"0", "false", "no", "off"})
+_NAME = re.compile(r"[\w.@+-]{1,150}")
+_SEED = re.compile(r"(\d{1,6})x(\d{1,6})")
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What an embedded server is started with.
+
+    >>> Options.parse("embedded://cvat?seed=4x50&user=admin:secret").seed
+    (4, 50)
+    """
+
+    kind: str
+    users: tuple[Pair, ...] = field(repr=False)
+    tokens: tuple[Pair, ...] = field(default=(), repr=False)
+    seed: tuple[int, int] | None = None
+    path: str | None = None
+    version: str = SPOKEN
+    check: bool = False
+
+    @classmethod
+    def parse(
+        cls,
+        target: str,
+        *,
+        seed: str | None = None,
+        users: Iterable[Pair | str] | None = None,
+        tokens: Iterable[Pair | str] | None = None,
+        path: str | None = None,
+        version: str | None = None,
+        check: bool | None = None,
+    ) -> Options:
+        """Options come from ``embedded://cvat?...`` or from a bare kind and keywords."""
+        kind, query = _split(target)
+        given: dict[str, Any] = {
+            "seed": seed,
+            "user": None if users is None else list(users),
+            "token": None if tokens is None else list(tokens),
+            "path": path,
+            "version": version,
+            "check": check,
+        }
+        both = sorted(name for name in query if given[name] is not None)
+        if both:
+            raise ValueError(f"given both in {target!r} and as keywords: {', '.join(both)}")
+        given = {name: value for name, value in given.items() if value is not None} | query
+        return cls(
+            kind=kind,
+            users=_users(given.get("user", ())),
+            tokens=tuple(_pair("token", item) for item in given.get("token", ())),
+            seed=_seed(given.get("seed")),
+            path=_path(given.get("path")),
+            version=_version(given.get("version")),
+            check=_flag("check", given.get("check", False)),
+        )
+
+
+def _split(target: str) -> tuple[str, dict[str, Any]]:
+    """A target is a bare kind or an embedded URL; its query becomes a dict of option values."""
+    if "://" not in target:
+        return _kind(target), {}
+    parts = urlsplit(target)
+    if parts.scheme != SCHEME:
+        raise ValueError(f"{target!r} is not an {SCHEME}:// URL")
+    if parts.path not in ("", "/") or parts.fragment:
+        raise ValueError(f"{target!r} has more than a kind and options; a file is ?path=...")
+    query: dict[str, Any] = {}
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        if name not in KNOWN:
+            raise ValueError(f"unknown option {name!r}; known are: {', '.join(KNOWN)}")
+        if name in REPEATABLE:
+            query.setdefault(name, []).append(value)
+        elif name in query:
+            raise ValueError(f"option {name!r} is given twice")
+        else:
+            query[name] = value
+    return _kind(parts.netloc), query
+
+
+def _kind(kind: str) -> str:
+    if kind not in KINDS:
+        raise ValueError(f"no embedded server of kind {kind!r}; known are: {', '.join(KINDS)}")
+    return kind
+
+
+def _users(items: Iterable[Pair | str]) -> tuple[Pair, ...]:
+    users = tuple(_pair("user", item) for item in items)
+    names = [name for name, _ in users]
+    if len(set(names)) != len(names):
+        raise ValueError(f"a user is given twice: {', '.join(names)}")
+    return users or (("admin", secrets.token_urlsafe(12)),)
+
+
+def _pair(option: str, item: Pair | str) -> Pair:
+    name, _, word = item.partition(":") if isinstance(item, str) else (item[0], ":", item[1])
+    if not _NAME.fullmatch(name) or not word:
+        secret = "PASSWORD" if option == "user" else "TOKEN"
+        raise ValueError(f"option {option!r} is NAME:{secret}; the name here is {name!r}")
+    return name, word
+
+
+def _seed(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    match = _SEED.fullmatch(text)
+    if match is None:
+        raise ValueError(f"option 'seed' is PROJECTSxTASKS, such as 4x50, not {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def _path(text: str | None) -> str | None:
+    if text == "":
+        raise ValueError("option 'path' is empty")
+    return text
+
+
+def _version(text: str | None) -> str:
+    if text is None or text == SPOKEN or text.startswith(SPOKEN + "."):
+        return SPOKEN
+    raise ValueError(f"version {text} is not spoken here: the embedded CVAT speaks {SPOKEN}")
+
+
+def _flag(name: str, value: bool | str) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = value.lower()
+    if word in _YES or word in _NO:
+        return word in _YES
+    raise ValueError(f"option {name!r} is yes or no, not {value!r}")
+
+
+def from_arguments(arguments: Mapping[str, Any]) -> Options:
+    """Command-line values become options; a name means the same as in the embedded URL."""
+    return Options.parse(
+        arguments["kind"],
+        seed=arguments["seed"],
+        users=arguments["user"],
+        tokens=arguments["token"],
+        path=arguments["path"],
+        version=arguments["version"],
+        check=arguments["check"],
+    )

@@ -1,0 +1,102 @@
+"""The loopback door is waitress: HTTP/1.1 with keep-alive, threads, this machine only."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Self
+
+import waitress.server
+from waitress import wasyncore
+
+from objmapper.server.embedding import EmbeddedServer, embedded
+from objmapper.server.options import Pair
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_THREADS = 16
+_PATIENCE = 5.0
+
+
+class Running:
+    """A server that answers on a socket until it is closed.
+
+    >>> with serve("cvat", users=[("admin", "secret")]) as running:
+    ...     running.url.startswith("http://127.0.0.1:")
+    True
+    """
+
+    def __init__(self, server: EmbeddedServer, host: str, port: int) -> None:
+        if host not in LOOPBACK:
+            raise ValueError(f"an embedded server listens on {', '.join(LOOPBACK)}, not {host!r}")
+        self.server = server
+        # A full queue is normal under a benchmark and no news for who runs it.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        self._map: dict[int, Any] = {}
+        address = "127.0.0.1" if host == "localhost" else host
+        self._http = waitress.server.create_server(
+            server.app, map=self._map, host=address, port=port, threads=_THREADS, ident=None
+        )
+        shown = f"[{address}]" if ":" in address else address
+        self.url = f"http://{shown}:{self._http.effective_port}"
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name=f"serve {self.url}", daemon=True)
+        self._thread.start()
+
+    def _loop(self) -> None:
+        while not self._stopping.is_set():
+            wasyncore.loop(timeout=30, use_poll=True, map=self._map, count=1)
+        self._http.task_dispatcher.shutdown(timeout=_PATIENCE)
+        self._http.close()
+        wasyncore.close_all(self._map, ignore_all=True)
+
+    def stop(self) -> None:
+        """The loop is asked to end; safe in any thread."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._http.pull_trigger()
+
+    def serve_forever(self) -> None:
+        """The calling thread waits until somebody calls :meth:`stop`."""
+        self._stopping.wait()
+
+    def close(self) -> None:
+        """No socket, thread or database is open afterwards; a second call does nothing."""
+        self.stop()
+        self._thread.join()
+        self.server.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def serve(
+    target: str,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    seed: str | None = None,
+    users: Iterable[Pair | str] | None = None,
+    tokens: Iterable[Pair | str] | None = None,
+    path: str | None = None,
+    version: str | None = None,
+    check: bool | None = None,
+) -> Running:
+    """A fresh embedded server on a loopback socket, in its own thread; port 0 is a free one."""
+    server = embedded(
+        target, seed=seed, users=users, tokens=tokens, path=path, version=version, check=check
+    )
+    try:
+        return Running(server, host, port)
+    except BaseException:
+        server.close()
+        raise

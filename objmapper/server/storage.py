@@ -1,0 +1,68 @@
+"""A database is one SQLite connection that its requests take in turn.
+
+SQLite writes one at a time in any case, and Python runs one thread at a time; a single connection
+behind a lock is the arrangement that can neither deadlock nor answer "database is locked".
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+
+class Database:
+    """A database in memory, or in a file that outlives the server.
+
+    >>> with Database(schema="CREATE TABLE IF NOT EXISTS t (x)").transaction() as connection:
+    ...     connection.execute("SELECT * FROM t").fetchall()
+    []
+    """
+
+    def __init__(self, path: str | None = None, *, schema: str) -> None:
+        self._lock = threading.RLock()
+        self._last = datetime.min.replace(tzinfo=UTC)
+        self._connection = sqlite3.connect(
+            path or ":memory:", isolation_level=None, check_same_thread=False, timeout=10
+        )
+        self._connection.row_factory = sqlite3.Row
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        if path:
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._connection.executescript(schema)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing: the block's changes are kept together or, if it raises, not at all."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def now(self) -> str:
+        """The time as CVAT writes it, strictly later than any time given before."""
+        with self._lock:
+            self._last = max(datetime.now(UTC), self._last + timedelta(microseconds=1))
+            return stamp(self._last)
+
+    def close(self) -> None:
+        """The connection is closed once no request holds it."""
+        with self._lock:
+            self._connection.close()
+
+
+def stamp(moment: datetime) -> str:
+    """A moment as text: UTC, six digits of fraction, so that order of text is order of time.
+
+    >>> stamp(datetime(2026, 1, 2, tzinfo=UTC))
+    '2026-01-02T00:00:00.000000Z'
+    """
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
