@@ -1,0 +1,229 @@
+"""Client: a server's address, its dialect, the credentials and the transport; threads share it."""
+
+from __future__ import annotations
+
+import enum
+import os
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Self
+from urllib.parse import urlencode
+
+from objmapper.dialects import find_dialect
+from objmapper.operation import Body, Json, Multipart, Request, Response, Stream
+from objmapper.transport import Transport, read_error
+from objmapper.transport.transport import MAX_RESPONSE_BYTES
+
+if TYPE_CHECKING:
+    import requests
+
+    from objmapper.dialects import Dialect
+
+
+class _Unset(enum.Enum):
+    UNSET = enum.auto()
+
+
+_UNSET = _Unset.UNSET
+_EMBEDDED = "embedded://"
+
+
+class Client:
+    """A server to talk to::
+
+        with Client("https://host/api", dialect="drf", auth=TokenAuth("...")) as client:
+            client.request("POST", "/tasks/1/frobnicate", json={"force": True})
+
+    *base_url* is the address that all paths are below; ``embedded://cvat`` opens an embedded server
+    in this process. *dialect* is a name or a Dialect: "rest", or what the embedded server speaks.
+    *auth* is ``(user, password)``, a TokenAuth, a BearerAuth or any auth of requests. *timeout* is
+    in seconds, for the connection and for each read, or a pair of both. *http* is an own
+    requests.Session, whose adapters, proxies, certificates and hooks are honoured. *workers* is how
+    many requests a commit has under way at once; the dialect recommends it.
+
+    Threads may share a client. It can't be pickled, as it holds credentials and connections; after
+    a fork the child gets connections of its own.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        dialect: str | Dialect | None = None,
+        auth: Any = None,
+        timeout: float | tuple[float, float] = 30.0,
+        retries: int = 3,
+        http: requests.Session | None = None,
+        headers: Mapping[str, str | None] | None = None,
+        verify: bool | str = True,
+        workers: int | None = None,
+        max_response_bytes: int = MAX_RESPONSE_BYTES,
+        echo: bool = False,
+    ) -> None:
+        #: The embedded server of this client, None for one elsewhere.
+        self.server: Any = None
+        if base_url.startswith(_EMBEDDED):
+            if http is not None:
+                raise ValueError("An embedded server is reached without a socket; leave http= out.")
+            self.server = _embedded(base_url)
+            base_url = f"{self.server.base_url}/api"
+            dialect = dialect or "cvat"
+        try:
+            self.dialect: Dialect = find_dialect(dialect or "rest")
+            self.workers: int = self.dialect.recommended_workers if workers is None else workers
+            if self.workers < 1:
+                raise ValueError(f"workers={self.workers} is below 1.")
+            self.transport = Transport(
+                base_url,
+                auth=auth,
+                headers={**getattr(self.dialect, "headers", {}), **(headers or {})},
+                timeout=timeout,
+                retries=retries,
+                http=http,
+                adapter=self.server.adapter() if self.server is not None else None,
+                verify=verify,
+                pool_size=max(10, self.workers),
+                max_response_bytes=max_response_bytes,
+                errors=getattr(self.dialect, "read_error", read_error),
+                sender=type(self),
+                echo=echo,
+            )
+        except BaseException:
+            if self.server is not None:
+                self.server.close()
+            raise
+
+    @property
+    def base_url(self) -> str:
+        """The address that all paths are below, without credentials."""
+        return self.transport.base_url
+
+    def __repr__(self) -> str:
+        closed = " closed" if self.transport.closed else ""
+        name = getattr(self.dialect, "name", type(self.dialect).__name__)
+        return f"<{type(self).__name__} {self.base_url} dialect={name!r}{closed}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections, and the embedded server if there is one; twice is harmless."""
+        self.transport.close()
+        if self.server is not None:
+            self.server.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"A {type(self).__name__} can't be pickled or copied: it holds credentials and "
+            "connections. Make one where it is needed."
+        )
+
+    def send(self, request: Request) -> Response:
+        """Send *request* and return its answer, whose status is below 400.
+
+        Raises TransportError and its kin. What is raised and is none was raised before anything
+        was sent.
+        """
+        return self.transport.send(request)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = _UNSET,
+        data: Any = None,
+        files: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Send any request below the base URL, with the same credentials, retries, limits, errors.
+
+        *data* is a mapping (sent as a form), text, bytes, a Path or an open binary file; *files*
+        maps names to Paths, bytes, open files, or pairs ``(file name, one of these)``. *path* is
+        percent-encoded already; an absolute URL must be of the same origin (else ContractError).
+        """
+        body = _body(json, data, files)
+        pairs = tuple((params or {}).items())
+        return self.send(Request(method.upper(), path, pairs, dict(headers or {}), body))
+
+
+def _embedded(url: str) -> Any:
+    try:
+        from objmapper.server import embedded  # noqa: PLC0415 - an optional extra
+    except ImportError as error:
+        raise ImportError(
+            f"Client({url.partition('?')[0]!r}) runs a server in this process, which needs the "
+            f'extra "server": pip install "objmapper[server]" ({error}).'
+        ) from None
+    return embedded(url)
+
+
+def _body(json: Any, data: Any, files: Mapping[str, Any] | None) -> Body | None:
+    if json is not _UNSET:
+        if data is not None or files:
+            raise TypeError("A request has one body: give json, or data and files.")
+        return Json(json)
+    if files:
+        if data is not None and not isinstance(data, Mapping):
+            raise TypeError("Beside files, data is a mapping of plain fields.")
+        return Multipart(
+            dict(data or {}), {name: _file(name, given) for name, given in files.items()}
+        )
+    if data is None:
+        return None
+    if isinstance(data, Mapping):
+        form = urlencode(data, doseq=True).encode()
+        return Stream(lambda: BytesIO(form), len(form), "application/x-www-form-urlencoded")
+    kind = "text/plain; charset=utf-8" if isinstance(data, str) else "application/octet-stream"
+    opener = _opener(data)
+    with_length = opener()
+    try:
+        start = with_length.tell()
+        length = with_length.seek(0, os.SEEK_END) - start
+    finally:
+        with_length.close()
+    return Stream(opener, length, kind)
+
+
+def _file(name: str, given: Any) -> tuple[str, Callable[[], BinaryIO]]:
+    """Return ``(file name, opener)`` of what a user gave for one file."""
+    if isinstance(given, tuple):
+        file_name, given = given
+        return str(file_name), _opener(given)
+    file_name = getattr(given, "name", None)
+    return (file_name if isinstance(file_name, str) else name), _opener(given)
+
+
+class _Lent:
+    """A user's open file, read from where it stood; closing it here leaves it open."""
+
+    def __init__(self, file: BinaryIO, start: int) -> None:
+        self._file = file
+        file.seek(start)
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+
+    def close(self) -> None:
+        """Leave the file to its owner."""
+
+
+def _opener(given: Any) -> Callable[[], Any]:
+    """Return what opens *given* anew for each attempt. Raises TypeError for what can't be."""
+    if isinstance(given, str):
+        given = given.encode()
+    if isinstance(given, bytes | bytearray | memoryview):
+        content = bytes(given)
+        return lambda: BytesIO(content)
+    if isinstance(given, Path):
+        return lambda: given.open("rb")
+    if hasattr(given, "read") and hasattr(given, "seek") and given.seekable():
+        start = given.tell()
+        return lambda: _Lent(given, start)
+    raise TypeError(
+        f"A {type(given).__name__} can't be sent as a body: give text, bytes, a Path or a binary "
+        "file that can be rewound, as a request may have to be sent twice."
+    )

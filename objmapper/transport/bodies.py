@@ -1,0 +1,193 @@
+"""Bodies as they travel: JSON and msgpack as bytes, files and multipart read while they are sent."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import mimetypes
+import os
+import re
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from io import BytesIO
+from typing import Any, BinaryIO
+
+from objmapper.exceptions import ValidationError
+from objmapper.operation import Body, Json, Msgpack, Multipart, Stream
+
+# Not orjson: it would send NaN as null and encode types that json refuses, so that what is sent
+# would depend on what happens to be installed. Bodies are small; answers are not.
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+class Streamed:
+    """A body of known length that is read piece by piece, from several sources after each other.
+
+    It never gives more bytes than it promised, and ends with OSError when a source has fewer:
+    either would break the connection's framing for what follows.
+    """
+
+    def __init__(self, sources: list[tuple[BinaryIO, int]]) -> None:
+        self._sources = sources
+        self._length = sum(length for _, length in sources)
+        self._at = 0
+        self._left = sources[0][1] if sources else 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def read(self, size: int = -1) -> bytes:
+        while self._at < len(self._sources):
+            source = self._sources[self._at][0]
+            if self._left:
+                data = source.read(self._left if size < 0 else min(size, self._left))
+                if not data:
+                    raise OSError(f"A file ended {self._left} bytes before its promised length.")
+                self._left -= len(data)
+                return data
+            self._at += 1
+            if self._at < len(self._sources):
+                self._left = self._sources[self._at][1]
+        return b""
+
+    def __iter__(self) -> Iterator[bytes]:
+        while data := self.read(65536):
+            yield data
+
+    def close(self) -> None:
+        for source, _ in self._sources:
+            with suppress(OSError):
+                source.close()
+
+
+class Payload:
+    """A body ready to be sent as often as needed: bytes once made, files opened anew each time."""
+
+    def __init__(
+        self,
+        content_type: str | None = None,
+        content: bytes | None = None,
+        opener: Callable[[], Streamed] | None = None,
+    ) -> None:
+        self.content_type = content_type
+        self.content = content
+        self._opener = opener
+
+    def open(self) -> bytes | Streamed | None:
+        """Return the body for one attempt; a Streamed must be closed after it."""
+        return self._opener() if self._opener else self.content
+
+    @classmethod
+    def of(cls, body: Body | None) -> Payload:
+        """Encode *body*. Raises ValidationError for values that its format can't carry."""
+        match body:
+            case None:
+                return cls()
+            case Json(value):
+                return cls("application/json", encode_json(value))
+            case Msgpack(value):
+                return cls("application/msgpack", _pack(value))
+            case Stream(opener, length, content_type):
+                return cls(content_type, opener=lambda: Streamed([(opener(), length)]))
+            case Multipart():
+                boundary = uuid.uuid4().hex
+                return cls(
+                    f"multipart/form-data; boundary={boundary}",
+                    opener=lambda: _multipart(body, boundary),
+                )
+
+
+def encode_json(value: Any) -> bytes:
+    """Return *value* as compact JSON in UTF-8.
+
+    Raises ValidationError for NaN, infinity, lone surrogates and types that JSON lacks.
+    """
+    try:
+        return _encode(value).encode()
+    except UnicodeEncodeError:
+        why = "a text has a character that is not Unicode (a lone surrogate)"
+    except ValueError as error:
+        circular = "ircular" in str(error)
+        why = "a value refers to itself" if circular else "NaN and infinity are no JSON numbers"
+    except TypeError as error:
+        why = str(error)
+    except RecursionError:
+        why = "the values are nested too deeply"
+    raise ValidationError(f"The values can't be sent as JSON: {why}. Nothing was sent.")
+
+
+def _pack(value: Any) -> bytes:
+    try:
+        msgpack = importlib.import_module("msgpack")
+    except ImportError:
+        raise ImportError(
+            "A body in msgpack needs the package msgpack: pip install msgpack"
+        ) from None
+    try:
+        packed: bytes = msgpack.packb(value, use_bin_type=True)
+    except (TypeError, ValueError, OverflowError) as error:
+        why = type(error).__name__ if isinstance(error, UnicodeError) else error
+        raise ValidationError(
+            f"The values can't be sent as msgpack: {why}. Nothing was sent."
+        ) from None
+    return packed
+
+
+def _multipart(body: Multipart, boundary: str) -> Streamed:
+    """Open the files of *body* and lay its parts out in order: fields first."""
+    sources: list[tuple[BinaryIO, int]] = []
+
+    def add(data: bytes) -> None:
+        sources.append((BytesIO(data), len(data)))
+
+    try:
+        for name, value in _fields(body.fields):
+            add(_head(boundary, name) + value + b"\r\n")
+        for name, (file_name, opener) in body.files.items():
+            file = opener()
+            sources.append((file, 0))
+            # The file waits with length 0 so that it is closed if measuring it fails.
+            length = _length(file)
+            base_name = re.split(r"[\\/]", file_name)[-1]
+            sources.pop()
+            add(_head(boundary, name, base_name))
+            sources.append((file, length))
+            add(b"\r\n")
+        add(f"--{boundary}--\r\n".encode())
+    except BaseException:
+        Streamed(sources).close()
+        raise
+    return Streamed(sources)
+
+
+def _length(file: BinaryIO) -> int:
+    start = file.tell()
+    end = file.seek(0, os.SEEK_END)
+    file.seek(start)
+    return end - start
+
+
+def _fields(fields: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+    """Yield the plain fields: a list repeats its name, None is left out, the rest reads as JSON."""
+    for name, value in fields.items():
+        for item in value if isinstance(value, list | tuple) else [value]:
+            if item is None:
+                continue
+            if isinstance(item, bytes):
+                yield name, item
+            else:
+                yield name, item.encode() if isinstance(item, str) else encode_json(item)
+
+
+def _head(boundary: str, name: str, file_name: str | None = None) -> bytes:
+    lines = f'--{boundary}\r\nContent-Disposition: form-data; name="{_escaped(name)}"'
+    if file_name is not None:
+        kind = mimetypes.guess_type(file_name)[0] or "application/octet-stream"
+        lines += f'; filename="{_escaped(file_name)}"\r\nContent-Type: {kind}'
+    return f"{lines}\r\n\r\n".encode("utf-8", "replace")
+
+
+def _escaped(text: str) -> str:
+    """Return *text* as browsers write it between quotes."""
+    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

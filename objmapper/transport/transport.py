@@ -1,0 +1,339 @@
+"""Transport: sends a Request under a policy and returns the Response, or raises one tree of errors."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+from objmapper import signals
+from objmapper.exceptions import ContractError, TransportError
+from objmapper.operation import Request, Response, Secret
+from objmapper.transport.auth import Renewal, as_auth, checked_header
+from objmapper.transport.bodies import Payload
+from objmapper.transport.echo import as_curl, logger, show_echo
+from objmapper.transport.errors import ErrorReader, read_error, status_error, transport_error
+from objmapper.transport.exchange import Exchange, close_body
+from objmapper.transport.masking import guard_urllib3, masked_url
+from objmapper.transport.policy import Policy, checked_timeout, retry_after
+from objmapper.transport.urls import Base, quoted_path, with_params
+
+if TYPE_CHECKING:
+    import requests
+    from requests.adapters import BaseAdapter
+
+#: 100 MiB, counted after decompression.
+MAX_RESPONSE_BYTES = 100 * 2**20
+MAX_REDIRECTS = 5
+_READS = ("GET", "HEAD", "OPTIONS")
+
+
+class Transport:
+    """Sends requests below one base URL, with one set of credentials; threads may share it.
+
+    Times are in seconds. *timeout* is for the connection and for each read, or a pair of both; the
+    body of an answer may take ten times as long in all. *retries*, *backoff* and *max_retry_after*
+    are those of `Policy`. *http* is a requests.Session of the user: its adapters, proxies,
+    certificates, hooks, headers, cookies and auth are honoured, and it is not closed. *adapter*
+    carries what goes to the base URL's origin. *errors* reads an error answer as `read_error` does.
+
+    A connection that the server closed while it lay idle is noticed and replaced before it is used.
+    In the instant between, the server closes and the request is under way; then nobody here can know
+    whether a write was done, and it ends in a ConnectError with ``sent`` True.
+
+    Whatever `send` raises that is no TransportError was raised before anything was sent.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        auth: Any = None,
+        headers: Mapping[str, str | None] | None = None,
+        timeout: float | tuple[float, float] = 30.0,
+        retries: int = 3,
+        backoff: float = 0.5,
+        max_retry_after: float = 120.0,
+        http: requests.Session | None = None,
+        adapter: BaseAdapter | None = None,
+        verify: bool | str = True,
+        pool_size: int = 10,
+        max_response_bytes: int = MAX_RESPONSE_BYTES,
+        errors: ErrorReader = read_error,
+        sender: type | None = None,
+        echo: bool = False,
+    ) -> None:
+        self._base = Base.of(base_url)
+        if self._base.userinfo is not None:
+            if auth is not None:
+                raise ValueError("The base URL has a user in it, and auth= is given: which one?")
+            auth = self._base.userinfo
+        if retries < 0:
+            raise ValueError(f"retries={retries} is below 0.")
+        self.policy = Policy(retries, backoff, max_retry_after=max_retry_after)
+        self._auth = as_auth(auth)
+        self._mount = (self._base.origin + "/", adapter) if adapter is not None else None
+        self._limits: dict[str, Any] = {
+            "timeout": checked_timeout(timeout),
+            "max_response_bytes": max_response_bytes,
+            "verify": verify,
+            "pool_size": pool_size,
+            "adapter": self._mount,
+        }
+        self._exchange = Exchange(
+            self._base.url,
+            auth=self._auth,
+            headers={
+                n: v if v is None else checked_header(n, v) for n, v in (headers or {}).items()
+            },
+            http=http,
+            **self._limits,
+        )
+        self._outside = Exchange(None, auth=None, headers={}, **self._limits)
+        self._outside.refuse_cookies()
+        self._read_error = errors
+        self._sender = sender or type(self)
+        self._echo = echo
+        if echo:
+            show_echo()
+        guard_urllib3()
+        #: Requests really sent, retries included; and those sent again.
+        self.requests_sent = 0
+        self.retries_made = 0
+        self._start()
+
+    def _start(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._renewal = Renewal(self._auth)
+
+    @property
+    def base_url(self) -> str:
+        """The base URL, without credentials."""
+        return self._base.url
+
+    @property
+    def http(self) -> requests.Session:
+        """The requests.Session that carries everything."""
+        return self._exchange.http
+
+    @property
+    def timeout(self) -> tuple[float, float]:
+        """Seconds for the connection, and for each read."""
+        timeout: tuple[float, float] = self._limits["timeout"]
+        return timeout
+
+    @property
+    def closed(self) -> bool:
+        return self._closed.is_set()
+
+    def __repr__(self) -> str:
+        return f"<Transport {self.base_url}{' closed' if self.closed else ''}>"
+
+    def close(self) -> None:
+        """Close the connections; whoever waits to send again is woken and gets an error."""
+        self._closed.set()
+        self._exchange.close()
+        self._outside.close()
+
+    def send(self, request: Request) -> Response:
+        """Send *request* below the base URL and return the answer, whose status is below 400.
+
+        Pending and Secret values are filled in here; errors keep the request as it was given.
+        Raises TransportError and its kin, ContractError for a path of another origin, and
+        ValidationError for values that can't be written.
+        """
+        resolved = request.resolved()
+        path = str(resolved.path)
+        url = with_params(self._base.below(path), resolved.params)
+        shown_url = masked_url(url)
+        if any(isinstance(value, Secret) for _, value in request.params):
+            shown_url = masked_url(with_params(self._base.below(path), request.params, show=True))
+        return self._deliver(self._exchange, request, resolved, url, shown_url)
+
+    def link(self, url: str, base: str = "") -> Request:
+        """Return the request for a page's *url*, with path and query taken to the own origin.
+
+        A relative one is joined to *base* (a Response's ``url``), else to the base URL as a folder.
+        Raises ContractError if it points to another host.
+        """
+        return Request("GET", self._base.relative(self._base.taken_home(url, base)))
+
+    def follow(self, url: str) -> Response:
+        """Get *url*, wherever it is, with neither credentials nor cookies; redirects are followed.
+
+        Raises as `send` does.
+        """
+        target = urljoin(self._base.url + "/", url)
+        parts = urlsplit(target)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ContractError(f"The link {masked_url(url)!r} is not an http address.")
+        host = parts.netloc.rpartition("@")[2]
+        query = f"?{parts.query}" if parts.query else ""
+        target = f"{parts.scheme}://{host}{quoted_path(parts.path) or '/'}{query}"
+        request = Request("GET", target)
+        return self._deliver(self._outside, request, request, target, masked_url(target))
+
+    def _deliver(
+        self, exchange: Exchange, request: Request, resolved: Request, url: str, shown_url: str
+    ) -> Response:
+        """Send under the policy until there is an answer that counts."""
+        payload = Payload.of(resolved.body)
+        secrets = list(_secrets(request))
+        tried = hops = 0
+        renewed = False
+        while True:
+            seen = self._renewal.count
+            try:
+                response = self._attempt(exchange, request, url, shown_url, payload, secrets)
+            except TransportError as error:
+                pause = self.policy.pause_after_error(request, error, tried)
+                if pause is None:
+                    raise
+            else:
+                response = replace(response, retries=tried + renewed)
+                status = response.status
+                if status < 300 or status == 304:
+                    return response
+                if status < 400:
+                    url = self._redirected(exchange, request, response, url, hops)
+                    shown_url = masked_url(url)
+                    hops += 1
+                    continue
+                if status == 401 and not renewed and exchange is self._exchange:
+                    renewed = self._renewal.after(seen, self)
+                    if renewed:
+                        continue
+                pause = self.policy.pause_after_answer(request, response, tried)
+                if pause is None:
+                    wait = retry_after(response.headers)
+                    raise status_error(request, response, self._read_error, retry_after=wait)
+            tried += 1
+            self._pause(pause)
+            with self._lock:
+                self.retries_made += 1
+
+    def _attempt(
+        self,
+        exchange: Exchange,
+        request: Request,
+        url: str,
+        shown_url: str,
+        payload: Payload,
+        secrets: list[str],
+    ) -> Response:
+        """Send once. Raises TransportError only, but for what goes wrong before."""
+        self._check_open(request)
+        trusted = exchange is self._exchange and not self._renewal.is_mine
+        prepared = exchange.prepared(request, url, payload, trusted=trusted)
+        level = logging.INFO if self._echo else logging.DEBUG
+        logged = logger.isEnabledFor(level)
+        if logged:
+            hidden = exchange.set_by_auth(prepared, request, payload)
+            method = prepared.method or ""
+            logger.log(level, as_curl(request, method, shown_url, prepared.headers, hidden))
+        if signals.request_sent.receivers:
+            self._announce(signals.request_sent, request=request)
+        result = self._answer(exchange, prepared, request, shown_url)
+        if not isinstance(result, TransportError) or result.sent:
+            with self._lock:
+                self.requests_sent += 1
+        if isinstance(result, TransportError):
+            if logged:
+                logger.log(level, "%s", result)
+            raise result
+        response = result
+        if response.status >= 400:
+            content = exchange.scrubbed_answer(response, prepared, request, payload, secrets)
+            response = replace(response, content=content)
+        if logged:
+            size, ms = len(response.content), response.seconds * 1000
+            logger.log(level, "-> %d, %d bytes, %.1f ms", response.status, size, ms)
+        if signals.response_received.receivers:
+            self._announce(signals.response_received, request=request, response=response)
+        return response
+
+    def _answer(
+        self, exchange: Exchange, prepared: Any, request: Request, shown_url: str
+    ) -> Response | TransportError:
+        """Return the error rather than raise it here: the one below must not be its context."""
+        try:
+            return exchange.answer(prepared, request, shown_url)
+        except TransportError as error:
+            return error
+        except Exception as error:
+            return transport_error(error, request, shown_url)
+        finally:
+            close_body(prepared)
+
+    def _announce(self, signal: signals.ModelSignal, **kwargs: Any) -> None:
+        for error in signal.announce(self._sender, **kwargs):
+            # An answer must not be lost because somebody who listens fails.
+            logger.error("A receiver of a transport's signal failed.", exc_info=error)
+
+    def _check_open(self, request: Request) -> None:
+        if self._pid != os.getpid():
+            self._start()
+            self._exchange.after_fork()
+            self._outside.after_fork()
+        if self.closed:
+            error = TransportError(f"The client of {self.base_url} is closed.", request)
+            error.sent = False
+            raise error
+
+    def _pause(self, seconds: float) -> None:
+        self._closed.wait(seconds)
+
+    def _redirected(
+        self, exchange: Exchange, request: Request, response: Response, url: str, hops: int
+    ) -> str:
+        """Return where a redirect leads, if it may be followed; else raise StatusError.
+
+        Reads go on within the own host; a write goes on, as it is, after 307 and 308 only.
+        """
+        location = response.headers.get("location", "")
+        target = ""
+        if not location:
+            why = "names no address that it could mean"
+        elif request.method not in _READS and response.status not in (307, 308):
+            why = f"points to {masked_url(location)}, and a write is not sent elsewhere"
+        else:
+            why = f"points to {masked_url(location)}, which leads in a circle from {self.base_url}"
+            try:
+                target = self._target(exchange, location, url)
+            except ContractError as error:
+                why = f"points elsewhere: {error}"
+        if target and target != url and hops < MAX_REDIRECTS:
+            return target
+        refusal = status_error(request, response, self._read_error)
+        refusal.args = (f"{refusal.args[0].rstrip('.')}. It {why}.",)
+        raise refusal
+
+    def _target(self, exchange: Exchange, location: str, url: str) -> str:
+        if exchange is self._exchange:
+            return self._base.taken_home(location, url)
+        target = urljoin(url, location)
+        if urlsplit(target).scheme not in ("http", "https"):
+            raise ContractError(f"{masked_url(location)!r} is not an http address.")
+        return target
+
+
+def _secrets(request: Request) -> Iterator[str]:
+    """Yield the texts of the Secret values in *request*."""
+    waiting: list[Any] = [value for _, value in request.params]
+    body = request.body
+    if body is not None:
+        waiting += [getattr(body, "value", None), getattr(body, "fields", None)]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Secret):
+            yield str(value.value)
+        elif isinstance(value, Mapping):
+            waiting += value.values()
+        elif isinstance(value, list | tuple):
+            waiting += value
