@@ -18,8 +18,6 @@ from referencing.jsonschema import DRAFT202012
 _PACKAGE = "objmapper.schemas"
 _URI = "urn:contract"
 _SHOWN = 5
-# A method that the contract lacks may only be refused, after or before it is looked at.
-_REFUSALS = frozenset({401, 403, 404, 405, 406})
 
 
 def document(kind: str) -> Any:
@@ -34,20 +32,20 @@ def document(kind: str) -> Any:
 
 
 @cache
-def contract(kind: str) -> Contract:
-    """The contract of one kind, read and indexed once a process."""
-    return Contract(document(kind))
+def contract(kind: str, version: str) -> Contract:
+    """The contract of one kind and version, read and indexed once a process."""
+    return Contract(document(kind), version)
 
 
 class Contract:
     """An indexed document: which operation a path and method are, and what fits it.
 
-    >>> contract("cvat").answer_faults("GET", "/api/tasks/1", 200, {}, b"[]")[0]
-    "content type '' is not one of application/vnd.cvat+json, text/html"
+    >>> contract("cvat", "2.80").answer_faults("GET", "/api/nowhere", 200, {}, b"")
+    ['200 for a path that is not in the contract']
     """
 
-    def __init__(self, document: Any) -> None:
-        self.document = document
+    def __init__(self, document: Any, version: str) -> None:
+        self.document = document = _of_version(document, version)
         resource = Resource.from_contents(document, default_specification=DRAFT202012)
         self._registry: Registry[Any] = Registry().with_resource(_URI, resource)
         self._validators: dict[str, Draft202012Validator] = {}
@@ -90,15 +88,19 @@ class Contract:
         template = self.template(path)
         if template is None:
             return [] if status == 404 else [f"{status} for a path that is not in the contract"]
-        operations = self.document["paths"][template]
-        verb = "get" if method == "HEAD" else method.lower()
-        if verb not in operations:
-            fits = status in _REFUSALS or (method == "OPTIONS" and status == 200)
-            return [] if fits else [f"{status} for a method that is not in the contract"]
-        at = ["paths", template, verb, "responses", str(status)]
-        if str(status) not in operations[verb]["responses"]:
-            return [f"status {status} is not in the contract"]
-        response, at = self._resolve(operations[verb]["responses"][str(status)], at)
+        operation = self.document["paths"][template].get(
+            "get" if method == "HEAD" else method.lower()
+        )
+        at = ["paths", template, "get" if method == "HEAD" else method.lower(), "responses"]
+        if operation is None:
+            if method == "OPTIONS" and status == 200:
+                return []
+            at = ["x-refusals"]
+        responses = self.document["x-refusals"] if operation is None else operation["responses"]
+        if str(status) not in responses:
+            what = "" if operation else " for a method that it does not have"
+            return [f"status {status} is not in the contract{what}"]
+        response, at = self._resolve(responses[str(status)], [*at, str(status)])
         faults = list(self._headers(response, at, headers))
         content = response.get("content")
         if method == "HEAD":
@@ -117,15 +119,19 @@ class Contract:
         for index, reference in enumerate(holder.get("parameters", ())):
             parameter, place = self._resolve(reference, [*at, "parameters", str(index)])
             name = parameter["name"]
-            if parameter["in"] == "query" and name in given:
-                value = _scalar(given[name], parameter["schema"])
-                yield from self._check(f"?{name}", [*place, "schema"], value)
+            if parameter["in"] != "query" or name not in given:
+                continue
+            faults = list(self._check(f"?{name}", [*place, "schema"], given[name]))
+            if faults and re.fullmatch(r"-?\d+", given[name]):
+                faults = list(self._check(f"?{name}", [*place, "schema"], int(given[name])))
+            yield from faults
 
     def _headers(self, response: Any, at: list[str], headers: Mapping[str, str]) -> Iterator[str]:
-        for name, header in response.get("headers", {}).items():
+        for name, reference in response.get("headers", {}).items():
+            header, place = self._resolve(reference, [*at, "headers", name])
             value = headers.get(name.lower())
             if value is not None:
-                yield from self._check(f"header {name}", [*at, "headers", name, "schema"], value)
+                yield from self._check(f"header {name}", [*place, "schema"], value)
             elif header.get("required"):
                 yield f"header {name} is missing"
 
@@ -166,12 +172,16 @@ def _escape(part: str) -> str:
     return part.replace("~", "~0").replace("/", "~1")
 
 
-def _scalar(text: str, schema: Any) -> Any:
-    """A query value as the type that its schema asks for, where it can be read as that."""
-    kinds = schema.get("type", "string")
-    kinds = [kinds] if isinstance(kinds, str) else kinds
-    if "integer" in kinds and re.fullmatch(r"-?\d+", text):
-        return int(text)
-    if "boolean" in kinds and text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    return text
+def _of_version(node: Any, version: str) -> Any:
+    """The document as one version has it: without what others have, with what it requires."""
+    if isinstance(node, list):
+        return [_of_version(each, version) for each in node if _has(each, version)]
+    if not isinstance(node, dict):
+        return node
+    kept = {key: _of_version(each, version) for key, each in node.items() if _has(each, version)}
+    more = node.get("x-required", {}).get(version, [])
+    return kept | ({"required": [*node.get("required", ()), *more]} if more else {})
+
+
+def _has(node: Any, version: str) -> bool:
+    return not isinstance(node, dict) or version in node.get("x-versions", (version,))

@@ -32,7 +32,8 @@ class EmbeddedServer:
         # A host of its own, as a requests.Session keeps adapters and cookies by host.
         self.base_url = f"http://{options.kind}-{next(_numbers)}.embedded"
         self._cvat = Cvat(options)
-        self.app = Front(self._cvat.answer, contract(options.kind) if options.check else None)
+        checked = contract(options.kind, options.version) if options.check else None
+        self.app = Front(self._cvat.answer, checked)
 
     def adapter(self) -> WSGIAdapter:
         """An adapter for ``session.mount(server.base_url, ...)``: the in-process door."""

@@ -30,9 +30,9 @@ class Front:
         self.requests = next(self._counter)
         request = Request(environ)
         response = self._answer(request)
+        response.headers["X-Request-Id"] = str(uuid.uuid4())
         if self._contract is not None:
             response = self._reviewed(self._contract, request, response)
-        response.headers["X-Request-Id"] = str(uuid.uuid4())
         _compress(request, response)
         return response(environ, start_response)
 

@@ -1,0 +1,1 @@
+"""The written contracts: one OpenAPI 3.1 document for each bundled server."""
