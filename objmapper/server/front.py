@@ -1,9 +1,10 @@
-"""A front controller stands before one server's views: it counts, checks, compresses and logs."""
+"""A front controller stands before one server's views: it counts, checks and compresses."""
 
 from __future__ import annotations
 
 import gzip
-import itertools
+import logging
+import threading
 import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,6 +15,9 @@ from objmapper.server.contract import Contract
 
 # CVAT leaves a smaller body alone (observed on CVAT 2.15).
 _COMPRESS_FROM = 200
+_FAULT = "<!doctype html>\n<title>Server Error (500)</title>\n<h1>Server Error (500)</h1>\n"
+
+_log = logging.getLogger(__name__)
 
 
 class Front:
@@ -22,25 +26,35 @@ class Front:
     def __init__(self, answer: Callable[[Request], Response], contract: Contract | None) -> None:
         self._answer = answer
         self._contract = contract
-        self._counter = itertools.count(1)
+        self._lock = threading.Lock()
         self.requests = 0
         self.violations: list[str] = []
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        self.requests = next(self._counter)
+        with self._lock:
+            self.requests += 1
         request = Request(environ)
-        response = self._answer(request)
+        try:
+            response = self._answer(request)
+        except Exception as error:
+            _log.exception("%s %s", request.method, request.full_path)
+            response = Response(_FAULT, 500, content_type="text/html; charset=utf-8")
+            self._record(f"{request.method} {request.path}: {error!r}")
         response.headers["X-Request-Id"] = str(uuid.uuid4())
         if self._contract is not None:
-            response = self._reviewed(self._contract, request, response)
+            self._review(self._contract, request, response)
         _compress(request, response)
         return response(environ, start_response)
 
-    def _reviewed(self, contract: Contract, request: Request, response: Response) -> Response:
+    def _record(self, *found: str) -> None:
+        if self._contract is not None:
+            self.violations += found
+            for each in found:
+                _log.warning("%s", each)
+
+    def _review(self, contract: Contract, request: Request, response: Response) -> None:
         """An answer against the contract becomes a 500; an accepted bad request is recorded."""
-        method, path = request.method, request.path
-        status = response.status_code
-        headers = {name.lower(): value for name, value in response.headers.items()}
+        method, path, status = request.method, request.path, response.status_code
         where = f"{method} {path} {status}"
         # A request that is against the contract and refused is as it should be. One that is taken
         # nevertheless shows a gap in the document; it is not refused, as CVAT takes it too.
@@ -49,13 +63,15 @@ class Front:
             taken = contract.request_faults(
                 method, path, query, request.get_data(), request.content_type or ""
             )
-            self.violations += [f"{where}: request {fault}" for fault in taken]
+            self._record(*(f"{where}: request {fault}" for fault in taken))
+        headers = {name.lower(): value for name, value in response.headers.items()}
         faults = contract.answer_faults(method, path, status, headers, response.get_data())
-        if not faults:
-            return response
-        found = [f"{where}: {fault}" for fault in faults]
-        self.violations += found
-        return Response("Contract violation\n" + "\n".join(found) + "\n", 500)
+        if faults:
+            found = [f"{where}: {fault}" for fault in faults]
+            self._record(*found)
+            response.status_code = 500
+            response.content_type = "text/plain; charset=utf-8"
+            response.set_data("Contract violation\n" + "\n".join(found) + "\n")
 
 
 def _compress(request: Request, response: Response) -> None:

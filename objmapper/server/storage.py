@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
+# Tells the files of embedded servers from those of other programs ("ombs").
+_MARK = 0x6F6D6273
+
 
 class Database:
     """A database in memory, or in a file that outlives the server.
@@ -24,15 +27,34 @@ class Database:
     def __init__(self, path: str | None = None, *, schema: str) -> None:
         self._lock = threading.RLock()
         self._last = datetime.min.replace(tzinfo=UTC)
-        self._connection = sqlite3.connect(
-            path or ":memory:", isolation_level=None, check_same_thread=False, timeout=10
-        )
-        self._connection.row_factory = sqlite3.Row
-        self._connection.execute("PRAGMA foreign_keys = ON")
+        try:
+            self._connection = sqlite3.connect(
+                path or ":memory:", isolation_level=None, check_same_thread=False, timeout=10
+            )
+        except sqlite3.Error as error:
+            raise OSError(f"{path}: {error}") from error
+        try:
+            self._prepare(path, schema)
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise OSError(f"{path}: {error}") from error
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _prepare(self, path: str | None, schema: str) -> None:
+        connection = self._connection
+        connection.row_factory = sqlite3.Row
+        connection.create_function("fold", 1, fold, deterministic=True)
+        connection.execute("PRAGMA foreign_keys = ON")
+        mark = connection.execute("PRAGMA application_id").fetchone()[0]
+        if mark != _MARK and connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+            raise OSError(f"{path}: a database of another program")
         if path:
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.executescript(schema)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA application_id = {_MARK}")
+        connection.executescript(schema)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -66,3 +88,8 @@ def stamp(moment: datetime) -> str:
     '2026-01-02T00:00:00.000000Z'
     """
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def fold(text: str | None) -> str | None:
+    """Text as a search compares it, whatever its case."""
+    return None if text is None else text.casefold()

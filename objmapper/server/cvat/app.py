@@ -6,7 +6,6 @@ refused for the first (observed on CVAT 2.15).
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
@@ -14,15 +13,13 @@ from werkzeug.wrappers import Request, Response
 from objmapper.server.cvat import accounts
 from objmapper.server.cvat.auth import authenticate
 from objmapper.server.cvat.call import Answer, Call
-from objmapper.server.cvat.errors import ApiError, Broken, MethodNotAllowed, Unauthorized, html
+from objmapper.server.cvat.errors import ApiError, MethodNotAllowed, Unauthorized, html
 from objmapper.server.cvat.negotiation import HTML, JSON, negotiate, render
 from objmapper.server.cvat.routes import Route, find
 from objmapper.server.cvat.seed import seed
 from objmapper.server.cvat.tables import SCHEMA
 from objmapper.server.options import Options
 from objmapper.server.storage import Database
-
-_log = logging.getLogger(__name__)
 
 _SESSION_SECONDS = 14 * 24 * 3600
 _CSRF_SECONDS = 364 * 24 * 3600
@@ -52,9 +49,8 @@ class Cvat:
             return accounts.add_token(connection, name, token)
 
     def answer(self, request: Request) -> Response:
-        """The answer to a request; whatever goes wrong is an answer too."""
+        """The answer to a request; a refusal is one too."""
         kind, allow = JSON, ""
-        call: Call | None = None
         try:
             route, variables = find(request.path)
             allow = route.allow
@@ -66,9 +62,6 @@ class Cvat:
             _set_cookies(response, call)
         except ApiError as error:
             response = _refusal(kind, error)
-        except Exception:
-            _log.exception("%s %s", request.method, request.full_path)
-            response = _refusal(kind, Broken("a fault of the embedded server"))
         if allow and response.status_code != 500:
             response.headers["Allow"] = allow
         return response

@@ -13,7 +13,8 @@ from typing import Any
 
 from objmapper.server.cvat.call import Call
 from objmapper.server.cvat.errors import Broken, Invalid
-from objmapper.server.cvat.terms import Condition, Listing, Term
+from objmapper.server.cvat.terms import Condition, Listing, Term, joined, storable
+from objmapper.server.storage import fold
 
 _COMPARISONS = {"==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">="}
 _BLANK = ("", None)
@@ -51,7 +52,7 @@ def json_logic(text: str, terms: Mapping[str, Term]) -> Condition:
         raise Broken("nested too deep") from error
     except _UnknownTermError as error:
         raise Invalid([f"filter: {error.args[0]!r} term is not supported"]) from None
-    except (AttributeError, TypeError, IndexError, KeyError, StopIteration) as error:
+    except (AttributeError, TypeError, IndexError, KeyError, StopIteration, ValueError) as error:
         raise Broken(f"filter {text!r}: {error!r}") from error
 
 
@@ -86,8 +87,7 @@ def _rule(rules: Any, terms: Mapping[str, Term]) -> Condition:
 def _joined(operator: str, parts: list[Condition]) -> Condition:
     if not parts:
         raise Broken(f"{operator} of nothing")
-    joint = f" {operator.upper()} ".join(sql for sql, _ in parts)
-    return f"({joint})", [value for _, values in parts for value in values]
+    return joined(operator.upper(), parts)
 
 
 def _term(argument: Any, terms: Mapping[str, Term]) -> Term:
@@ -117,17 +117,20 @@ def _contained(arguments: Any, terms: Mapping[str, Term]) -> Condition:
         members = "SELECT value FROM json_each(?)"
         return f"({term.sql} IS NOT NULL AND {term.sql} IN ({members}))", [json.dumps(values)]
     term = _term(arguments[1], terms)
-    return f"({term.sql} IS NOT NULL AND instr({term.sql}, ?) > 0)", [str(arguments[0])]
+    return f"({term.sql} IS NOT NULL AND instr({term.sql}, ?) > 0)", [storable(str(arguments[0]))]
 
 
 def search(text: str, listing: Listing) -> list[Condition]:
     """Each word, parted by spaces or commas, is in one of the searched names; case is ignored."""
-    found = []
+    found: list[Condition] = []
     for word in text.replace("\x00", "").replace(",", " ").split():
-        escaped = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        parts = [f"{listing.terms[name].sql} LIKE ? ESCAPE '\\'" for name in listing.search]
-        joint = " OR ".join(f"coalesce({part}, 0)" for part in parts)
-        found.append((f"({joint})", [f"%{escaped}%"] * len(parts)))
+        # SQLite's own lower() knows ASCII only, which is enough for a word of ASCII.
+        lower, folded = ("lower", word.lower()) if word.isascii() else ("fold", fold(word))
+        parts: list[Condition] = [
+            (f"coalesce(instr({lower}({listing.terms[name].sql}), ?), 0)", [folded])
+            for name in listing.search
+        ]
+        found.append(joined("OR", parts))
     return found
 
 
@@ -153,6 +156,8 @@ def simple(call: Call, listing: Listing) -> list[Condition]:
 
 def _unacceptable(call: Call, term: Term, value: str) -> str | None:
     """Why a simple parameter's value is refused; the words are those of django-filter."""
+    if "\x00" in value:
+        return "Null characters are not allowed."
     if term.choices and value not in term.choices:
         return f"Select a valid choice. {value} is not one of the available choices."
     if term.kind == "integer":

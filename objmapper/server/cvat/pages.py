@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlencode
 from objmapper.server.cvat.call import Answer, Call
 from objmapper.server.cvat.errors import NotFound
 from objmapper.server.cvat.filters import conditions
-from objmapper.server.cvat.terms import Condition, Listing
+from objmapper.server.cvat.terms import Condition, Listing, joined
 
 PAGE_SIZE = 10
 MAX_PAGE_SIZE = 500
@@ -26,9 +26,7 @@ def page(
     represent: Callable[[Call, list[sqlite3.Row]], list[dict[str, Any]]],
 ) -> Answer:
     """The asked page of the rows that are visible and fit the query string."""
-    parts = visible + conditions(call, listing)
-    where = " AND ".join(sql for sql, _ in parts) or "1"
-    values = [value for _, each in parts for value in each]
+    where, values = joined("AND", [("1", []), *visible, *conditions(call, listing)])
     total = call.row(f"SELECT count(*) FROM {listing.source} WHERE {where}", values)
     count = int(total[0]) if total else 0
     size = _size(call)

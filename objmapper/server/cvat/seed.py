@@ -102,12 +102,18 @@ def _moment(minutes: int) -> str:
     return stamp(START + timedelta(minutes=minutes))
 
 
+def _assigned(start: _Start, number: int, moment: str) -> dict[str, Any]:
+    """Every fourth is nobody's, the others go round the people."""
+    who = start.people[number % len(start.people)]
+    return {"assignee_id": who, "assignee_updated_date": None if who is None else moment}
+
+
 def _project(start: _Start, p: int, tasks: int) -> dict[str, Any]:
     return {
         "id": start.project + p,
         "name": f"project {p + 1}",
         "owner_id": start.owner,
-        "assignee_id": start.people[p % len(start.people)],
+        **_assigned(start, p, _moment(p)),
         "created_date": _moment(p),
         "updated_date": _moment((p + 1) * tasks + 60),
     }
@@ -142,7 +148,7 @@ def _task(start: _Start, p: int, t: int, tasks: int, width: int) -> dict[str, An
         "name": f"task {p + 1}-{t + 1:0{width}}",
         "project_id": start.project + p,
         "owner_id": start.owner,
-        "assignee_id": start.people[number % len(start.people)],
+        **_assigned(start, number, _moment(number)),
         "subset": SUBSETS[number % len(SUBSETS)],
         "bug_tracker": f"https://bugs.example.com/{number + 1}" if number % 7 == 6 else "",
         "status": next(name for name in STATUSES if name in found),
@@ -161,7 +167,7 @@ def _job(start: _Start, number: int, part: int) -> dict[str, Any]:
     return {
         "id": start.job + number * JOBS + part,
         "task_id": start.task + number,
-        "assignee_id": start.people[(number + part) % len(start.people)],
+        **_assigned(start, number + part, _moment(number)),
         "stage": stage,
         "state": state,
         "status": status_of(stage, state),

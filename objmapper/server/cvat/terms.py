@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -58,7 +59,29 @@ def _integer(value: Any, operator: str) -> int:
 
 
 def _text(value: Any, operator: str) -> str:
-    return str(value)
+    return storable(str(value))
+
+
+def storable(text: str) -> str:
+    """Text that a database takes: no NUL (PostgreSQL), no half of a surrogate pair."""
+    if "\x00" in text:
+        raise ValueError("NUL")
+    text.encode()
+    return text
+
+
+def joined(operator: str, parts: Sequence[Condition]) -> Condition:
+    """Conditions under AND or OR, as a balanced tree: SQLite limits how deep one may be.
+
+    >>> joined("OR", [("a", []), ("b", []), ("c", [])])
+    ('(a OR (b OR c))', [])
+    """
+    if len(parts) == 1:
+        return parts[0]
+    middle = len(parts) // 2
+    left, some = joined(operator, parts[:middle])
+    right, more = joined(operator, parts[middle:])
+    return f"({left} {operator} {right})", some + more
 
 
 def _moment(value: Any, operator: str) -> str:
