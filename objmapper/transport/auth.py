@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from requests.auth import AuthBase, HTTPBasicAuth
@@ -39,6 +39,18 @@ def checked_header(name: str, value: Any) -> str:
     except UnicodeEncodeError:
         raise ValueError(f"The header {name} has a character that headers can't carry.") from None
     return text
+
+
+def check_headers(headers: Mapping[str, Any]) -> None:
+    """Raise ValueError for a header that can't be sent; see `checked_header`."""
+    try:
+        text = "".join(headers.values())
+    except TypeError:
+        text = "\n"
+    # One look at all of them, as this is done for each request.
+    if not (text.isascii() and text.isprintable()):
+        for name, value in headers.items():
+            checked_header(name, value)
 
 
 class TokenAuth(AuthBase):

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
 import urllib3
-from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.adapters import BaseAdapter
+from requests.auth import HTTPBasicAuth
 from requests.structures import CaseInsensitiveDict
 
 from objmapper.exceptions import ResponseTooLarge, Timeout
 from objmapper.operation import Request, Response
-from objmapper.transport.auth import Auth, as_auth, checked_header, credentials_in
+from objmapper.transport.auth import (
+    Auth,
+    BearerAuth,
+    TokenAuth,
+    as_auth,
+    check_headers,
+    credentials_in,
+)
 from objmapper.transport.bodies import Payload, Streamed
+from objmapper.transport.deadline import ANSWER_TIMES, DeadlineAdapter
 from objmapper.transport.masking import scrubbed
 from objmapper.transport.urls import with_params
 
 _PIECE = 65536
-#: The body of an answer may take as many times the read timeout; the timeout itself is for each
-#: piece that the network brings, so that a server which drips bytes would never meet it.
-BODY_TIMES = 10.0
 _BODYLESS = ("GET", "HEAD")
 
 
@@ -50,7 +56,7 @@ class Exchange:
         pid: int | None = None,
     ) -> None:
         self.auth = auth
-        self.headers = headers
+        self._headers = headers
         self.timeout = timeout
         self.max_response_bytes = max_response_bytes
         self._given = http
@@ -72,10 +78,11 @@ class Exchange:
     def _own_session(self) -> requests.Session:
         http = requests.Session()
         for prefix in ("http://", "https://"):
-            http.mount(prefix, HTTPAdapter(pool_maxsize=self._pool_size))
+            http.mount(prefix, DeadlineAdapter(pool_maxsize=self._pool_size))
         if self._adapter is not None:
             http.mount(*self._adapter)
         http.headers["User-Agent"] = f"objmapper ({requests.utils.default_user_agent()})"
+        _lay_over(http.headers, self._headers)
         return http
 
     def refuse_cookies(self) -> None:
@@ -102,12 +109,11 @@ class Exchange:
     def plain_headers(self, request: Request, payload: Payload) -> CaseInsensitiveDict[Any]:
         """Return the headers without credentials of auth and cookies."""
         headers: CaseInsensitiveDict[Any] = CaseInsensitiveDict(self.http.headers)
-        for given in (self.headers, {"Content-Type": payload.content_type}, request.headers):
-            for name, value in given.items():
-                if value is not None:
-                    headers[name] = value
-                elif name != "Content-Type":
-                    headers.pop(name, None)
+        if self._given is not None:
+            _lay_over(headers, self._headers)
+        if payload.content_type is not None:
+            headers["Content-Type"] = payload.content_type
+        _lay_over(headers, request.headers)
         return headers
 
     def prepared(
@@ -133,23 +139,26 @@ class Exchange:
             prepared.headers["Content-Length"] = str(len(body))
         elif prepared.method not in _BODYLESS:
             prepared.headers["Content-Length"] = "0"
-        if trusted:
-            try:
+        try:
+            if trusted:
                 self._add_credentials(prepared, request)
-            except BaseException:
-                close_body(prepared)
-                raise
+            check_headers(prepared.headers)
+        except BaseException:
+            close_body(prepared)
+            raise
         return prepared
 
     def _add_credentials(self, prepared: requests.PreparedRequest, request: Request) -> None:
         auth = self.auth if self.auth is not None else as_auth(self.http.auth)
-        # An auth such as Digest looks for the jar, be it empty.
-        if auth is not None or next(iter(self.http.cookies), None) is not None:
+        simple = auth is None or type(auth) in (TokenAuth, BearerAuth, HTTPBasicAuth)
+        # Other auths, Digest for one, look for the jar, be it empty.
+        if not simple or next(iter(self.http.cookies), None) is not None:
             prepared.prepare_cookies(self.http.cookies)
         if auth is not None and not any(n.lower() == "authorization" for n in request.headers):
-            prepared.prepare_auth(auth, prepared.url or "")
-        for name, value in prepared.headers.items():
-            checked_header(name, value)
+            if simple:
+                auth(prepared)
+            else:
+                prepared.prepare_auth(auth, prepared.url or "")
 
     def answer(
         self, prepared: requests.PreparedRequest, request: Request, shown_url: str
@@ -191,7 +200,8 @@ class Exchange:
                 "(max_response_bytes).",
                 request,
             )
-        seconds = BODY_TIMES * self.timeout[1]
+        # The own adapter ends in time by itself; a session that the user gave has others.
+        seconds = ANSWER_TIMES * self.timeout[1]
         end = time.perf_counter() + seconds
         pieces: list[bytes] = []
         size = 0
@@ -207,7 +217,7 @@ class Exchange:
             if time.perf_counter() > end:
                 raise Timeout(
                     f"{what}: the answer's body was not complete after {seconds:g} s "
-                    f"({BODY_TIMES:g} times the read timeout).",
+                    f"({ANSWER_TIMES:g} times the read timeout).",
                     request,
                 )
         return b"".join(pieces)
@@ -236,10 +246,20 @@ class Exchange:
         }
 
 
+def _lay_over(headers: MutableMapping[str, Any], others: Mapping[str, str | bytes | None]) -> None:
+    """Set *others* in *headers*; None takes a header away."""
+    for name, value in others.items():
+        if value is None:
+            headers.pop(name, None)
+        else:
+            headers[name] = value
+
+
 def close_body(prepared: requests.PreparedRequest) -> None:
     """Close the files of a request's body."""
-    if isinstance(prepared.body, Streamed):
-        prepared.body.close()
+    body: Any = prepared.body
+    if isinstance(body, Streamed):
+        body.close()
 
 
 def _pieces(answer: requests.Response) -> Iterator[bytes]:

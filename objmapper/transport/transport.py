@@ -196,7 +196,8 @@ class Transport:
                 if pause is None:
                     raise
             else:
-                response = replace(response, retries=tried + renewed)
+                if tried or renewed:
+                    response = replace(response, retries=tried + renewed)
                 status = response.status
                 if status < 300 or status == 304:
                     return response

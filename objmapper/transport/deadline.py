@@ -1,0 +1,90 @@
+"""An end to every answer: the timeout of a socket is for each look at it, and a drip never meets it."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import time
+from typing import Any, cast
+
+import urllib3.connection
+import urllib3.connectionpool
+from requests.adapters import HTTPAdapter
+
+#: An answer, head and body, may take as many times the read timeout.
+ANSWER_TIMES = 10.0
+
+
+class _Watched(io.RawIOBase):
+    """What a socket brings, until the time is up; then TimeoutError."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        # The file keeps the socket open after the connection has let go of it.
+        self._file: Any = sock.makefile("rb", buffering=0)
+        self._timeout = sock.gettimeout()
+        self._end = time.monotonic() + ANSWER_TIMES * (self._timeout or 0.0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._timeout is not None:
+            left = self._end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("the answer took too long")
+            self._sock.settimeout(min(self._timeout, left))
+        count: int | None = self._file.readinto(buffer)
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class _Source:
+    """A socket as far as an answer needs it: something to make a file of."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Watched(self._sock))
+
+
+class _Answer(http.client.HTTPResponse):
+    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(cast("socket.socket", _Source(sock)), *args, **kwargs)
+
+
+class _HTTPConnection(urllib3.connection.HTTPConnection):
+    response_class = _Answer
+
+
+class _HTTPSConnection(urllib3.connection.HTTPSConnection):
+    response_class = _Answer
+
+
+class _HTTPPool(urllib3.connectionpool.HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+
+class _HTTPSPool(urllib3.connectionpool.HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
+
+
+_POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
+class DeadlineAdapter(HTTPAdapter):
+    """An HTTPAdapter whose answers end, with TimeoutError if need be."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
