@@ -23,11 +23,9 @@ from objmapper.transport.auth import (
     TokenAuth,
     as_auth,
     check_headers,
-    credentials_in,
 )
 from objmapper.transport.bodies import Payload, Streamed
 from objmapper.transport.deadline import ANSWER_TIMES, DeadlineAdapter
-from objmapper.transport.masking import scrubbed
 from objmapper.transport.urls import with_params
 
 _PIECE = 65536
@@ -221,18 +219,6 @@ class Exchange:
                     request,
                 )
         return b"".join(pieces)
-
-    def scrubbed_answer(
-        self,
-        response: Response,
-        prepared: requests.PreparedRequest,
-        request: Request,
-        payload: Payload,
-        secrets: list[str],
-    ) -> bytes:
-        """Return the content of an error answer without the credentials that it quotes."""
-        found = credentials_in(prepared.headers, self.set_by_auth(prepared, request, payload))
-        return scrubbed(response.content, [*found, *secrets])
 
     def set_by_auth(
         self, prepared: requests.PreparedRequest, request: Request, payload: Payload

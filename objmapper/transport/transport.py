@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from objmapper import signals
-from objmapper.exceptions import ContractError, TransportError
+from objmapper.exceptions import ContractError, TransportError, ValidationError
 from objmapper.operation import Request, Response, Secret
-from objmapper.transport.auth import Renewal, as_auth, checked_header
+from objmapper.transport.auth import Renewal, as_auth, checked_header, credentials_in
 from objmapper.transport.bodies import Payload
 from objmapper.transport.echo import as_curl, logger, show_echo
 from objmapper.transport.errors import ErrorReader, read_error, status_error, transport_error
 from objmapper.transport.exchange import Exchange, close_body
-from objmapper.transport.masking import guard_urllib3, masked_url
+from objmapper.transport.masking import guard_urllib3, masked_url, scrubbed
 from objmapper.transport.policy import Policy, checked_timeout, retry_after
 from objmapper.transport.urls import Base, quoted_path, with_params
 
@@ -148,7 +148,12 @@ class Transport:
         Raises TransportError and its kin, ContractError for a path of another origin, and
         ValidationError for values that can't be written.
         """
-        resolved = request.resolved()
+        try:
+            resolved = request.resolved()
+        except RecursionError:
+            raise ValidationError(
+                "A value of the request refers to itself, or is nested too deeply. Nothing was sent."
+            ) from None
         path = str(resolved.path)
         url = with_params(self._base.below(path), resolved.params)
         shown_url = masked_url(url)
@@ -184,13 +189,12 @@ class Transport:
     ) -> Response:
         """Send under the policy until there is an answer that counts."""
         payload = Payload.of(resolved.body)
-        secrets = list(_secrets(request))
         tried = hops = 0
         renewed = False
         while True:
             seen = self._renewal.count
             try:
-                response = self._attempt(exchange, request, url, shown_url, payload, secrets)
+                response = self._attempt(exchange, request, url, shown_url, payload)
             except TransportError as error:
                 pause = self.policy.pause_after_error(request, error, tried)
                 if pause is None:
@@ -226,7 +230,6 @@ class Transport:
         url: str,
         shown_url: str,
         payload: Payload,
-        secrets: list[str],
     ) -> Response:
         """Send once. Raises TransportError only, but for what goes wrong before."""
         self._check_open(request)
@@ -250,8 +253,9 @@ class Transport:
             raise result
         response = result
         if response.status >= 400:
-            content = exchange.scrubbed_answer(response, prepared, request, payload, secrets)
-            response = replace(response, content=content)
+            hidden = exchange.set_by_auth(prepared, request, payload)
+            secrets = [*credentials_in(prepared.headers, hidden), *_secrets(request)]
+            response = replace(response, content=scrubbed(response.content, secrets))
         if logged:
             size, ms = len(response.content), response.seconds * 1000
             logger.log(level, "-> %d, %d bytes, %.1f ms", response.status, size, ms)
