@@ -1,0 +1,50 @@
+"""objmapper: objects of a REST server, declared as classes, changed freely, committed as one.
+
+**Model** – *what* the data is. **QuerySet** – *how to read* it. **Session** – *how to change* it.
+**Dialect** – *how the server says it*. **Transport** – *how it travels*.
+"""
+
+from objmapper import fields, signals
+from objmapper.client import Client
+from objmapper.exceptions import (
+    BadRequest,
+    CircularDependencyError,
+    CommitError,
+    CommitInterrupted,
+    Conflict,
+    ConnectError,
+    ContractError,
+    DeclarationError,
+    DetachedError,
+    FieldDoesNotExist,
+    FieldFetchBlocked,
+    FieldNotLoaded,
+    Forbidden,
+    MultipleObjectsReturned,
+    NoActiveSession,
+    NotAuthenticated,
+    NotFound,
+    ObjectDoesNotExist,
+    ObjMapperError,
+    QueryError,
+    ReadOnlyFieldError,
+    ResponseTooLarge,
+    ServerError,
+    SessionError,
+    SessionThreadError,
+    StatusError,
+    Timeout,
+    TooManyRequests,
+    TransportError,
+    UnsupportedLookup,
+    ValidationError,
+)
+from objmapper.fields import validate
+from objmapper.mapper import Registry
+from objmapper.models import Embedded, Model, inspect
+from objmapper.query import FETCH_ONE, FETCH_PEERS, RAISE, Q
+from objmapper.queryset import Manager, QuerySet
+from objmapper.session import Session, connect
+from objmapper.transport import BearerAuth, TokenAuth
+
+__version__ = "0.1.0"

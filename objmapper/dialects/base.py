@@ -1,0 +1,369 @@
+"""Dialect: how a server says it. A short list of callbacks and a set of named capabilities.
+
+A dialect turns queries and changes into requests, and answers into rows. It sends nothing and knows
+no session. Third parties register theirs under the entry point group ``objmapper.dialects``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from objmapper import wire
+from objmapper.exceptions import ContractError, QueryError, UnsupportedLookup
+from objmapper.operation import Change, Draft, Json, Kind, Pending, Request, Response, Settle
+from objmapper.query import And, Condition, Node, Order, Query
+
+
+@dataclass(frozen=True, slots=True)
+class RowPage:
+    """What one page said: rows, the total if told, and the way to the next page."""
+
+    rows: list[dict[str, Any]]
+    total: int | None = None
+    next: Request | str | None = None
+
+
+def quote_key(value: Any) -> str:
+    """Return a key as one path segment; dots are quoted, or ``..`` would climb out of it."""
+    text = quote(str(value), safe="")
+    return text.replace(".", "%2E") if set(text) == {"."} else text
+
+
+class Dialect:
+    """What every dialect can be asked; the defaults are a plain REST service's.
+
+    Keyword arguments of the constructor override capabilities: ``Rest(lists_are_full=False)``.
+    """
+
+    name: ClassVar[str] = "base"
+
+    #: Lookups that the server can do on its fields.
+    lookups: frozenset[str] = frozenset({"exact"})
+    #: Whether conditions may lead through relations (``project__name``).
+    can_join: bool = False
+    #: Whether the server sorts.
+    can_order: bool = False
+    #: Whether the server sends chosen fields only.
+    can_select: bool = False
+    #: Whether a list row has all that the detail has.
+    lists_are_full: bool = False
+    #: Whether pages have numbers, so that several can be fetched side by side.
+    can_jump: bool = False
+    #: Whether unknown filters are ignored, so that a page must be checked against its query.
+    ignores_unknown_filters: bool = False
+    #: How many keys one request may name (``id__in``); 0: the server can't do that.
+    max_keys: int = 0
+    #: Rows asked for in one page; None leaves it to the server.
+    page_size: int | None = None
+    #: The most rows that the server gives in one page; None is not known.
+    max_page_size: int | None = None
+    #: How many operations of a commit run side by side.
+    recommended_workers: int = 4
+    #: The verb of an update.
+    update_method: str = "PATCH"
+    #: Operation kinds that the server takes twice without harm.
+    idempotent: frozenset[str] = frozenset()
+    #: Whether paths end in a slash.
+    trailing_slash: bool = False
+    #: Sent with every request.
+    headers: Mapping[str, str] = {}
+
+    def __init__(self, **capabilities: Any) -> None:
+        for name, value in capabilities.items():
+            if (
+                name.startswith("_")
+                or not hasattr(type(self), name)
+                or callable(getattr(self, name))
+            ):
+                raise TypeError(f"{type(self).__name__} has no capability {name!r}")
+            setattr(self, name, value)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    # -- addresses --------------------------------------------------------------------------------
+
+    def collection(self, mapper: Any, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return the path of a model's collection; *values* fill the endpoint's braces."""
+        parts: list[Any] = []
+        rest: str = "/" + mapper.endpoint
+        for field in mapper.path_fields:
+            head, _, rest = rest.partition("{" + field.name + "}")
+            value = values.get(field.name)
+            if value is None:
+                raise QueryError(
+                    f"{mapper.model.__name__} lives at {mapper.endpoint!r}: say which "
+                    f"{field.name}, as filter({field.name}=...)."
+                )
+            parts += [head, value if isinstance(value, Pending) else quote_key(value)]
+        return (*parts, rest + ("/" if self.trailing_slash else ""))
+
+    def detail(self, mapper: Any, key: Any, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return the path of one object; a singleton's is its collection's."""
+        path = self.collection(mapper, values)
+        if mapper.singleton:
+            return path
+        slash = "/" if self.trailing_slash else ""
+        segment = key if isinstance(key, Pending) else quote_key(mapper.pk.to_wire(key))
+        return (*path[:-1], path[-1].removesuffix("/") + "/", segment, slash)
+
+    def path_values(self, obj: Any) -> dict[str, Any]:
+        """Return what fills the braces for *obj*; Pending for a parent that is still new."""
+        mapper = type(obj).__mapper__
+        return {f.name: f.dump(obj._row.get(f.key)) for f in mapper.path_fields}
+
+    def address(self, obj: Any) -> tuple[Any, ...]:
+        """Return the path of an object that the server knows."""
+        mapper = type(obj).__mapper__
+        return self.detail(mapper, mapper.key_in(obj._row), self.path_values(obj))
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    def list_request(self, query: Query, page_size: int | None) -> Request:
+        """Return the request of a query's first page. Raises UnsupportedLookup."""
+        path = "".join(self.collection(query.mapper, dict(query.path_values)))
+        params = [*self.where(query), *self.order(query), *self.paging(query, page_size)]
+        return Request("GET", path, tuple(params), self.headers_for(query))
+
+    def headers_for(self, query: Query) -> Mapping[str, str]:
+        return {}
+
+    def where(self, query: Query) -> Iterator[tuple[str, Any]]:
+        """Yield the parameters that say a query's conditions."""
+        for condition in self.conjuncts(query.where):
+            yield self.parameter(condition)
+
+    def parameter(self, condition: Condition) -> tuple[str, Any]:
+        """Return one condition as a query parameter."""
+        self.require(condition)
+        return self.wire_name(condition), self.text(condition.value)
+
+    def text(self, value: Any) -> Any:
+        """Return a value as query parameters say it."""
+        return str(value).lower() if isinstance(value, bool) else value
+
+    def wire_name(self, condition: Condition | Order) -> str:
+        """Return the server's name for a path of fields."""
+        return "__".join(field.key for field in condition.path)
+
+    def lookups_of(self, path: tuple[Any, ...]) -> frozenset[str]:
+        """Return the lookups that the server has for a field."""
+        return self.lookups if len(path) == 1 or self.can_join else frozenset()
+
+    def require(self, condition: Condition) -> None:
+        """Raise UnsupportedLookup, with what there is instead, unless the server can do it."""
+        known = self.lookups_of(condition.path)
+        if condition.lookup in known:
+            return
+        name = "__".join(field.name for field in condition.path)
+        has = ", ".join(sorted(known)) or "nothing"
+        raise UnsupportedLookup(
+            f"{name}__{condition.lookup}: the {self.name} dialect has {has} for {name}. Evaluate it "
+            f"here with .filter_locally(lambda obj: ...), page by page."
+        )
+
+    def conjuncts(self, node: Node | None) -> list[Condition]:
+        """Return conditions that are all ANDed. Raises UnsupportedLookup for ``|`` and ``~``."""
+        if node is None:
+            return []
+        if isinstance(node, Condition):
+            return [node]
+        if isinstance(node, And):
+            return [found for child in node.children for found in self.conjuncts(child)]
+        word = type(node).__name__.lower()
+        raise UnsupportedLookup(
+            f"{node}: the {self.name} dialect can AND conditions, not {word} them. Ask for more "
+            "and use .filter_locally(lambda obj: ...), or ask twice."
+        )
+
+    def ordering(self, query: Query) -> list[Order]:
+        """Return the keys that a query is sorted by: its own, else its model's."""
+        mapper = query.mapper
+        keys = query.order_by or mapper.order(mapper.declared_ordering)
+        if query.reversed:
+            keys = keys or ((Order((mapper.pk,)),) if mapper.has_key else ())
+            return [Order(key.path, not key.descending) for key in keys]
+        return list(keys)
+
+    def order(self, query: Query) -> Iterator[tuple[str, Any]]:
+        """Yield the parameters that say a query's order."""
+        keys = self.ordering(query)
+        if keys and not self.can_order:
+            raise UnsupportedLookup(
+                f"order_by({', '.join(key.name for key in keys)}): the {self.name} dialect knows no "
+                "way to sort. Sort the list that you get: sorted(query, key=...)."
+            )
+        if keys:
+            yield self.order_parameter(keys)
+
+    def order_parameter(self, keys: Sequence[Order]) -> tuple[str, Any]:
+        return "ordering", ",".join(
+            ("-" if key.descending else "") + self.wire_name(key) for key in keys
+        )
+
+    def paging(self, query: Query, page_size: int | None) -> Iterator[tuple[str, Any]]:
+        """Yield the parameters of the first page."""
+        return iter(())
+
+    def page_request(self, first: Request, number: int, query: Query) -> Request | None:
+        """Return the request of page *number*, from 1, where ``can_jump``."""
+        return None
+
+    def skip(self, query: Query, page_size: int | None) -> tuple[Request, int]:
+        """Return the request to begin with for ``query.offset``, and how many rows to drop still."""
+        return self.list_request(query, page_size), query.offset
+
+    def read_page(self, query: Query, request: Request, response: Response) -> RowPage:
+        """Return what a page says. Raises ContractError."""
+        return RowPage(rows_of(response.json(), response))
+
+    def count_request(self, query: Query) -> Request | None:
+        """Return the cheapest request that tells how many rows match; None if there is none."""
+        return None
+
+    def read_count(self, response: Response) -> int:
+        """Return the total that the answer of ``count_request`` tells."""
+        raise ContractError(f"{response.url} tells no total.")
+
+    def detail_request(self, mapper: Any, key: Any, values: Mapping[str, Any]) -> Request:
+        """Return the request of one object by its key."""
+        return Request("GET", "".join(self.detail(mapper, key, values)))
+
+    def read_row(self, mapper: Any, response: Response) -> dict[str, Any]:
+        """Return the row of a detail answer. Raises ContractError."""
+        return row_of(response.json(), response)
+
+    # -- writing ----------------------------------------------------------------------------------
+
+    def operations(self, changes: Sequence[Change]) -> list[Draft]:
+        """Return the requests for *changes*: one each, or several objects in one."""
+        return [self.draft(change) for change in changes]
+
+    def draft(self, change: Change) -> Draft:
+        """Return the request for one change."""
+        obj = change.object
+        mapper = type(obj).__mapper__
+        if change.kind == Kind.CREATE:
+            return self.draft_create(change, mapper)
+        if change.kind == Kind.UPDATE:
+            request = Request(self.update_method, self.address(obj), body=Json(wire.body(change)))
+        else:
+            request = Request("DELETE", self.address(obj))
+        repeatable = change.kind in self.idempotent
+        settle = Settle.REPEAT if repeatable else Settle.LOOK_UP
+        return Draft(
+            change.kind,
+            (change,),
+            self.marked(request, repeatable),
+            repeatable,
+            settle,
+            read=None if change.kind == Kind.DELETE else self.reader(mapper),
+        )
+
+    def draft_create(self, change: Change, mapper: Any) -> Draft:
+        """Return the request that creates one object."""
+        path = self.collection(mapper, self.path_values(change.object))
+        method = "POST"
+        if mapper.has_key and mapper.pk.generated == "client" and self.creates_by_put:
+            path, method = self.address(change.object), "PUT"
+        return Draft(
+            Kind.CREATE,
+            (change,),
+            Request(method, path, body=Json(wire.body(change))),
+            settle=Settle.LOOK_UP if mapper.natural_key else Settle.ASK,
+            read=self.reader(mapper),
+        )
+
+    #: Whether an object whose key the client chooses is created by PUT to its own address.
+    creates_by_put: bool = False
+
+    def marked(self, request: Request, repeatable: bool) -> Request:
+        """Return a write's request with its repeatability told to the transport."""
+        from_verb = Request(
+            request.method, request.path, request.params, request.headers, request.body, repeatable
+        )
+        return from_verb
+
+    def reader(self, mapper: Any) -> Any:
+        """Return what reads a write's answer: one row, or None when it has no body."""
+
+        def read(response: Response) -> list[Any]:
+            return [self.read_row(mapper, response) if response.content.strip() else None]
+
+        return read
+
+    def read_error(self, response: Response) -> tuple[Any, list[str], dict[str, list[str]]] | None:
+        """Return body, messages and messages by wire name of an error; None: the usual reading."""
+        return None
+
+
+def rows_of(body: Any, response: Response) -> list[dict[str, Any]]:
+    """Return *body* as rows. Raises ContractError when it is no list of objects."""
+    if not isinstance(body, list):
+        raise ContractError(
+            f"{response.url} answered {_kind(body)} where a list of objects was expected."
+        )
+    for index, row in enumerate(body):
+        if row.__class__ is not dict:
+            raise ContractError(
+                f"{response.url}: item {index} of the page is {_kind(row)}, not an object."
+            )
+    return body
+
+
+def row_of(body: Any, response: Response) -> dict[str, Any]:
+    """Return *body* as a row. Raises ContractError when it is no object."""
+    if not isinstance(body, dict):
+        raise ContractError(f"{response.url} answered {_kind(body)} where an object was expected.")
+    return body
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    name = {dict: "an object", list: "a list", str: "text", bool: "a truth value"}
+    return name.get(type(value), "a number")
+
+
+def unwrap(body: Any, key: str, response: Response) -> Any:
+    """Return ``body[key]``. Raises ContractError when it is not there."""
+    found = row_of(body, response)
+    if key not in found:
+        known = ", ".join(sorted(map(str, found))[:8]) or "nothing"
+        raise ContractError(f"{response.url} answered without {key!r}; it has {known}.")
+    return found[key]
+
+
+def total_of(value: Any, response: Response) -> int | None:
+    """Return a total that a page tells; None for null. Raises ContractError for what is none."""
+    if value is None:
+        return None
+    if value.__class__ is not int or value < 0:
+        raise ContractError(f"{response.url} tells {value!r} as the total of its pages.")
+    return int(value)
+
+
+def link_of(value: Any, response: Response) -> str | None:
+    """Return the link to the next page; None for null. Raises ContractError for what is none."""
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise ContractError(f"{response.url} gives {value!r} as the link to the next page.")
+    return value
+
+
+def with_params(request: Request, extra: Iterable[tuple[str, Any]]) -> Request:
+    """Return *request* with parameters set, in place of those of the same name."""
+    told = dict(extra)
+    kept = tuple((name, value) for name, value in request.params if name not in told)
+    return Request(
+        request.method,
+        request.path,
+        (*kept, *told.items()),
+        request.headers,
+        request.body,
+        request.repeatable,
+    )

@@ -1,0 +1,35 @@
+"""The plain default: lists are JSON arrays, equality is ``?name=x``, the Link header leads on.
+
+The next page is RFC 8288's ``Link: <...>; rel="next"``; a total is ``X-Total-Count``, where given.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from objmapper.dialects.base import Dialect, RowPage, rows_of, total_of
+from objmapper.operation import Request, Response
+from objmapper.query import Query
+
+_LINK = re.compile(r"<([^>]*)>([^<]*)")
+
+
+def next_link(header: str) -> str | None:
+    """Return the target of ``rel="next"`` in a Link header, or None."""
+    for target, params in _LINK.findall(header):
+        if re.search(r'\brel\s*=\s*"?[^";]*\bnext\b', params):
+            return str(target)
+    return None
+
+
+class Rest(Dialect):
+    """A service that keeps to HTTP and nothing else."""
+
+    name = "rest"
+
+    def read_page(self, query: Query, request: Request, response: Response) -> RowPage:
+        rows = rows_of(response.json(), response)
+        told: Any = response.headers.get("x-total-count", "")
+        total = total_of(int(told), response) if str(told).isdigit() else None
+        return RowPage(rows, total, next_link(response.headers.get("link", "")))

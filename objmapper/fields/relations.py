@@ -1,0 +1,270 @@
+"""Fields that lead to other objects: ForeignKey, and its reverse HasMany."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
+
+import marshmallow
+
+from objmapper.exceptions import DeclarationError, ReadOnlyFieldError
+from objmapper.fields.base import Field, Options, _cut
+from objmapper.operation import Pending
+from objmapper.state import (
+    Page,
+    Stateful,
+    absent,
+    is_new,
+    session_of,
+)
+
+if TYPE_CHECKING:
+    from objmapper.queryset import RelatedManager
+
+T = TypeVar("T")
+M = TypeVar("M")
+
+
+class _Relation(Field[T]):
+    _target: Any
+
+    @property
+    def target(self) -> Any:
+        """The model it leads to; a string is looked up in the registry of the field's own model."""
+        target = self._target
+        if isinstance(target, str):
+            if target == "self":
+                return self.model
+            target = self.model.__mapper__.registry.resolve(target, self)
+            self._target = target
+        return target
+
+
+class ForeignKey(_Relation[T]):
+    """A reference to one object of another model; to read its key sends nothing.
+
+    It may be set to an object, to a key, or to None. On the wire it is a key, or a nested object.
+    """
+
+    wire_types = (int, str, dict)
+    python_type = Stateful
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: ForeignKey[M],
+            to: type[M],
+            *,
+            null: Literal[False] = False,
+            **options: Unpack[Options],
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: ForeignKey[M | None],
+            to: type[M],
+            *,
+            null: Literal[True],
+            **options: Unpack[Options],
+        ) -> None: ...
+        @overload
+        def __init__(self, to: str, *, null: bool = False, **options: Unpack[Options]) -> None: ...
+        def __init__(self, to: Any, *, null: bool = False, **options: Any) -> None: ...
+        def __set__(self, instance: object, value: T | int | str) -> None: ...
+
+    else:
+
+        def __init__(self, to, **options):
+            super().__init__(**options)
+            if not isinstance(to, str) and not hasattr(to, "__mapper__"):
+                raise DeclarationError(f"ForeignKey takes a model or its name, not {to!r}.")
+            self._target = to
+
+    def bind(self, model: type, name: str, *, embedded: bool = False) -> None:
+        if embedded:
+            raise DeclarationError(f"{model.__name__}.{name}: an Embedded can't hold a ForeignKey.")
+        super().bind(model, name)
+
+    def getter(self) -> Any:
+        field, key = self, self.key
+
+        def get(obj: Any) -> Any:
+            try:
+                value = obj._row[key]
+            except KeyError:
+                return absent(obj, field)
+            if value is None or isinstance(value, Stateful):
+                return value
+            related = obj._state.page.related
+            if related is not None and value.__class__ is not dict:
+                group = related.get(key)
+                if group is not None and value in group[1]:
+                    return group[1][value]
+            return field.follow(obj, value)
+
+        return get
+
+    @property
+    def guarded(self) -> bool:
+        return True
+
+    @property
+    def plain(self) -> bool:
+        return False
+
+    def follow(self, obj: Stateful, raw: Any) -> Any:
+        """Return the object that a raw value refers to, of the session's identity map."""
+        self.load(obj, raw)
+        session = session_of(obj)
+        if session is not None and not session.closed:
+            return session.related(obj, self, raw)
+        mapper = self.target.__mapper__
+        row = dict(raw) if raw.__class__ is dict else {mapper.pk.key: self.key_value(raw)}
+        page = Page(obj._state.session, mapper, [], full=False)
+        return mapper.instance(row, page)
+
+    def load(self, obj: Any, wire: Any) -> Any:
+        super().load(obj, wire)
+        return wire
+
+    def to_python(self, wire: Any) -> Any:
+        """Check a raw value: a key, or a nested row that has one."""
+        self.key_value(wire)
+        return wire
+
+    def key_value(self, value: Any) -> Any:
+        """Return the key of an object, a nested row or a raw key; None where there is none yet.
+
+        Raises ValueError for what can't be a key.
+        """
+        pk = self.target.__mapper__.pk
+        if isinstance(value, Stateful):
+            return type(value).__mapper__.key_in(value._row)  # type: ignore[attr-defined]
+        if value.__class__ is dict:
+            if pk.key not in value:
+                raise ValueError(f"the nested object {_cut(value)} has no {pk.key!r}")
+            value = value[pk.key]
+        return None if value is None else pk.key_of(value)
+
+    def coerce(self, value: Any) -> Any:
+        return value
+
+    def tolerant(self, wire: Any) -> Any:
+        return wire
+
+    def dump(self, value: Any) -> Any:
+        """Return the target's key as JSON; Pending while the target is not on the server."""
+        if value is None:
+            return None
+        pk = self.target.__mapper__.pk
+        try:
+            key = self.key_value(value)
+        except (ValueError, TypeError):
+            return value
+        if key is None:
+            return Pending(value, _wire_key)
+        return pk.to_wire(key)
+
+    def same(self, one: Any, other: Any) -> bool:
+        if isinstance(one, Stateful) and one is other:
+            return True
+        try:
+            one, other = self.key_value(one), self.key_value(other)
+        except (ValueError, TypeError):
+            return False
+        return one is not None and bool(one == other)
+
+    def guard(self, obj: Stateful, value: Any) -> None:
+        super().guard(obj, value)
+        if isinstance(value, Stateful) and not isinstance(value, self.target):
+            raise TypeError(
+                f"{self} takes a {self.target.__name__}, its key or None, not {value!r}."
+            )
+
+    def check(self, wire: Any) -> list[str]:
+        if wire is None or isinstance(wire, Pending):
+            return super().check(wire) if wire is None else []
+        if isinstance(wire, bool | dict) or not isinstance(wire, int | str):
+            return [f"Not a {self.target.__name__}, nor the key of one: {_cut(wire)}."]
+        try:
+            self.target.__mapper__.pk.key_of(wire)
+        except (ValueError, TypeError):
+            return [f"Not the key of a {self.target.__name__}: {_cut(wire)}."]
+        return super().check(wire)
+
+    def key_of(self, value: Any) -> Any:
+        key = self.key_value(value)
+        if key is None:
+            raise ValueError(f"{value!r} has no key yet: it is not on the server")
+        return key
+
+    def marshmallow_field(self, **options: Any) -> marshmallow.fields.Field[Any]:
+        return marshmallow.fields.Raw(
+            allow_none=self.null, validate=self.validators or None, **options
+        )
+
+
+def _wire_key(obj: Any) -> Any:
+    """Return the key that *obj* has got by now, as JSON."""
+    mapper = type(obj).__mapper__
+    return mapper.pk.to_wire(mapper.key_in(obj._row))
+
+
+class HasMany(_Relation[T]):
+    """The reverse of a ForeignKey: a manager, never a list.
+
+    ``by`` names the ForeignKey of the other model. The target is taken from the annotation
+    (``tasks: fields.HasMany["Task"] = ...``), or from ``to``. A constructor takes a list.
+    """
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, to: str | type[T] | None = None, *, by: str, doc: str | None = None
+        ) -> None: ...
+
+        @overload  # type: ignore[override]
+        def __get__(self, instance: None, owner: type) -> HasMany[T]: ...
+        @overload
+        def __get__(self, instance: object, owner: type | None = None) -> RelatedManager[T]: ...
+        def __get__(self, instance: Any, owner: Any = None) -> Any: ...
+
+    else:
+
+        def __init__(self, to=None, *, by, doc=None):
+            super().__init__(read_only=True, doc=doc)
+            self._target = to
+            self.by_name = by
+
+    def bind(self, model: type, name: str, *, embedded: bool = False) -> None:
+        if embedded:
+            raise DeclarationError(f"{model.__name__}.{name}: an Embedded can't hold a HasMany.")
+        super().bind(model, name)
+
+    @property
+    def by(self) -> Any:
+        """The ForeignKey of the target that leads back. Raises DeclarationError if there is none."""
+        target = self.target
+        by = target.__mapper__.fields.get(self.by_name)
+        if not isinstance(by, ForeignKey):
+            raise DeclarationError(
+                f"{self}: {target.__name__} has no ForeignKey named {self.by_name!r}."
+            )
+        return by
+
+    def getter(self) -> Any:
+        field = self
+
+        def get(obj: Any) -> Any:
+            return field.target.__mapper__.related_manager(obj, field)
+
+        return get
+
+    def guard(self, obj: Stateful, value: Any) -> None:
+        raise ReadOnlyFieldError(
+            f"{self} is a manager and can't be set; add objects with .create(...), or set "
+            f"{self.by_name} on them"
+            + (" (a list is taken by the constructor)." if is_new(obj) else ".")
+        )
+
+
+__all__ = ["ForeignKey", "HasMany"]

@@ -1,0 +1,109 @@
+"""IdentityMap: one object per server object and session.
+
+Weak references are the truth; a window of the last pages, on cachetools' LRU, keeps what was read
+last alive. The callback of a dead reference is ``list.append``: it may run at any allocation, even
+while a dict is iterated, so it must not touch the map itself.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+from cachetools import LRUCache
+
+
+class Ref(weakref.ref[Any]):
+    """A weak reference that knows where it stands in the map."""
+
+    __slots__ = ("home", "key")
+    home: dict[Any, Ref]
+    key: Any
+
+
+class Window(LRUCache[int, list[Any]]):
+    """The last pages that were read, ``maxsize`` rows in all; leaving pages gather in ``left``."""
+
+    def __init__(self, maxsize: int) -> None:
+        super().__init__(maxsize, getsizeof=len)
+        self.left: list[list[Any]] = []
+        self._number = 0
+
+    def popitem(self) -> tuple[int, list[Any]]:
+        number, page = super().popitem()
+        self.left.append(page)
+        return number, page
+
+    def keep(self, page: list[Any]) -> None:
+        """Keep a page's objects alive; of one larger than the window, its end."""
+        size = int(self.maxsize)
+        if not size or not page:
+            self.left.append(page)
+            return
+        if len(page) > size:
+            self.left.append(page[:-size])
+            page = page[-size:]
+        self._number += 1
+        self[self._number] = page
+
+
+class IdentityMap:
+    """The objects of one session by root class and key."""
+
+    def __init__(self, keep: int) -> None:
+        self.window = Window(keep)
+        self._homes: dict[type, dict[Any, Ref]] = {}
+        self.dead: list[Ref] = []
+
+    def home(self, root: type) -> dict[Any, Ref]:
+        """Return the references of one root class, after the dead ones are taken out."""
+        if self.dead:
+            self._bury()
+        try:
+            return self._homes[root]
+        except KeyError:
+            return self._homes.setdefault(root, {})
+
+    def _bury(self) -> None:
+        # `while dead: dead.pop()` would race with a collection that appends in between.
+        try:
+            while True:
+                ref = self.dead.pop()
+                if ref.home.get(ref.key) is ref:
+                    del ref.home[ref.key]
+        except IndexError:
+            pass
+
+    def get(self, root: type, key: Any) -> Any | None:
+        """Return the object of that identity, or None."""
+        ref = self.home(root).get(key)
+        return None if ref is None else ref()
+
+    def add(self, root: type, key: Any, obj: Any) -> None:
+        home = self.home(root)
+        ref = Ref(obj, self.dead.append)
+        ref.home, ref.key = home, key
+        home[key] = ref
+
+    def remove(self, root: type, key: Any, obj: Any) -> None:
+        """Forget an object; one that has taken its place stays."""
+        home = self.home(root)
+        ref = home.get(key)
+        if ref is not None and ref() in (obj, None):
+            del home[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        for home in list(self._homes.values()):
+            for ref in list(home.values()):
+                obj = ref()
+                if obj is not None:
+                    yield obj
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def clear(self) -> None:
+        self.window.clear()
+        self.window.left.clear()
+        self._homes.clear()

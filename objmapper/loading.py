@@ -1,0 +1,262 @@
+"""Rows become objects: the one instance per identity; what is dirty is never clobbered.
+
+A clean object takes the new row. A dirty one keeps its base, and the newer row waits as ``theirs``.
+A partial row updates what it carries and never takes away.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+from weakref import WeakSet
+
+from objmapper import signals
+from objmapper.exceptions import ContractError
+from objmapper.identity import IdentityMap, Ref
+from objmapper.state import (
+    ABSENT,
+    InstanceState,
+    Page,
+    changed_keys,
+    freeze,
+    in_place,
+    own,
+    restore,
+    revert,
+    same,
+    thaw,
+    unchanged,
+)
+
+
+def instances(
+    identity: IdentityMap, mapper: Any, rows: list[dict[str, Any]], page: Page, path: dict[str, Any]
+) -> list[Any]:
+    """Return the objects of *rows*; *page* becomes the state of the new and the clean ones.
+
+    This loop is the read path: one dictionary look-up a row and nothing converted. Raises
+    ContractError for a row without a key, or with one that can't be.
+    """
+    if mapper.keyless:
+        return [mapper.instance(row, page) for row in rows]
+    if mapper.path_fields or mapper.polymorphic_on is not None or mapper.singleton:
+        return [_general(identity, mapper, row, page, path) for row in rows]
+    home, dead, keys = identity.home(mapper.root), identity.dead.append, page.keys
+    cls, pk, key_class, new = mapper.model, mapper.pk.key, mapper.key_class, object.__new__
+    found = []
+    for row in rows:
+        try:
+            key = row[pk]
+        except KeyError:
+            raise _keyless(mapper, row) from None
+        if key.__class__ is not key_class:
+            key = _key(mapper, row)
+        ref = home.get(key)
+        obj = None if ref is None else ref()
+        if obj is None:
+            obj = new(cls)
+            obj._row = row
+            obj._state = page
+            ref = Ref(obj, dead)
+            ref.home = home
+            ref.key = key
+            home[key] = ref
+        else:
+            receive(obj, row, page)
+        keys.append(key)
+        found.append(obj)
+    return found
+
+
+def _key(mapper: Any, row: dict[str, Any]) -> Any:
+    key = mapper.key_in(row)
+    if key is None:
+        raise _keyless(mapper, row)
+    return key
+
+
+def _keyless(mapper: Any, row: dict[str, Any]) -> ContractError:
+    known = ", ".join(list(map(str, row))[:8]) or "nothing"
+    return ContractError(
+        f"a row of {mapper.endpoint} has no {mapper.pk.key!r}, the key of "
+        f"{mapper.model.__name__}; it has {known}."
+    )
+
+
+def _general(
+    identity: IdentityMap, mapper: Any, row: dict[str, Any], page: Page, path: dict[str, Any]
+) -> Any:
+    """The same for endpoints below others, polymorphic rows and singletons."""
+    for field in mapper.path_fields:
+        row.setdefault(field.key, path.get(field.name))
+    key = mapper.identity_in(row)
+    if key is None:
+        raise _keyless(mapper, row)
+    page.keys.append(mapper.key_in(row))
+    obj = identity.get(mapper.root, key)
+    if obj is None:
+        obj = mapper.instance(row, page)
+        identity.add(mapper.root, key, obj)
+    else:
+        receive(obj, row, page)
+    return obj
+
+
+def receive(obj: Any, row: dict[str, Any], page: Page) -> None:
+    """Give a known object a newer row, as the law "Loading never loses" says."""
+    state = obj._state
+    if state.__class__ is Page:
+        obj._row.update(row)
+        if page.full or not state.full:
+            obj._state = page
+        return
+    if page.full and not state.full:
+        state.full = True
+    if changed_keys(obj):
+        state.theirs = {**(state.theirs or {}), **row}
+        known = obj._row
+        for key, value in row.items():
+            # What was not loaded yet joins the base; what was, waits.
+            if key not in known and not (state.originals and key in state.originals):
+                known[key] = value
+        return
+    merge_row(obj, row)
+    if len(page.keys) > len(state.page.keys):
+        state.page = page
+
+
+def merge_row(obj: Any, row: dict[str, Any]) -> None:
+    """Move the base to *row*: what the user changed stays, the rest is the server's.
+
+    Containers that are equal stay the same object, others are updated in place.
+    """
+    state, current = obj._state, obj._row
+    by_key = type(obj).__mapper__.by_key
+    originals, snapshots = state.originals, state.snapshots
+    for key, value in row.items():
+        if originals is not None and key in originals:
+            field = by_key[key]
+            originals[key] = value if field.mutable else field.tolerant(value)
+            if field.same(originals[key], current.get(key)):
+                restore(obj, field)
+                originals = state.originals
+        elif snapshots is not None and key in snapshots:
+            _merge_container(by_key[key], snapshots, current, value)
+        else:
+            current[key] = value
+
+
+def _merge_container(
+    field: Any, snapshots: dict[str, bytes | None], current: dict[str, Any], value: Any
+) -> None:
+    key = field.key
+    touched = key in current and not unchanged(field, snapshots[key], current[key])
+    if value is None or not field.accepts(value):
+        if not touched:
+            del snapshots[key]
+            current[key] = value
+        return
+    if touched:  # the base moves, the user's value stays
+        converted = value if field.plain else field.tolerant(thaw(freeze(value)))
+        snapshots[key] = freeze(field.dump(converted))
+        return
+    fresh = value if field.plain else field.tolerant(value)
+    wire = field.dump(fresh)
+    if not same(thaw(snapshots[key]), wire):
+        current[key] = _updated(current.get(key), fresh)
+    snapshots[key] = freeze(wire)
+
+
+def _updated(current: Any, fresh: Any) -> Any:
+    """Return *fresh* in the container that the user may hold."""
+    if current.__class__ is fresh.__class__ and hasattr(current, "__embedded__"):
+        current._row = fresh._row
+        return current
+    return in_place(current, fresh)
+
+
+def overwrite(obj: Any, row: dict[str, Any], page: Page) -> None:
+    """Give an object the server's row whole: its changes and what waited are given up."""
+    revert_keeping_containers(obj)
+    state = own(obj)
+    state.theirs = state.prefetched = state.children = None
+    merge_row(obj, row)
+    state.full = state.full or page.full
+    if state.snapshots is None:
+        obj._state = page if page.full or not state.full else state
+
+
+def revert_keeping_containers(obj: Any) -> None:
+    """Take changes back, but go on watching the containers that the user may hold."""
+    state = obj._state
+    watched = list(state.snapshots or ()) + list(state.originals or ())
+    revert(obj)
+    by_key = type(obj).__mapper__.by_key
+    for key in watched:
+        field = by_key[key]
+        if field.mutable and obj._row.get(key) is not None:
+            mine = own(obj)
+            if mine.snapshots is None:
+                mine.snapshots = {}
+            if not field.plain:
+                obj._row[key] = field.tolerant(obj._row[key])
+            mine.snapshots[key] = freeze(field.dump(obj._row[key]))
+
+
+def acknowledge(obj: Any, sent: dict[str, Any], row: dict[str, Any] | None) -> None:
+    """Take in that the server has what was sent; edits made since stay changes.
+
+    *sent* are the wire values as they went out, *row* is the answer's row, if it had one.
+    """
+    by_key, current, state = type(obj).__mapper__.by_key, obj._row, own(obj)
+    originals = state.originals if state.originals is not None else {}
+    snapshots = state.snapshots if state.snapshots is not None else {}
+    for key, wire in sent.items():
+        field = by_key[key]
+        now = field.dump(current.get(key))
+        as_sent = same(now, wire)
+        if field.write_only:
+            if as_sent:
+                current.pop(key, None)
+                originals.pop(key, None)
+            else:
+                originals[key] = ABSENT
+        elif field.mutable:
+            originals.pop(key, None)
+            snapshots[key] = freeze(wire)
+        elif as_sent:
+            originals.pop(key, None)
+        else:
+            originals[key] = field.tolerant(wire)
+    state.originals, state.snapshots = originals or None, snapshots or None
+    state.theirs = None
+    if row is not None:
+        merge_row(obj, row)
+
+
+def release(page: list[Any], touched: dict[int, Any], watched: WeakSet[Any]) -> None:
+    """Hold weakly from now on what left the window unchanged, though a mutable value was read.
+
+    One whose container somebody else holds stays: that list may still be changed. Reference counts
+    are CPython's; elsewhere objects are let go a little too early only if the container alone is held.
+    """
+    for obj in page:
+        state = obj._state
+        if state.__class__ is not InstanceState or id(obj) not in touched:
+            continue
+        if changed_keys(obj) or any(_held(obj, key) for key in state.snapshots or ()):
+            continue
+        del touched[id(obj)]
+        watched.add(obj)
+
+
+def _held(obj: Any, key: str) -> bool:
+    value = obj._row.get(key)
+    # The row, the local name and the argument of getrefcount itself.
+    return value.__class__ in (list, dict) and sys.getrefcount(value) > 3
+
+
+def announce(session: Any, mapper: Any, objects: list[Any]) -> None:
+    """Tell ``post_load`` of a page; nobody listening costs one look."""
+    if signals.post_load.receivers and objects:
+        signals.post_load.announce(mapper.model, instances=objects, session=session)

@@ -1,0 +1,141 @@
+"""From what users write to what dialects compile: Q and names become a tree of checked conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from objmapper.exceptions import FieldDoesNotExist, QueryError
+from objmapper.exceptions import near_misses as near
+from objmapper.fields import ForeignKey, HasMany
+from objmapper.query import LOOKUPS, And, Condition, Node, Not, Or, Order, Q, Term
+
+
+def find(mapper: Any, text: str, *, relations_only: bool = False) -> tuple[tuple[Any, ...], str]:
+    """Split ``project__name__in`` into its fields and what is left: ``"in"``, or "".
+
+    At each step the longest field name that fits is taken, so ``changes___in`` finds ``changes_``.
+    Raises FieldDoesNotExist, naming near misses.
+    """
+    path: list[Any] = []
+    rest = text
+    while rest:
+        names = [n for n in mapper.fields if rest == n or rest.startswith(n + "__")]
+        if rest == "pk" or rest.startswith("pk__"):
+            names, field = ["pk"], mapper.pk
+        elif names:
+            field = mapper.fields[max(names, key=len)]
+        else:
+            if path and rest in LOOKUPS and not relations_only:
+                return tuple(path), rest
+            if path:
+                raise QueryError(
+                    f"{text!r}: {path[-1]} is followed by {rest!r}, which is no field of "
+                    f"{mapper.model.__name__}, and no lookup.{near(rest, LOOKUPS)} "
+                    f"Lookups: {', '.join(sorted(LOOKUPS))}."
+                )
+            raise FieldDoesNotExist.of(mapper.model.__name__, rest, mapper.fields, text)
+        name = max(names, key=len)
+        path.append(field)
+        rest = rest[len(name) + 2 :]
+        if not isinstance(field, ForeignKey | HasMany):
+            break
+        mapper = field.target.__mapper__
+        if rest in LOOKUPS and rest not in mapper.fields:
+            break
+    if rest and rest not in LOOKUPS:
+        raise QueryError(
+            f"{text!r}: {rest!r} is no lookup of {path[-1]}.{near(rest, LOOKUPS)} "
+            f"Lookups: {', '.join(sorted(LOOKUPS))}."
+        )
+    return tuple(path), rest
+
+
+def resolve(mapper: Any, q: Q) -> Node | None:
+    """Return the checked tree of *q*; None when it says nothing."""
+    children: list[Node] = []
+    for child in q.children:
+        node = resolve(mapper, child) if isinstance(child, Q) else condition(mapper, child)
+        if node is not None:
+            children.append(node)
+    if not children:
+        return None
+    joined: Node
+    if len(children) == 1:
+        joined = children[0]
+    else:
+        joined = And(tuple(children)) if q.joiner == "and" else Or(tuple(children))
+    return Not(joined) if q.negated else joined
+
+
+def condition(mapper: Any, term: Term) -> Node:
+    """Return one checked condition, its value as JSON."""
+    if term.model is not None and not issubclass(mapper.model, term.model):
+        if not issubclass(term.model, mapper.model):
+            raise QueryError(
+                f"{term.model.__name__}.{term.lookup.rpartition('__')[0]} is no field of "
+                f"{mapper.model.__name__}, which is asked for."
+            )
+        mapper = term.model.__mapper__
+    path, lookup = find(mapper, term.lookup)
+    lookup, field, value = lookup or "exact", path[-1], term.value
+    if isinstance(field, HasMany):
+        raise QueryError(
+            f"{term.lookup!r}: {field} is a reverse relation; ask from the other side: "
+            f"{field.target.__name__}.objects.filter({field.by_name}=...)."
+        )
+    if field.write_only:
+        raise QueryError(f"{field} is write-only: the server never shows it, nor filters by it.")
+    if lookup == "exact" and value is None:
+        lookup, value = "isnull", True
+    return Condition(path, lookup, _value(field, lookup, value, term.lookup))
+
+
+def _value(field: Any, lookup: str, value: Any, text: str) -> Any:
+    if lookup == "isnull":
+        if not isinstance(value, bool):
+            raise QueryError(f"{text!r} takes True or False, not {value!r}.")
+        return value
+    if lookup == "in":
+        if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+            raise QueryError(f"{text!r} takes several values, not {value!r}.")
+        return tuple(_one(field, item, text) for item in value)
+    if lookup == "range":
+        if not isinstance(value, list | tuple) or len(value) != 2:
+            raise QueryError(f"{text!r} takes two values, low and high, not {value!r}.")
+        return tuple(_one(field, item, text) for item in value)
+    if lookup in ("exact", "gt", "gte", "lt", "lte"):
+        return _one(field, value, text)
+    if field.mutable:  # contains on a list or a dict: a part of it
+        return value
+    if not isinstance(value, str):
+        raise QueryError(f"{text!r} takes text, not {value!r}.")
+    return value
+
+
+def _one(field: Any, value: Any, text: str) -> Any:
+    """Return one value as JSON. Raises QueryError for one of the wrong type."""
+    try:
+        if isinstance(field, ForeignKey):
+            return field.target.__mapper__.pk.to_wire(field.key_of(value))
+        if field.primary_key:
+            return field.to_wire(field.key_of(value))
+        wire = field.dump(field.coerce(value))
+    except (ValueError, TypeError) as error:
+        raise QueryError(f"{text}={value!r}: {error}.") from None
+    if wire is None or not field.accepts(wire):
+        raise QueryError(f"{text}={value!r}: {field} is {type(field).__name__}.")
+    return wire
+
+
+def order(mapper: Any, names: Iterable[str]) -> tuple[Order, ...]:
+    """Return the checked keys of an ordering: ``"-id"``, ``"project__name"``."""
+    keys = []
+    for name in names:
+        if not isinstance(name, str):
+            raise QueryError(f"order_by takes field names, '-' in front to reverse, not {name!r}.")
+        path, lookup = find(mapper, name.removeprefix("-"))
+        if lookup:
+            raise QueryError(f"order_by({name!r}): {lookup!r} is a lookup, not a field.")
+        keys.append(Order(path, name.startswith("-")))
+    return tuple(keys)

@@ -1,0 +1,265 @@
+"""Mapper and Registry: one class, one endpoint.
+
+A class body becomes a Mapper: its fields by name and by wire name, its key, its endpoint, its
+options. A Registry knows the classes of one server, by endpoint and by name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from objmapper import lookups
+from objmapper.exceptions import ContractError, DeclarationError, near_misses
+from objmapper.fields import Field, ForeignKey, HasMany
+from objmapper.query import Node, Order, Q
+from objmapper.queryset import RelatedManager
+from objmapper.state import Page
+
+BRACES = re.compile(r"\{(\w+)\}")
+
+
+class Registry:
+    """The models of one server: ``registry["tasks"] is Task``."""
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+        self._by_endpoint: dict[str, type] = {}
+        self._by_name: dict[str, type] = {}
+
+    def __getitem__(self, endpoint: str) -> type:
+        try:
+            return self._by_endpoint[endpoint]
+        except KeyError:
+            hint = near_misses(endpoint, self._by_endpoint)
+            raise KeyError(f"no model has the endpoint {endpoint!r}.{hint}") from None
+
+    def __contains__(self, endpoint: object) -> bool:
+        return endpoint in self._by_endpoint
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_endpoint)
+
+    def __len__(self) -> int:
+        return len(self._by_endpoint)
+
+    def __repr__(self) -> str:
+        return f"<Registry {self.name or hex(id(self))}: {', '.join(self._by_endpoint) or 'empty'}>"
+
+    def add(self, model: Any) -> None:
+        """Register *model*; the same class declared again takes the place of the first.
+
+        Raises DeclarationError when an unrelated class has the endpoint.
+        """
+        mapper = model.__mapper__
+        holder = self._by_endpoint.get(mapper.endpoint)
+        if holder is not None and not _same_class(holder, model):
+            if mapper.root is not model and _same_class(holder, mapper.root):
+                self._by_name[model.__name__] = model
+                return
+            raise DeclarationError(
+                f"{_full(model)} and {_full(holder)} both have the endpoint {mapper.endpoint!r}. "
+                "Give one another `endpoint` in its Meta, or, if they belong to different servers, "
+                "a registry of its own:\n\n    registry = Registry()\n\n"
+                f"    class {model.__name__}(Model):\n        class Meta:\n"
+                "            registry = registry"
+            )
+        if mapper.root is model or holder is None:
+            self._by_endpoint[mapper.endpoint] = model
+        self._by_name[model.__name__] = model
+
+    def resolve(self, name: str, asked_by: Any) -> Any:
+        """Return the model of that class name. Raises DeclarationError."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            hint = near_misses(name, self._by_name)
+            raise DeclarationError(
+                f"{asked_by} refers to {name!r}, which is not declared in its registry.{hint}"
+            ) from None
+
+
+def _full(model: type) -> str:
+    return f"{model.__module__}.{model.__qualname__}"
+
+
+def _same_class(one: type, other: type) -> bool:
+    return _full(one) == _full(other)
+
+
+default_registry = Registry("default")
+
+
+class Mapper:
+    """How one class and one endpoint correspond."""
+
+    def __init__(
+        self,
+        model: Any,
+        fields: dict[str, Field[Any]],
+        options: dict[str, Any],
+        root: Any,
+        schema_base: type | None,
+    ) -> None:
+        self.model = model
+        self.fields = fields
+        self.root = root
+        self.schema_base = schema_base
+        self.abstract: bool = options["abstract"]
+        self.registry: Registry = options["registry"]
+        self.endpoint: str = options["endpoint"]
+        self.keyless: bool = options["keyless"]
+        self.singleton: bool = options["singleton"]
+        self.validate_assignment: bool = options["validate_assignment"]
+        self.version: str | None = options["version"]
+        self.version_field: str | None = options["version_field"]
+        self.natural_key: tuple[str, ...] = tuple(options["natural_key"])
+        self.declared_ordering: tuple[str, ...] = tuple(options["ordering"])
+        self.polymorphic_on: str | Callable[[dict[str, Any]], Any] | None
+        self.polymorphic_on = options["polymorphic_on"]
+        self.polymorphic_identity: Any = options["polymorphic_identity"]
+        #: Further options, of a binding's own dialect.
+        self.options = options
+        self.by_key: dict[str, Field[Any]] = {}
+        self.has_many: dict[str, HasMany[Any]] = {}
+        self.foreign_keys: dict[str, ForeignKey[Any]] = {}
+        keys = []
+        for name, field in fields.items():
+            if isinstance(field, HasMany):
+                self.has_many[name] = field
+                continue
+            if field.key in self.by_key:
+                raise DeclarationError(
+                    f"{model.__name__}: {self.by_key[field.key].name} and {name} both have the "
+                    f"data_key {field.key!r}."
+                )
+            self.by_key[field.key] = field
+            if field.primary_key:
+                keys.append(field)
+            if isinstance(field, ForeignKey):
+                self.foreign_keys[name] = field
+            if self.validate_assignment:
+                field.fast = False
+        self._pk = self._key_field(keys)
+        self.path_fields = tuple(self._field_named(name) for name in BRACES.findall(self.endpoint))
+        for name in self.natural_key:
+            self._field_named(name)
+        #: What a raw key must be to serve as it is: the class that needs no normalising.
+        self.key_class = {"Integer": int, "String": str}.get(type(self._pk).__name__, Mapper)
+        self.polymorphic: dict[Any, Any] = root.__mapper__.polymorphic if root is not model else {}
+        if self.polymorphic_identity is not None:
+            self.polymorphic[self.polymorphic_identity] = model
+        self.blank_page = Page(None, self, [])
+
+    def _key_field(self, keys: list[Field[Any]]) -> Field[Any] | None:
+        name = self.model.__name__
+        if len(keys) > 1:
+            raise DeclarationError(
+                f"{name} has {len(keys)} primary keys; composite keys are not supported (yet)."
+            )
+        if keys or self.keyless or self.singleton or self.abstract:
+            return keys[0] if keys else None
+        raise DeclarationError(
+            f"{name} has no primary key: declare one, as id = fields.Integer(primary_key=True), or "
+            "say keyless = True (append-only) or singleton = True (one object, no id) in its Meta."
+        )
+
+    def _field_named(self, name: str) -> Field[Any]:
+        if name not in self.fields:
+            raise DeclarationError(
+                f"{self.model.__name__}.Meta names {name!r}, which is no field of it."
+                + near_misses(name, self.fields)
+            )
+        return self.fields[name]
+
+    def __repr__(self) -> str:
+        return f"<Mapper {self.model.__name__} <-> {self.endpoint}>"
+
+    # -- identity ---------------------------------------------------------------------------------
+
+    @property
+    def pk(self) -> Field[Any]:
+        """The field of the key. Raises DeclarationError for a class that has none."""
+        if self._pk is None:
+            kind = "singleton" if self.singleton else "keyless"
+            raise DeclarationError(f"{self.model.__name__} is {kind}: it has no primary key.")
+        return self._pk
+
+    @property
+    def has_key(self) -> bool:
+        return self._pk is not None
+
+    def key_in(self, row: dict[str, Any]) -> Any:
+        """Return the normalised key of a row, or None where it has none.
+
+        Raises ContractError for a key that can't be one.
+        """
+        if self._pk is None:
+            return "" if self.singleton else None
+        key = row.get(self._pk.key)
+        if key is None or key.__class__ is self.key_class:
+            return key
+        return self.normalise(key)
+
+    def normalise(self, key: Any) -> Any:
+        """Return the one form of a key. Raises ContractError for what is none."""
+        try:
+            found = self.pk.key_of(key)
+            hash(found)
+        except (ValueError, TypeError) as error:
+            raise ContractError(f"{self.model.__name__}: {key!r} is no key: {error}") from None
+        return found
+
+    def identity_in(self, row: dict[str, Any]) -> Any:
+        """Return what tells the row's object from all others of its root class, or None."""
+        key = self.key_in(row)
+        if not self.path_fields or key is None:
+            return key
+        values = tuple(self.path_value(field, row) for field in self.path_fields)
+        return None if None in values else (*values, key)
+
+    def path_value(self, field: Field[Any], row: dict[str, Any]) -> Any:
+        """Return the normalised value of one brace of the endpoint, or None."""
+        value = row.get(field.key)
+        if isinstance(field, ForeignKey):
+            return field.key_value(value)
+        return None if value is None else field.key_of(value)
+
+    def class_for(self, row: dict[str, Any]) -> Any:
+        """Return the class of a row: a polymorphic subclass, else the model itself."""
+        on = self.polymorphic_on
+        if on is None:
+            return self.model
+        try:
+            told = row.get(self.fields[on].key) if isinstance(on, str) else on(row)
+            found = self.polymorphic.get(told)
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            raise ContractError(
+                f"{self.model.__name__}: which class a row belongs to can't be told: {error!r}"
+            ) from None
+        if found is None or not issubclass(found, self.model):
+            return self.model
+        return found
+
+    def instance(self, row: dict[str, Any], page: Page) -> Any:
+        """Return a new object over *row*, sharing *page* as its state."""
+        cls = self.class_for(row) if self.polymorphic_on is not None else self.model
+        obj = object.__new__(cls)
+        obj._row = row
+        obj._state = page
+        return obj
+
+    # -- queries ----------------------------------------------------------------------------------
+
+    def resolve(self, q: Q) -> Node | None:
+        """Return the checked tree of conditions of *q*."""
+        return lookups.resolve(self, q)
+
+    def order(self, names: tuple[str, ...]) -> tuple[Order, ...]:
+        """Return the checked keys of an ordering."""
+        return lookups.order(self, names)
+
+    def related_manager(self, obj: Any, field: HasMany[Any]) -> RelatedManager[Any]:
+        """Return the manager of what refers to *obj* through *field*."""
+        return RelatedManager(self.model, obj, field)

@@ -1,0 +1,477 @@
+"""Model and Embedded: a class body becomes a Mapper.
+
+``class Task(Model): id = fields.Integer(primary_key=True)`` registers Task with its endpoint, gives
+it a manager, its own DoesNotExist, and objects of three slots that nothing else can be stored on.
+"""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar
+
+from objmapper import declaration, scope, wire
+from objmapper.exceptions import (
+    DeclarationError,
+    FieldDoesNotExist,
+    MultipleObjectsReturned,
+    ObjectDoesNotExist,
+    ValidationError,
+)
+from objmapper.fields import UUID, Field
+from objmapper.mapper import Mapper, default_registry
+from objmapper.queryset import Manager
+from objmapper.state import (
+    ABSENT,
+    InstanceState,
+    Lifecycle,
+    Page,
+    Stateful,
+    lifecycle,
+    live_session,
+    revert,
+    session_of,
+)
+
+if TYPE_CHECKING:
+    import marshmallow
+
+M = TypeVar("M", bound="Model")
+
+
+class IdentityKey(NamedTuple):
+    """What tells an object from all others of one session: its root class and its key."""
+
+    model: type
+    key: Any
+
+
+class ModelMeta(type):
+    """Turns a class body into a Mapper and registers the class with its endpoint."""
+
+    __mapper__: Mapper
+    __fields__: dict[str, Field[Any]]
+
+    def __new__(
+        mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any
+    ) -> ModelMeta:
+        parents = [base for base in bases if isinstance(base, ModelMeta)]
+        if not parents:
+            return super().__new__(mcls, name, bases, namespace, **kwargs)
+        declaration.slots(name, namespace)
+        own = declaration.own_fields(name, namespace)
+        meta = namespace.pop("Meta", None)
+        schema = namespace.pop("Schema", None)
+        fields = declaration.inherited_fields(bases)
+        for key in set(fields) & set(namespace):
+            del fields[key]  # overridden by a method or a plain value, `name = None` drops it
+            if namespace[key] is None:
+                del namespace[key]
+        fields.update(own)
+        cls = super().__new__(mcls, name, bases, namespace, **kwargs)
+        declaration.refuse_dict(cls)
+        mapped = [base for base in parents if "__mapper__" in vars(base)]
+        options = declaration.options(name, meta, mapped)
+        if options["registry"] is None:
+            options["registry"] = default_registry
+        for key, field in fields.items():
+            if hasattr(Model, key) and key not in own:
+                raise DeclarationError(f"{name}.{key}: the name is taken by Model.")
+            if getattr(field, "model", None) is not None:
+                fields[key] = field = field.clone()
+            field.bind(cls, key)
+            type.__setattr__(cls, key, field)
+        cls.__fields__ = fields
+        root = next((b.__mapper__.root for b in mapped if mcls._shares_identity(b)), cls)
+        if schema is None:
+            schema = next((b.__mapper__.schema_base for b in mapped), None)
+        cls.__mapper__ = mapper = Mapper(cls, fields, options, root, schema)
+        for error in (ObjectDoesNotExist, MultipleObjectsReturned):
+            short = "DoesNotExist" if error is ObjectDoesNotExist else error.__name__
+            above = tuple(getattr(base, short) for base in parents) or (error,)
+            body = {"__module__": cls.__module__, "__qualname__": f"{cls.__qualname__}.{short}"}
+            type.__setattr__(cls, short, type(short, above, body))
+        if not mapper.abstract:
+            mapper.registry.add(cls)
+        return cls
+
+    @staticmethod
+    def _shares_identity(base: ModelMeta) -> bool:
+        return not base.__mapper__.abstract and base.__mapper__.polymorphic_on is not None
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        if isinstance(value, Field) and "__mapper__" in vars(cls):
+            raise DeclarationError(f"{cls.__name__}.{name}: fields are declared in the class body.")
+        super().__setattr__(name, value)
+
+
+class _SchemaOf:
+    """``Task.Schema``: the marshmallow Schema class, made when it is first asked for."""
+
+    def __get__(self, instance: object, owner: type[Model]) -> type[marshmallow.Schema]:
+        return wire.schema_class(owner.__mapper__)
+
+
+class Model(Stateful, metaclass=ModelMeta):
+    """A server object as a class with typed fields; see the tour for the whole.
+
+    >>> class Task(Model):
+    ...     id = fields.Integer(primary_key=True)
+    ...     name = fields.String(required=True)
+    """
+
+    __slots__ = ()
+
+    DoesNotExist: ClassVar[type[ObjectDoesNotExist]] = ObjectDoesNotExist
+    MultipleObjectsReturned: ClassVar[type[MultipleObjectsReturned]] = MultipleObjectsReturned
+    Schema: ClassVar[_SchemaOf] = _SchemaOf()
+    objects: ClassVar[Manager[Self]] = Manager()  # type: ignore[misc]
+
+    def __init__(self, **values: Any) -> None:
+        mapper = type(self).__mapper__
+        if mapper.abstract:
+            raise DeclarationError(f"{type(self).__name__} is abstract: it has no objects.")
+        self._row = {}
+        self._state = state = InstanceState(mapper.blank_page, Lifecycle.TRANSIENT)
+        for name, value in values.items():
+            field = mapper.fields.get(name)
+            if field is None:
+                raise FieldDoesNotExist.of(
+                    mapper.model.__name__, name, mapper.fields, "constructor"
+                )
+            if name in mapper.has_many:
+                _give_children(self, name, value)
+            else:
+                field.__set__(self, value)
+        for key, default in _defaults(mapper, self._row).items():
+            if state.originals is None:
+                state.originals = {}
+            state.originals[key] = ABSENT
+            self._row[key] = default
+
+    # -- verbs: each acts at once, on this object alone -------------------------------------------
+
+    def commit(self) -> Any:
+        """Send this object's changes now, with the pending parents it refers to.
+
+        Returns the CommitReport. Raises ValidationError before anything is sent, CommitError.
+        """
+        return _session_for(self).commit_objects([self])
+
+    def delete(self) -> Any:
+        """Delete this object on the server now; returns the CommitReport. Raises CommitError."""
+        return live_session(self, "Deletion").delete_objects([self])
+
+    def refresh(self) -> None:
+        """Load this object anew; its uncommitted changes are given up. Raises DoesNotExist."""
+        live_session(self, "A refresh").refresh(self)
+
+    def revert(self) -> None:
+        """Take back this object's uncommitted changes; nothing is sent."""
+        revert(self)
+
+    def validate(self) -> None:
+        """Check what a commit would send. Raises ValidationError."""
+        problems = wire.problems(self)
+        if problems:
+            raise ValidationError.of(problems)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return field names with JSON-ready values, of what is loaded; nothing is sent."""
+        return wire.to_dict(self)
+
+    @property
+    def changes(self) -> dict[str, tuple[Any, Any]]:
+        """What a commit would send: ``{field name: (old, new)}``."""
+        return wire.shown_changes(self)
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """What the server sent beside the declared fields, as it came."""
+        by_key = type(self).__mapper__.by_key
+        return {key: value for key, value in self._row.items() if key not in by_key}
+
+    # -- what Python asks -------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {_label(self)}>"
+
+    def __reduce__(self) -> Any:
+        return (_restore, (type(self), *_portable(self)))
+
+    def __copy__(self) -> Self:
+        row, originals, snapshots, new, full = _portable(self)
+        return _restore(type(self), *copy.deepcopy((row, originals)), snapshots, new, full)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        memo[id(self)] = clone = self.__copy__()
+        return clone
+
+
+def _label(obj: Model) -> str:
+    mapper, row = type(obj).__mapper__, obj._row
+    key = mapper.key_in(row) if mapper.has_key else None
+    names = mapper.natural_key or (("name",) if "name" in mapper.fields else ())
+    shown = [
+        f"{name}={row[field.key]!r}"
+        for name in names
+        if (field := mapper.fields[name]).key in row
+        and name not in mapper.foreign_keys
+        and not field.write_only
+    ]
+    if key is not None or not shown:
+        shown.insert(0, "new" if key is None else str(key))
+    return " ".join(shown)
+
+
+def _defaults(mapper: Mapper, row: dict[str, Any]) -> dict[str, Any]:
+    """Return what a new object sends although nothing was said: defaults, and what names its class."""
+    found = {
+        key: field.coerce(field.make_default())
+        for key, field in mapper.by_key.items()
+        if field.has_default and key not in row and not field.read_only
+    }
+    on = mapper.polymorphic_on
+    if isinstance(on, str) and mapper.polymorphic_identity is not None:
+        found.setdefault(mapper.fields[on].key, mapper.polymorphic_identity)
+    if mapper.has_key and mapper.pk.generated == "client" and mapper.pk.key not in row:
+        if isinstance(mapper.pk, UUID):
+            found.setdefault(mapper.pk.key, uuid.uuid4())
+    return found
+
+
+def _give_children(parent: Model, name: str, given: Any) -> None:
+    """Take the list that a constructor was given for a HasMany: objects, or dicts of field names."""
+    relation = type(parent).__mapper__.has_many[name]
+    target, by = relation.target, relation.by
+    if isinstance(given, str | bytes | dict) or not hasattr(given, "__iter__"):
+        raise TypeError(f"{relation} takes a list of {target.__name__} or of dicts, not {given!r}.")
+    children = []
+    for item in given:
+        child = target(**item) if isinstance(item, dict) else item
+        if not isinstance(child, target):
+            raise TypeError(f"{relation} takes {target.__name__} objects or dicts, not {item!r}.")
+        by.__set__(child, parent)
+        children.append(child)
+    state = parent._state
+    assert isinstance(state, InstanceState)
+    state.children = {**(state.children or {}), name: children}
+
+
+def _session_for(obj: Model) -> Any:
+    """Return the session of an object; a transient one joins the current session."""
+    if lifecycle(obj) is not Lifecycle.TRANSIENT:
+        return live_session(obj, "A commit")
+    session = scope.session()
+    session.add(obj)
+    return session
+
+
+def _portable(obj: Model) -> tuple[Any, ...]:
+    """Return what of an object travels: row and changes, without session, secrets or other objects."""
+    mapper, row, state = type(obj).__mapper__, dict(obj._row), obj._state
+    for key, field in mapper.by_key.items():
+        if key not in row:
+            continue
+        if field.write_only:
+            del row[key]
+        elif isinstance(row[key], Stateful):
+            wire_key = field.dump(row[key])
+            row[key] = wire_key if isinstance(wire_key, int | str) else row[key]
+    originals = {
+        key: base._row if isinstance(base, Model) else base
+        for key, base in (state.originals or {}).items()
+        if key in row
+    }
+    new = state.lifecycle in (Lifecycle.TRANSIENT, Lifecycle.PENDING)
+    return (
+        row,
+        originals or None,
+        dict(state.snapshots or {}) or None,
+        new,
+        state.full if not isinstance(state, Page) else state.full,
+    )
+
+
+def _restore(cls: type[M], row: Any, originals: Any, snapshots: Any, new: bool, full: bool) -> M:
+    obj = object.__new__(cls)
+    obj._row = row
+    obj._state = state = InstanceState(Page(None, cls.__mapper__, [], full=full))
+    state.lifecycle = Lifecycle.TRANSIENT if new else Lifecycle.DETACHED
+    state.originals, state.snapshots = originals, snapshots
+    return obj
+
+
+class EmbeddedMapper:
+    """How a value object and a nested JSON object correspond."""
+
+    def __init__(self, cls: Any, fields: dict[str, Field[Any]]) -> None:
+        self.cls, self.fields = cls, fields
+        self.by_key = {field.key: field for field in fields.values()}
+        #: Converted at once: a value that reads differently before and after its first touch would
+        #: look changed.
+        self.eager = [field for field in fields.values() if not field.plain]
+
+    def wrap(self, row: dict[str, Any], *, locked: bool = False) -> Any:
+        """Return the value object over *row*, which it owns from now on."""
+        obj = object.__new__(self.cls)
+        obj._row, obj._locked = row, locked
+        for field in self.eager:
+            if field.key in row:
+                row[field.key] = field.tolerant(row[field.key])
+        return obj
+
+    def unwrap(self, obj: Any) -> dict[str, Any]:
+        """Return its JSON; keys that no field knows go along, or they would be lost."""
+        found = {}
+        for key, value in obj._row.items():
+            field = self.by_key.get(key)
+            if field is None:
+                found[key] = value
+            elif not field.read_only:
+                found[field.write_key] = field.dump(value)
+        return found
+
+    def check(self, wire_row: dict[str, Any]) -> list[str]:
+        """Return what is wrong with JSON that would be sent."""
+        messages = []
+        for field in self.fields.values():
+            if field.write_key in wire_row:
+                found = field.check(wire_row[field.write_key])
+                messages += [f"{field.name}: {text}" for text in found]
+            elif field.required:
+                messages.append(f"{field.name}: Missing data for required field.")
+        return messages
+
+
+class EmbeddedMeta(type):
+    """Turns a class body into a value object's fields."""
+
+    __embedded__: EmbeddedMapper
+    __fields__: dict[str, Field[Any]]
+
+    def __new__(
+        mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any
+    ) -> EmbeddedMeta:
+        if not any(isinstance(base, EmbeddedMeta) for base in bases):
+            return super().__new__(mcls, name, bases, namespace, **kwargs)
+        declaration.slots(name, namespace)
+        own = declaration.own_fields(name, namespace)
+        fields = {**declaration.inherited_fields(bases), **own}
+        cls = super().__new__(mcls, name, bases, namespace, **kwargs)
+        declaration.refuse_dict(cls)
+        for key, field in fields.items():
+            if getattr(field, "model", None) is not None:
+                fields[key] = field = field.clone()
+            field.bind(cls, key, embedded=True)
+            type.__setattr__(cls, key, field)
+        cls.__fields__ = fields
+        cls.__embedded__ = EmbeddedMapper(cls, fields)
+        return cls
+
+
+class Embedded(metaclass=EmbeddedMeta):
+    """A value object without an endpoint of its own, inside another object's row."""
+
+    __slots__ = ("__weakref__", "_locked", "_row")
+    _row: dict[str, Any]
+    _locked: bool
+
+    def __init__(self, **values: Any) -> None:
+        cls = type(self)
+        self._row, self._locked = {}, False
+        for name, value in values.items():
+            field = cls.__fields__.get(name)
+            if field is None:
+                raise FieldDoesNotExist.of(cls.__name__, name, cls.__fields__, "constructor")
+            self._row[field.key] = field.coerce(value)
+        for field in cls.__fields__.values():
+            if field.has_default and field.key not in self._row:
+                self._row[field.key] = field.make_default()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return field names with JSON-ready values."""
+        fields = type(self).__fields__
+        return {
+            name: field.dump(self._row[field.key])
+            for name, field in fields.items()
+            if field.key in self._row and not field.write_only
+        }
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """What came beside the declared fields."""
+        known = type(self).__embedded__.by_key
+        return {key: value for key, value in self._row.items() if key not in known}
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        dump = type(self).__embedded__.unwrap
+        return self.to_dict() == other.to_dict() and dump(self) == dump(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.to_dict().items())
+        return f"{type(self).__name__}({shown})"
+
+    def __reduce__(self) -> Any:
+        return (_restore_embedded, (type(self), self._row, self._locked))
+
+
+def _restore_embedded(cls: type, row: dict[str, Any], locked: bool) -> Any:
+    obj: Any = object.__new__(cls)
+    obj._row, obj._locked = row, locked
+    return obj
+
+
+class Inspection:
+    """What objmapper knows about one object; asking sends nothing."""
+
+    __slots__ = ("_obj",)
+
+    def __init__(self, obj: Model) -> None:
+        self._obj = obj
+
+    @property
+    def lifecycle(self) -> Lifecycle:
+        return lifecycle(self._obj)
+
+    @property
+    def session(self) -> Any | None:
+        """The session that the object belongs to, None when it has none or the session is closed."""
+        session = session_of(self._obj)
+        return None if session is None or session.closed else session
+
+    @property
+    def identity(self) -> IdentityKey | None:
+        """Root class and key; None while the object has no key."""
+        mapper = type(self._obj).__mapper__
+        key = mapper.identity_in(self._obj._row)
+        return None if key is None else IdentityKey(mapper.root, key)
+
+    @property
+    def changes(self) -> dict[str, tuple[Any, Any]]:
+        return wire.shown_changes(self._obj)
+
+    @property
+    def loaded_fields(self) -> frozenset[str]:
+        """The names of the fields that have a value without asking the server."""
+        mapper = type(self._obj).__mapper__
+        return frozenset(f.name for key, f in mapper.by_key.items() if key in self._obj._row)
+
+    @property
+    def theirs(self) -> dict[str, Any] | None:
+        """A newer row of the server's, that waits because the object has changes."""
+        return self._obj._state.theirs
+
+    def __repr__(self) -> str:
+        return f"<Inspection of {self._obj!r}: {self.lifecycle}>"
+
+
+def inspect(obj: Model) -> Inspection:
+    """Return what objmapper knows about *obj*. Raises TypeError for what is no model object."""
+    if not isinstance(obj, Model):
+        raise TypeError(f"inspect() takes a model object, not {obj!r}.")
+    return Inspection(obj)

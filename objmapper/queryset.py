@@ -1,0 +1,514 @@
+"""QuerySet and Manager: how to read. Lazy, immutable, chainable.
+
+A method either returns a new query set or does I/O; the session that is current *then* is asked,
+or the one that ``using()`` named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+
+from objmapper import scope
+from objmapper.exceptions import CommitError, FieldDoesNotExist, QueryError
+from objmapper.query import And, Condition, FetchMode, Node, Or, Q, Query
+
+if TYPE_CHECKING:
+    from objmapper.report import CommitReport
+
+M = TypeVar("M")
+T = TypeVar("T")
+QS = TypeVar("QS", bound="QuerySet[Any]")
+
+
+class QuerySet(Generic[M]):
+    """The objects of one model that a query selects; nothing is sent before it is iterated."""
+
+    def __init__(self, model: type[M], query: Query | None = None, session: Any = None) -> None:
+        self.model: Any = model
+        self.query: Query = Query(self.model.__mapper__) if query is None else query
+        self._session = session
+        self._results: list[M] | None = None
+
+    # -- returns a new query set ------------------------------------------------------------------
+
+    def _chain(self, query: Query) -> Self:
+        return type(self)(self.model, query, self._session)
+
+    def all(self) -> Self:
+        """Return the same query, fresh: it asks the server again."""
+        return self._chain(self.query)
+
+    def filter(self, *conditions: Q, **lookups: Any) -> Self:
+        """Return what also meets these conditions.
+
+        Raises FieldDoesNotExist and QueryError for names and values that can't be.
+        """
+        return self._having(Q(*conditions, **lookups), "filter")
+
+    def exclude(self, *conditions: Q, **lookups: Any) -> Self:
+        """Return what does not meet these conditions."""
+        return self._having(~Q(*conditions, **lookups), "exclude")
+
+    def _having(self, q: Q, verb: str) -> Self:
+        self._not_sliced(verb)
+        mapper = self.query.mapper
+        node, values = _take_path_values(mapper, mapper.resolve(q))
+        query = self.query.having(node)
+        if values:
+            told = dict(self.query.path_values) | values
+            query = replace(query, path_values=tuple(told.items()))
+        return self._chain(query)
+
+    def order_by(self, *names: str) -> Self:
+        """Return the same objects in another order; ``"-id"`` reverses; no names: no order."""
+        self._not_sliced("order_by")
+        mapper = self.query.mapper
+        return self._chain(replace(self.query, order_by=mapper.order(names), reversed=False))
+
+    def reverse(self) -> Self:
+        """Return the same objects in the opposite order."""
+        self._not_sliced("reverse")
+        return self._chain(replace(self.query, reversed=not self.query.reversed))
+
+    def only(self, *names: str) -> Self:
+        """Return objects with just these fields loaded, where the server can; key and version too."""
+        mapper = self.query.mapper
+        for name in names:
+            if name not in mapper.fields:
+                raise FieldDoesNotExist.of(mapper.model.__name__, name, mapper.fields, "only")
+        fields = tuple(mapper.fields[name] for name in names if name not in mapper.has_many)
+        return self._chain(replace(self.query, only=fields))
+
+    def prefetch_related(self, *names: str) -> Self:
+        """Return objects whose relations are loaded with them: one wave of requests a relation."""
+        for name in names:
+            mapper = self.query.mapper
+            for part in name.split("__"):
+                field = mapper.fields.get(part)
+                if field is None:
+                    raise FieldDoesNotExist.of(mapper.model.__name__, part, mapper.fields, name)
+                if part not in mapper.foreign_keys and part not in mapper.has_many:
+                    raise QueryError(f"prefetch_related({name!r}): {field} is no relation.")
+                mapper = field.target.__mapper__
+        return self._chain(replace(self.query, prefetch=(*self.query.prefetch, *names)))
+
+    def fetch_mode(self, mode: FetchMode) -> Self:
+        """Return objects that load relations and deferred fields as *mode* says."""
+        if not isinstance(mode, FetchMode):
+            raise QueryError(f"fetch_mode takes FETCH_ONE, FETCH_PEERS or RAISE, not {mode!r}.")
+        return self._chain(replace(self.query, fetch_mode=mode))
+
+    def filter_locally(self, predicate: Callable[[M], bool]) -> Self:
+        """Return the objects for which *predicate* holds, evaluated here, page by page."""
+        self._not_sliced("filter_locally")
+        return self._chain(replace(self.query, local=(*self.query.local, predicate)))
+
+    def using(self, session: Any) -> Self:
+        """Return the same query, asked through *session* whatever the current one is."""
+        chained = self._chain(self.query)
+        chained._session = session
+        return chained
+
+    def _not_sliced(self, verb: str) -> None:
+        if self.query.is_sliced:
+            raise QueryError(f"{verb} after a slice: slice last, the server counts before it cuts.")
+
+    # -- does I/O ---------------------------------------------------------------------------------
+
+    @property
+    def session(self) -> Any:
+        """The session that will be asked. Raises NoActiveSession."""
+        return self._session if self._session is not None else scope.session()
+
+    def _fetched(self) -> list[M]:
+        if self._results is None:
+            self._results = self.session.fetch(self.query)
+        return self._results
+
+    def __iter__(self) -> Iterator[M]:
+        return iter(self._fetched())
+
+    def __len__(self) -> int:
+        return len(self._fetched())
+
+    def __bool__(self) -> bool:
+        return bool(self._fetched())
+
+    @overload
+    def __getitem__(self, index: int) -> M: ...
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            start, stop = index.start or 0, index.stop
+            if start < 0 or (stop is not None and stop < 0):
+                raise QueryError(
+                    "Negative slices are not possible: the end is not known before all is read. "
+                    "Use reverse(), or last()."
+                )
+            if self._results is not None:
+                return self._results[index]
+            chained = self._chain(self.query.sliced(start, stop))
+            return list(chained)[:: index.step] if index.step else chained
+        if index < 0:
+            raise QueryError("Negative indexes are not possible; use last(), or reverse()[n].")
+        if self._results is not None:
+            return self._results[index]
+        found = list(self._chain(self.query.sliced(index, index + 1)))
+        if not found:
+            raise IndexError(f"there is no object at index {index}")
+        return found[0]
+
+    def iterator(self, *, page_size: int | None = None, prefetch_pages: int = 1) -> Iterator[M]:
+        """Yield the objects in constant memory; nothing is kept.
+
+        *prefetch_pages* pages are fetched ahead, side by side where the server lets one jump.
+        """
+        if page_size is not None and page_size < 1:
+            raise QueryError(f"page_size is 1 or more, not {page_size}.")
+        if prefetch_pages < 0:
+            raise QueryError(f"prefetch_pages is 0 or more, not {prefetch_pages}.")
+        query = replace(self.query, page_size=page_size or self.query.page_size)
+        found: Iterator[M] = self.session.iterate(query, prefetch_pages)
+        return found
+
+    def get(self, *conditions: Q, **lookups: Any) -> M:
+        """Return the one object that matches; by key alone it is the detail URL.
+
+        Raises the model's DoesNotExist and MultipleObjectsReturned.
+        """
+        chosen = self.filter(*conditions, **lookups) if conditions or lookups else self
+        query = chosen.query
+        if query.mapper.singleton or _only_key(query) is not None:
+            one: M = self.session.get_one(query, _only_key(query))
+            return one
+        found = list(chosen if query.is_sliced else chosen._chain(query.sliced(0, 2)))
+        if len(found) == 1:
+            return found[0]
+        asked = f"{self.model.__name__}.objects.get({query.where or ''})"
+        if not found:
+            raise self.model.DoesNotExist(f"{asked}: no {self.model.__name__} matches.")
+        raise self.model.MultipleObjectsReturned(
+            f"{asked}: several match, where one was asked for."
+        )
+
+    def first(self) -> M | None:
+        """Return the first object, by key if there is no order, or None."""
+        return next(iter(self._ordered()[:1]), None)
+
+    def last(self) -> M | None:
+        """Return the last object, by key if there is no order, or None."""
+        if self.query.is_sliced:
+            return (self._fetched() or [None])[-1]  # type: ignore[list-item]
+        return next(iter(self._ordered().reverse()[:1]), None)
+
+    def _ordered(self) -> Self:
+        mapper = self.query.mapper
+        if self.query.order_by or self.query.is_sliced or mapper.declared_ordering:
+            return self
+        return self.order_by(mapper.pk.name) if mapper.has_key else self
+
+    def count(self) -> int:
+        """Return how many objects match; one request where the server tells."""
+        if self._results is not None:
+            return len(self._results)
+        if self.query.local:
+            return sum(1 for _ in self.iterator())
+        total: int = self.session.count(replace(self.query, offset=0, limit=None))
+        rest = max(total - self.query.offset, 0)
+        return rest if self.query.limit is None else min(rest, self.query.limit)
+
+    def exists(self) -> bool:
+        """Return whether any object matches."""
+        return bool(self._results) if self._results is not None else bool(list(self[:1]))
+
+    def in_bulk(self, keys: Iterable[Any]) -> dict[Any, M]:
+        """Return ``{key: object}`` of those of *keys* that exist, in as few requests as fit."""
+        self._not_sliced("in_bulk")
+        pk = self.query.mapper.pk
+        wanted = list(dict.fromkeys(pk.key_of(key) for key in keys))
+        found: list[M] = self.session.fetch_keys(self.query, wanted)
+        by_key = {self.query.mapper.key_in(obj._row): obj for obj in found}  # type: ignore[attr-defined]
+        return {key: by_key[key] for key in wanted if key in by_key}
+
+    def values(self, *names: str) -> list[dict[str, Any]]:
+        """Return dicts of the server's values, without making objects."""
+        fields = self._named(names)
+        query = replace(self.query, only=self.query.only or (fields if names else ()))
+        return [
+            {field.name: field.value_in(row) for field in fields}
+            for row in self.session.rows(query)
+        ]
+
+    def values_list(self, *names: str, flat: bool = False) -> list[Any]:
+        """Return tuples of the server's values; with *flat* and one name the values themselves."""
+        if flat and len(names) != 1:
+            raise QueryError("values_list(flat=True) takes exactly one name.")
+        rows = [tuple(row.values()) for row in self.values(*names)]
+        return [row[0] for row in rows] if flat else rows
+
+    def _named(self, names: tuple[str, ...]) -> tuple[Any, ...]:
+        mapper = self.query.mapper
+        if self.query.local:
+            raise QueryError("values() makes no objects, so filter_locally() has none to ask.")
+        names = names or tuple(n for n in mapper.fields if n not in mapper.has_many)
+        fields = []
+        for name in names:
+            field = mapper.pk if name == "pk" else mapper.fields.get(name)
+            if field is None or name in mapper.has_many:
+                raise FieldDoesNotExist.of(mapper.model.__name__, name, mapper.fields, "values")
+            fields.append(field)
+        return tuple(fields)
+
+    def reference(self, key: Any) -> M:
+        """Return an object of which only the key is known; nothing is sent."""
+        found: M = self.session.reference(self.query.mapper, key, self.query.path_values)
+        return found
+
+    def explain(self) -> str:
+        """Return what the server does, what is done here, and each URL; nothing is sent."""
+        text: str = self.session.explain(self.query)
+        return text
+
+    # -- each a commit of its own objects ---------------------------------------------------------
+
+    def create(self, **values: Any) -> M:
+        """Create one object on the server. Raises ValidationError, CommitError."""
+        return self.bulk_create([self.model(**self._given(values))])[0]
+
+    def _given(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return what a new object of this query set has beside *values*."""
+        return dict(self.query.path_values) | values
+
+    def bulk_create(self, objects: Iterable[M], **options: Any) -> list[M]:
+        """Create several objects, in as few requests as the server's batches permit."""
+        created, session = list(objects), self.session
+        session.add_all(created)
+        try:
+            session.commit_objects(created, **options)
+        except CommitError as error:
+            # What failed would otherwise go out with the session's next commit, unasked.
+            for entry in (*error.report.failed, *error.report.skipped, *error.report.pending):
+                if any(entry.object is obj for obj in created):
+                    session.expunge(entry.object)
+            raise
+        except Exception:
+            for obj in created:
+                session.expunge(obj)
+            raise
+        return created
+
+    def get_or_create(
+        self, defaults: dict[str, Any] | None = None, **lookups: Any
+    ) -> tuple[M, bool]:
+        """Return the one that matches, else create it with *defaults*; and whether it was created."""
+        try:
+            return self.get(**lookups), False
+        except self.model.DoesNotExist:
+            plain = {name: value for name, value in lookups.items() if "__" not in name}
+            return self.create(**(plain | (defaults or {}))), True
+
+    def update_or_create(
+        self, defaults: dict[str, Any] | None = None, **lookups: Any
+    ) -> tuple[M, bool]:
+        """Update the one that matches with *defaults*, else create it; and whether it was created."""
+        found, created = self.get_or_create(defaults, **lookups)
+        if not created:
+            for name, value in (defaults or {}).items():
+                _set(found, name, value)
+            self.session.commit_objects([found], fields=tuple(defaults or ()))
+        return found, created
+
+    def update(self, **values: Any) -> int:
+        """Set these fields of every object that matches; returns how many matched."""
+        if not values:
+            return 0
+        mapper, session = self.query.mapper, self.session
+        for name in values:
+            if name not in mapper.fields:
+                raise FieldDoesNotExist.of(mapper.model.__name__, name, mapper.fields, "update")
+        found = list(self._fetched())
+        for obj in found:
+            for name, value in values.items():
+                _set(obj, name, value)
+        session.commit_objects(found, fields=tuple(values))
+        return len(found)
+
+    def delete(self) -> int:
+        """Delete every object that matches; returns how many."""
+        found, session = list(self._fetched()), self.session
+        session.delete_objects(found)
+        self._results = None
+        return len(found)
+
+    # -- what Python asks -------------------------------------------------------------------------
+
+    @classmethod
+    def as_manager(cls: type[QS]) -> ManagerOf[QS]:
+        """Return a manager with the methods of this query set: ``objects = TaskQuerySet.as_manager()``."""
+        bases = (ManagerOf, cls)
+        made: Any = type(f"{cls.__name__}Manager", bases, {"queryset_class": cls})
+        manager: ManagerOf[QS] = made()
+        return manager
+
+    def __repr__(self) -> str:
+        query = self.query
+        parts = [str(query.where)] if query.where is not None else []
+        parts += ["order_by " + ", ".join(key.name for key in query.order_by)] * bool(
+            query.order_by
+        )
+        if query.is_sliced:
+            stop = "" if query.limit is None else query.offset + query.limit
+            parts.append(f"[{query.offset}:{stop}]")
+        known = f", {len(self._results)} loaded" if self._results is not None else ""
+        return (
+            f"<{type(self).__name__} of {self.model.__name__}: {' '.join(parts) or 'all'}{known}>"
+        )
+
+
+def _set(obj: Any, name: str, value: Any) -> None:
+    setattr(obj, name, value)
+
+
+def _only_key(query: Query) -> Any:
+    """Return the key, when the key alone is what a query asks for; else None."""
+    node = query.where
+    if query.local or query.is_sliced or query.only or not isinstance(node, Condition):
+        return None
+    return node.value if node.lookup == "exact" and node.path[0].primary_key else None
+
+
+def _take_path_values(mapper: Any, node: Node | None) -> tuple[Node | None, dict[str, Any]]:
+    """Split off what an endpoint's braces need: ``filter(run=7)`` of ``runs/{run}/artifacts``."""
+    if not mapper.path_fields or node is None or isinstance(node, Or):
+        return node, {}
+    names = {field.name for field in mapper.path_fields}
+    children = node.children if isinstance(node, And) else (node,)
+    taken, rest = {}, []
+    for child in children:
+        if isinstance(child, Condition) and child.lookup == "exact" and child.name in names:
+            taken[child.name] = child.value
+        else:
+            rest.append(child)
+    if not rest:
+        return None, taken
+    return rest[0] if len(rest) == 1 else And(tuple(rest)), taken
+
+
+class Manager(QuerySet[M]):
+    """``Task.objects``: where queries begin. It keeps no results."""
+
+    queryset_class: type[QuerySet[Any]] = QuerySet
+
+    def __init__(self) -> None:
+        self._session = None
+        self._results = None
+
+    if TYPE_CHECKING:
+
+        def __get__(self, instance: None, owner: type[T]) -> Manager[T]: ...
+
+    else:
+
+        def __get__(self, instance, owner):
+            if instance is not None:
+                raise AttributeError(
+                    f"{owner.__name__}.objects is asked of the class, not of one object."
+                )
+            bound = object.__new__(type(self))
+            bound.__dict__.update(self.__dict__, model=owner)
+            bound.query = Query(owner.__mapper__)
+            bound.query = bound.get_queryset().query
+            return bound
+
+    def get_queryset(self) -> QuerySet[M]:
+        """Return the query set that every query of this manager begins with."""
+        return self.queryset_class(self.model, session=self._session)
+
+    def _chain(self, query: Query) -> Any:
+        return self.queryset_class(self.model, query, self._session)
+
+    def _fetched(self) -> list[M]:
+        fetched: list[M] = self.all()._fetched()
+        return fetched
+
+    def __repr__(self) -> str:
+        return f"<{self.model.__name__}.objects>"
+
+
+class ManagerOf(Manager[Any], Generic[QS]):
+    """A manager made from a query set class; typed as that query set."""
+
+    if TYPE_CHECKING:
+
+        def __get__(self, instance: None, owner: type) -> QS: ...  # type: ignore[override]
+
+
+class RelatedManager(Manager[M]):
+    """``project.tasks``: what the server has that refers to one object."""
+
+    def __init__(self, model: type, obj: Any, field: Any) -> None:
+        super().__init__()
+        self.model = field.target
+        self._obj, self._field = obj, field
+        self.queryset_class = vars(type(self.model.objects)).get("queryset_class", QuerySet)
+        self._session = obj._state.session() if obj._state.session is not None else None
+        self.query = Query(self.model.__mapper__)
+
+    def get_queryset(self) -> QuerySet[M]:
+        return self.all()
+
+    def _chain(self, query: Query) -> Any:
+        return self.queryset_class(self.model, self._of(query), self._session)
+
+    def _of(self, query: Query) -> Query:
+        """Return *query* for the one object. Raises QueryError while it has no key."""
+        by = self._field.by
+        if by.key_value(self._obj) is None:
+            raise QueryError(
+                f"{self._obj!r} is not on the server yet, so nothing there refers to it."
+            )
+        mapper = self.model.__mapper__
+        node, values = _take_path_values(mapper, mapper.resolve(Q(**{by.name: self._obj})))
+        return replace(query.having(node), path_values=query.path_values + tuple(values.items()))
+
+    def all(self) -> Any:
+        """Return all of them; a prefetched relation is not asked again until ``refresh()``."""
+        found = self._chain(self.query)
+        prefetched = self._obj._state.prefetched
+        if prefetched is not None and self._field.name in prefetched:
+            found._results = list(prefetched[self._field.name])
+        return found
+
+    def get(self, *conditions: Q, **lookups: Any) -> M:
+        found: M = self._chain(self.query).get(*conditions, **lookups)
+        return found
+
+    def count(self) -> int:
+        total: int = self.all().count()
+        return total
+
+    def exists(self) -> bool:
+        found: bool = self.all().exists()
+        return found
+
+    def _given(self, values: dict[str, Any]) -> dict[str, Any]:
+        return {self._field.by_name: self._obj} | values
+
+    def create(self, **values: Any) -> M:
+        """Create one that refers to the object; a pending object goes first."""
+        return self.bulk_create([self.model(**self._given(values))])[0]
+
+    def add(self, *objects: M) -> CommitReport:
+        """Make *objects* refer to the object, as one commit."""
+        for obj in objects:
+            _set(obj, self._field.by_name, self._obj)
+        session = self.session
+        session.add_all(objects)
+        report: CommitReport = session.commit_objects(list(objects))
+        return report
+
+    def __repr__(self) -> str:
+        return f"<{self._field.name} of {self._obj!r}>"

@@ -1,0 +1,544 @@
+"""Asking the server: pages, keys, relations with their peers, single fields.
+
+Everything here takes the session that asks; rows become objects in ``loading``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from objmapper import loading
+from objmapper.dialects import RowPage
+from objmapper.exceptions import (
+    ContractError,
+    FieldFetchBlocked,
+    NotFound,
+    QueryError,
+    UnsupportedLookup,
+)
+from objmapper.operation import Request
+from objmapper.query import And, Condition, FetchMode, Query
+from objmapper.state import Page, own
+
+#: This many pages in a row without a new row are taken for a server that never ends.
+EMPTY_PAGES = 3
+
+
+def query_page(session: Any, query: Query, *, full: bool | None = None) -> Page:
+    """Return the shared state for the objects of one page of *query*."""
+    dialect = session.dialect
+    only = frozenset(f.key for f in query.only) if query.only and dialect.can_select else None
+    known = dialect.lists_are_full if full is None else full
+    return Page(
+        session.ref, query.mapper, [], full=known and only is None, only=only, mode=query.fetch_mode
+    )
+
+
+def asked(session: Any, query: Query) -> Query:
+    """Return the query as it is sent: ``only`` with key and version, where the server selects."""
+    mapper = query.mapper
+    if not query.only:
+        return query
+    if not session.dialect.can_select:
+        return replace(query, only=())
+    always = [mapper.pk] if mapper.has_key else []
+    if mapper.version_field:
+        always.append(mapper.fields[mapper.version_field])
+    by_name = {field.name: field for field in (*always, *query.only)}
+    return replace(query, only=tuple(by_name.values()))
+
+
+def page_size(session: Any, query: Query) -> int | None:
+    """Return how many rows to ask for in one page."""
+    dialect = session.dialect
+    size: int | None = query.page_size or dialect.page_size
+    if query.limit is not None and not query.local and query.limit > 0:
+        size = min(size, query.limit) if size is not None else query.limit
+    if size is not None and dialect.max_page_size is not None:
+        size = min(size, dialect.max_page_size)
+    return size
+
+
+def row_pages(session: Any, query: Query, ahead: int = 0) -> Iterator[list[dict[str, Any]]]:
+    """Yield the rows of a query page by page, sliced as it says.
+
+    Raises ContractError for pages that loop, never end, or don't answer the query.
+    """
+    query = asked(session, query)
+    if query.limit == 0:
+        return
+    size = page_size(session, query)
+    local = bool(query.local)
+    request, drop = session.dialect.skip(replace(query, offset=0) if local else query, size)
+    left = None if local else query.limit
+    for page in _follow(session, query, request, ahead):
+        rows = page.rows
+        if drop:
+            drop, rows = max(drop - len(rows), 0), rows[drop:]
+        if left is not None:
+            rows = rows[:left]
+            left -= len(rows)
+        if rows:
+            yield rows
+        if left == 0:
+            return
+
+
+def _follow(session: Any, query: Query, first: Request, ahead: int) -> Iterator[RowPage]:
+    """Yield pages from *first* on, *ahead* of them fetched in the background."""
+    if ahead == 0:
+        yield from _guarded(session, query, first, _one_by_one(session, query, first))
+        return
+    pool = ThreadPoolExecutor(ahead, thread_name_prefix="objmapper-pages")
+    try:
+        yield from _guarded(session, query, first, _fetch_ahead(session, query, first, pool, ahead))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _read(session: Any, query: Query, request: Request, *, later: bool) -> RowPage:
+    """Fetch one page; past the end, where rows went meanwhile, is an empty one."""
+    try:
+        response = session.client.send(request)
+    except NotFound:
+        if later:
+            return RowPage([])
+        raise
+    page: RowPage = session.dialect.read_page(query, request, response)
+    return page
+
+
+def _next(session: Any, page: RowPage) -> Request | None:
+    if isinstance(page.next, str):
+        link: Request = session.client.transport.link(page.next)
+        return link
+    return page.next
+
+
+def _one_by_one(session: Any, query: Query, first: Request) -> Iterator[RowPage]:
+    request: Request | None = first
+    while request is not None:
+        page = _read(session, query, request, later=request is not first or query.offset > 0)
+        yield page
+        request = _next(session, page)
+
+
+def _fetch_ahead(
+    session: Any, query: Query, first: Request, pool: ThreadPoolExecutor, ahead: int
+) -> Iterator[RowPage]:
+    """Fetch by page number where the server lets one jump, else the next page while one is used."""
+    dialect = session.dialect
+    page = _read(session, query, first, later=query.offset > 0)
+    jumps = dialect.can_jump and page.total is not None and page.next is not None and page.rows
+    if not jumps:
+        while True:
+            request = _next(session, page)
+            coming = pool.submit(_read, session, query, request, later=True) if request else None
+            yield page
+            if coming is None:
+                return
+            page = coming.result()
+    size = len(page.rows)
+    last = -(-(page.total or 0) // size)
+    numbers = iter(range(2, last + 1))
+    waiting: deque[Future[RowPage]] = deque()
+
+    def submit() -> None:
+        number = next(numbers, None)
+        request = dialect.page_request(first, number, query) if number else None
+        if request is not None:
+            waiting.append(pool.submit(_read, session, query, request, later=True))
+
+    for _ in range(ahead):
+        submit()
+    yield page
+    while waiting:
+        page = waiting.popleft().result()
+        submit()
+        yield page
+    rest = _next(session, page)  # rows that were added meanwhile
+    if rest is not None:
+        yield from _one_by_one(session, replace(query, offset=1), rest)
+
+
+def _guarded(
+    session: Any, query: Query, first: Request, pages: Iterator[RowPage]
+) -> Iterator[RowPage]:
+    """Yield *pages*, refusing what loops, never ends, or answers another question."""
+    links: set[Any] = {(first.path, first.params)}
+    before: set[Any] = set()
+    seen, idle = 0, 0
+    pk = query.mapper.pk.key if query.mapper.has_key else None
+    for number, page in enumerate(pages):
+        if number == 0 and session.dialect.ignores_unknown_filters:
+            _check_filter(query, page.rows)
+        if isinstance(page.next, str):
+            if page.next in links:
+                raise ContractError(f"the pages of {query.mapper.endpoint} loop: {page.next} again")
+            links.add(page.next)
+        keys = {_hashable(row.get(pk)) for row in page.rows} if pk else set()
+        idle = idle + 1 if not page.rows or (pk and keys <= before) else 0
+        seen += len(page.rows)
+        too_many = page.total is not None and seen > 2 * page.total + 1000
+        if page.next is not None and (idle >= EMPTY_PAGES or too_many):
+            raise ContractError(
+                f"the pages of {query.mapper.endpoint} don't end: after {number + 1} pages and "
+                f"{seen} rows (of {page.total} told) there is still a next one, without new rows."
+            )
+        before = keys
+        yield page
+
+
+def _hashable(value: Any) -> Any:
+    return value if value.__class__ in (int, str) else repr(value)
+
+
+def _check_filter(query: Query, rows: list[dict[str, Any]]) -> None:
+    """Refuse rows that don't meet the query's equality conditions: the server ignored them."""
+    tops = query.where.children if isinstance(query.where, And) else (query.where,)
+    for condition in tops:
+        if not isinstance(condition, Condition) or len(condition.path) > 1:
+            continue
+        if condition.lookup not in ("exact", "in"):
+            continue
+        field = condition.field
+        wanted = condition.value if condition.lookup == "in" else (condition.value,)
+        if field.mutable:
+            continue
+        for row in rows:
+            value = field.dump(field.tolerant(row[field.key])) if field.key in row else None
+            if value is not None and value not in wanted:
+                raise ContractError(
+                    f"the server ignored the filter {condition}: it sent a row whose {field.key!r} "
+                    f"is {value!r}. Does its view filter by {field.key!r}? "
+                    "(Evaluate it here with .filter_locally(...).)"
+                )
+
+
+# -- objects --------------------------------------------------------------------------------------
+
+
+def object_pages(session: Any, query: Query, ahead: int = 0) -> Iterator[list[Any]]:
+    """Yield the objects of a query page by page, prefetched relations with them."""
+    path = dict(query.path_values)
+    start = query.offset if query.local else 0
+    left = query.limit if query.local else None
+    for rows in row_pages(session, query, ahead):
+        with session.using():
+            page = query_page(session, query)
+            found = loading.instances(session.identity, query.mapper, rows, page, path)
+            session.keep(found)
+            loading.announce(session, query.mapper, found)
+            if query.local:
+                found = [obj for obj in found if all(test(obj) for test in query.local)]
+                start, found = max(start - len(found), 0), found[start:]
+                found = found if left is None else found[:left]
+                left = None if left is None else left - len(found)
+        yield found
+        if left == 0:
+            return
+
+
+def fetch(session: Any, query: Query) -> list[Any]:
+    """Return all objects of a query."""
+    found = [obj for page in object_pages(session, query) for obj in page]
+    prefetch(session, query.mapper, found, query.prefetch)
+    return found
+
+
+def one(session: Any, query: Query, key: Any) -> Any:
+    """Return the object behind a detail URL. Raises the model's DoesNotExist."""
+    mapper = query.mapper
+    path = dict(query.path_values)
+    request = session.dialect.detail_request(mapper, key, path)
+    try:
+        response = session.client.send(request)
+    except NotFound as error:
+        raise mapper.model.DoesNotExist(
+            f"{mapper.model.__name__} {'' if key is None else key!r} does not exist on the server, "
+            f"or is not visible: {error}"
+        ) from error
+    row = session.dialect.read_row(mapper, response)
+    page = query_page(session, query, full=True)
+    found = loading.instances(session.identity, mapper, [row], page, path)
+    session.keep(found)
+    loading.announce(session, mapper, found)
+    if mapper.has_key and key is not None and mapper.key_in(row) != mapper.normalise(key):
+        raise ContractError(f"{request.shown_path} was asked for, {mapper.key_in(row)!r} came.")
+    prefetch(session, mapper, found, query.prefetch)
+    return found[0]
+
+
+def by_keys(session: Any, query: Query, keys: list[Any]) -> list[Any]:
+    """Return the objects of those keys that exist, in as few requests as fit."""
+    mapper, dialect = query.mapper, session.dialect
+    found: list[Any] = []
+    if can_ask_many(dialect, mapper):
+        for start in range(0, len(keys), dialect.max_keys):
+            chunk = tuple(mapper.pk.to_wire(key) for key in keys[start : start + dialect.max_keys])
+            narrowed = query.having(Condition((mapper.pk,), "in", chunk))
+            size = min(dialect.max_page_size or len(chunk), len(chunk))
+            found += fetch(session, replace(narrowed, page_size=size))
+        return found
+    if query.where is not None:
+        raise UnsupportedLookup(
+            f"in_bulk() of a filtered query: the {dialect.name} dialect can't ask for several keys "
+            "at once. Filter first and pick the keys here, or ask for the keys alone."
+        )
+    for key in keys:
+        try:
+            found.append(one(session, query, key))
+        except mapper.model.DoesNotExist:
+            continue
+    return found
+
+
+def can_ask_many(dialect: Any, mapper: Any) -> bool:
+    """Whether one request can name several keys of a model."""
+    return dialect.max_keys > 1 and "in" in dialect.lookups_of((mapper.pk,))
+
+
+def total(session: Any, query: Query) -> int:
+    """Return how many rows match."""
+    request = session.dialect.count_request(query)
+    if request is None:
+        return sum(len(rows) for rows in row_pages(session, query))
+    count: int = session.dialect.read_count(session.client.send(request))
+    return count
+
+
+# -- relations and deferred fields ----------------------------------------------------------------
+
+
+def related(session: Any, obj: Any, field: Any, raw: Any) -> Any:
+    """Return the object that *raw* refers to: the identity map's, else one with what is known."""
+    mapper, page = field.target.__mapper__, obj._state.page
+    if page.related is None:
+        page.related = {}
+    group = page.related.get(field.key)
+    if group is None:
+        via = (field, page.mapper, page.keys)
+        state = Page(session.ref, mapper, [], full=False, mode=page.mode, via=via)
+        group = page.related[field.key] = (state, {})
+    state, held = group
+    key = field.key_value(raw)
+    found = held.get(key)
+    if found is not None and found._state.session is not None:
+        return found
+    found = session.identity.get(mapper.root, key)
+    if found is None:
+        row = dict(raw) if raw.__class__ is dict else {mapper.pk.key: mapper.pk.to_wire(key)}
+        found = mapper.instance(row, state)
+        session.identity.add(mapper.root, key, found)
+    elif raw.__class__ is dict:
+        for name, value in raw.items():  # a summary is as old as its row: it adds, never replaces
+            found._row.setdefault(name, value)
+    held[key] = found
+    return found
+
+
+def load_field(session: Any, obj: Any, field: Any) -> None:
+    """Load a field that was never asked in full, with its peers, at most one request's worth."""
+    mapper, page = type(obj).__mapper__, obj._state.page
+    if page.mode is FetchMode.RAISE:
+        raise FieldFetchBlocked(
+            f"{field} of {obj!r} is not loaded, and the fetch mode is RAISE. Name it in only(), or "
+            "the relation in prefetch_related()."
+        )
+    key = mapper.key_in(obj._row)
+    if key is None and mapper.has_key:
+        by_natural_key(session, obj)
+        return
+    if (
+        page.mode is FetchMode.FETCH_PEERS
+        and mapper.has_key
+        and can_ask_many(session.dialect, mapper)
+    ):
+        keys = _peers(session, obj, key, page, field)[: session.dialect.max_keys]
+        if len(keys) > 1 or session.dialect.lists_are_full:
+            path = tuple(session.dialect.path_values(obj).items())
+            query = Query(mapper.root.__mapper__, path_values=path, fetch_mode=page.mode)
+            by_keys(session, query, keys)
+            if field.key in obj._row or obj._state.full:
+                return
+    reload(session, obj)
+
+
+def _peers(session: Any, obj: Any, key: Any, page: Page, field: Any) -> list[Any]:
+    """Return the keys to load together with *key*: of the same page, and lacking the same."""
+    mapper = type(obj).__mapper__
+    wanted = {key: None}
+    if page.via is not None:
+        relation, owner, source_keys = page.via
+        for raw_key in source_keys:
+            holder = session.identity.get(owner.root, raw_key)
+            raw = holder._row.get(relation.key) if holder is not None else None
+            if raw is None:
+                continue
+            try:
+                peer_key = relation.key_value(raw)
+            except (ValueError, TypeError):
+                continue
+            peer = session.identity.get(mapper.root, peer_key)
+            if peer_key is not None and (peer is None or not peer._state.full):
+                wanted[peer_key] = None
+        return list(wanted)
+    for peer_key in page.keys:
+        peer = session.identity.get(mapper.root, peer_key)
+        if peer is not None and not peer._state.full and field.key not in peer._row:
+            wanted[peer_key] = None
+    return list(wanted)
+
+
+def reload(session: Any, obj: Any, *, overwrite: bool = False) -> None:
+    """Load one object anew from its detail URL. Raises DoesNotExist."""
+    mapper = type(obj).__mapper__
+    if mapper.keyless:
+        raise QueryError(f"{mapper.model.__name__} is keyless: it has no address to load it from.")
+    key = mapper.key_in(obj._row)
+    if key is None:
+        by_natural_key(session, obj)
+        key = mapper.key_in(obj._row)
+    path = session.dialect.path_values(obj)
+    request = session.dialect.detail_request(mapper, key, path)
+    try:
+        response = session.client.send(request)
+    except NotFound as error:
+        raise mapper.model.DoesNotExist(
+            f"{obj!r} is not on the server (any more), or not visible: {error}"
+        ) from error
+    row = session.dialect.read_row(mapper, response)
+    page = Page(session.ref, mapper, [key], full=True, mode=obj._state.page.mode)
+    if overwrite:
+        loading.overwrite(obj, row, page)
+    else:
+        loading.receive(obj, row, page)
+    session.keep([obj])
+    loading.announce(session, mapper, [obj])
+
+
+def by_natural_key(session: Any, obj: Any) -> None:
+    """Find the key of an object that was created without the answer telling it."""
+    mapper = type(obj).__mapper__
+    where = None
+    query = Query(mapper)
+    for name in mapper.natural_key:
+        field = mapper.fields[name]
+        wire = field.dump(obj._row.get(field.key))
+        if wire is not None:
+            query = query.having(Condition((field,), "exact", wire))
+            where = query.where
+    if where is None:
+        raise mapper.model.DoesNotExist(
+            f"{obj!r} has no key, and no natural_key to find it by (Meta.natural_key)."
+        )
+    rows = [row for page in row_pages(session, query) for row in page]
+    if len(rows) != 1:
+        error = mapper.model.MultipleObjectsReturned if rows else mapper.model.DoesNotExist
+        raise error(f"{obj!r} was looked for by {where}: {len(rows)} were found.")
+    adopt(session, obj, rows[0], full=session.dialect.lists_are_full)
+
+
+def adopt(session: Any, obj: Any, row: dict[str, Any], *, full: bool) -> None:
+    """Give an object the key and the row that it turned out to have."""
+    mapper = type(obj).__mapper__
+    loading.receive(obj, row, Page(session.ref, mapper, [mapper.key_in(row)], full=full))
+    if mapper.key_in(obj._row) is None:
+        obj._row[mapper.pk.key] = row[mapper.pk.key]
+    key = mapper.identity_in(obj._row)
+    if session.identity.get(mapper.root, key) is None:
+        session.identity.add(mapper.root, key, obj)
+
+
+def prefetch(session: Any, mapper: Any, objects: list[Any], names: Iterable[str]) -> None:
+    """Load relations of *objects*: one wave of requests each, whatever their number."""
+    tree: dict[str, list[str]] = {}
+    for name in names:
+        head, _, rest = name.partition("__")
+        tree.setdefault(head, []).extend([rest] if rest else [])
+    for name, below in tree.items():
+        if not objects:
+            return
+        field = mapper.fields[name]
+        forward = name in mapper.foreign_keys
+        found = _forward(session, field, objects) if forward else _reverse(session, field, objects)
+        prefetch(session, field.target.__mapper__, found, below)
+
+
+def _forward(session: Any, field: Any, objects: list[Any]) -> list[Any]:
+    targets = {id(t): t for obj in objects if (t := field.__get__(obj)) is not None}
+    mapper = field.target.__mapper__
+    lacking = [
+        key
+        for target in targets.values()
+        if not target._state.full and (key := mapper.key_in(target._row)) is not None
+    ]
+    if lacking:
+        by_keys(session, Query(mapper), lacking)
+    return list(targets.values())
+
+
+def _reverse(session: Any, field: Any, objects: list[Any]) -> list[Any]:
+    mapper, by, dialect = field.target.__mapper__, field.by, session.dialect
+    holders = {key: obj for obj in objects if (key := by.key_value(obj)) is not None}
+    groups: dict[Any, list[Any]] = {key: [] for key in holders}
+    everything: list[Any] = []
+    below = any(by is field for field in mapper.path_fields)
+    together = dialect.max_keys > 1 and "in" in dialect.lookups_of((by,)) and not below
+    keys = list(holders)
+    step = dialect.max_keys if together else 1
+    for start in range(0, len(keys), step):
+        chunk = keys[start : start + step]
+        for child in fetch(session, _children_query(mapper, by, chunk, together)):
+            key = by.key_value(child._row.get(by.key))
+            if key not in groups and not together:
+                key = chunk[0]
+            if key in groups:
+                groups[key].append(child)
+            everything.append(child)
+    for key, obj in holders.items():
+        state = own(obj)
+        state.prefetched = {**(state.prefetched or {}), field.name: groups[key]}
+    return everything
+
+
+def _children_query(mapper: Any, by: Any, keys: list[Any], together: bool) -> Query:
+    wires = tuple(by.target.__mapper__.pk.to_wire(key) for key in keys)
+    if together:
+        return Query(mapper).having(Condition((by,), "in", wires))
+    if any(by is field for field in mapper.path_fields):
+        return Query(mapper, path_values=((by.name, wires[0]),))
+    return Query(mapper).having(Condition((by,), "exact", wires[0]))
+
+
+def explain(session: Any, query: Query) -> str:
+    """Return what the server does, what is done here, and each URL."""
+    dialect = session.dialect
+    asked_for = asked(session, query)
+    request, drop = dialect.skip(
+        replace(asked_for, offset=0) if query.local else asked_for, page_size(session, query)
+    )
+    params = "&".join(f"{name}={value}" for name, value in request.params)
+    url = session.client.base_url + request.shown_path + (f"?{params}" if params else "")
+    server = [f"where {query.where}"] if query.where is not None else []
+    keys = dialect.ordering(query)
+    server += [f"order by {', '.join(key.name for key in keys)}"] if keys else []
+    here = [f"{len(query.local)} local filter(s), page by page"] if query.local else []
+    here += [f"the first {drop} rows are dropped"] if drop else []
+    if query.limit is not None:
+        here.append(f"reading stops after {query.limit} rows")
+    if query.only and not dialect.can_select:
+        here.append("only(): the server sends whole rows")
+    lines = [
+        f"{query.mapper.model.__name__} through the {dialect.name} dialect",
+        f"  server: {'; '.join(server) or 'everything, in its own order'}",
+        f"  here:   {'; '.join(here) or 'nothing'}",
+        f"  GET {url}",
+    ]
+    for name in query.prefetch:
+        lines.append(f"  then, for {name}: one request per {dialect.max_keys or 1} keys")
+    return "\n".join(lines)

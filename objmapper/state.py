@@ -1,0 +1,432 @@
+"""What one object has loaded, changed and committed.
+
+All clean objects of a page share one Page as their state. An object gets an InstanceState of its own
+at its first write, or when a mutable value is first touched: the value is snapshotted then, because
+the list in the row *is* the user's list.
+
+The row dict is the storage and is changed in place. ``originals`` keeps what a changed key had
+before; ``snapshots`` keeps the JSON of every mutable value that was touched.
+"""
+
+from __future__ import annotations
+
+import enum
+import marshal
+import weakref
+from typing import Any, Final, Protocol, cast
+
+from objmapper.exceptions import DetachedError, FieldNotLoaded
+from objmapper.query import FetchMode
+
+
+class Absent(enum.Enum):
+    """The type of ABSENT: a row had no such key."""
+
+    ABSENT = "absent"
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+ABSENT: Final = Absent.ABSENT
+
+
+class Lifecycle(enum.StrEnum):
+    """Where an object stands between the program and the server."""
+
+    TRANSIENT = "transient"
+    PENDING = "pending"
+    PERSISTENT = "persistent"
+    DELETED = "deleted"
+    DETACHED = "detached"
+
+
+class Owner(Protocol):
+    """What a state needs of its session."""
+
+    closed: bool
+
+    def touched(self, obj: Stateful) -> None: ...
+    def load_field(self, obj: Stateful, field: Any) -> None: ...
+    def related(self, obj: Stateful, field: Any, raw: Any) -> Any: ...
+
+
+SessionRef = weakref.ref[Any]
+
+
+class Stateful:
+    """The three slots of every model object; nothing else may be stored on one.
+
+    Reads go straight to ``_row``: any other layout that was measured is slower or bigger.
+    """
+
+    __slots__ = ("__weakref__", "_row", "_state")
+    _row: dict[str, Any]
+    _state: Page | InstanceState
+
+
+class Page:
+    """The shared state of a page's clean objects.
+
+    It holds keys, never rows or objects, so that one survivor does not keep the page alive; the
+    session is held weakly, or the two would keep each other alive.
+    """
+
+    __slots__ = ("full", "keys", "mapper", "mode", "only", "related", "session", "via")
+
+    originals = None
+    snapshots = None
+    theirs = None
+    children = None
+    prefetched = None
+    lifecycle = Lifecycle.PERSISTENT
+
+    def __init__(
+        self,
+        session: SessionRef | None,
+        mapper: Any,
+        keys: list[Any],
+        *,
+        full: bool = True,
+        only: frozenset[str] | None = None,
+        mode: FetchMode = FetchMode.FETCH_PEERS,
+        via: tuple[Any, Any, list[Any]] | None = None,
+    ) -> None:
+        self.session = session
+        self.mapper = mapper
+        self.keys = keys
+        #: Whether the rows have all that the server would say of an object.
+        self.full = full
+        self.only = only
+        self.mode = mode
+        #: For objects known through a relation: its field, and mapper and keys of what refers.
+        self.via = via
+        #: ``{wire name of a relation: (page of its targets, {raw value: target})}``
+        self.related: dict[str, tuple[Page, dict[Any, Any]]] | None = None
+
+    @property
+    def page(self) -> Page:
+        return self
+
+
+class InstanceState:
+    """One object's own state."""
+
+    __slots__ = (
+        "children",
+        "full",
+        "lifecycle",
+        "originals",
+        "page",
+        "prefetched",
+        "session",
+        "snapshots",
+        "theirs",
+    )
+
+    def __init__(self, page: Page, lifecycle: Lifecycle = Lifecycle.PERSISTENT) -> None:
+        self.page = page
+        self.session = page.session
+        self.full = page.full
+        self.lifecycle = lifecycle
+        #: ``{wire name: value before the first change, or ABSENT}``
+        self.originals: dict[str, Any] | None = None
+        #: ``{wire name: marshalled JSON at first touch, None for ABSENT}``
+        self.snapshots: dict[str, bytes | None] | None = None
+        #: A newer row that came while the object was dirty.
+        self.theirs: dict[str, Any] | None = None
+        #: ``{HasMany name: [objects]}`` given to the constructor and not yet created.
+        self.children: dict[str, list[Any]] | None = None
+        #: ``{HasMany name: [objects]}`` loaded by prefetch_related.
+        self.prefetched: dict[str, list[Any]] | None = None
+
+
+def own(obj: Stateful) -> InstanceState:
+    """Return the state of *obj*, giving it one of its own if it shares its page's."""
+    state = obj._state
+    if state.__class__ is InstanceState:
+        return state
+    obj._state = state = InstanceState(cast(Page, state))
+    return state
+
+
+def session_of(obj: Stateful) -> Any | None:
+    """Return the session of *obj*, or None; a closed session is returned as it is."""
+    ref = obj._state.session
+    return None if ref is None else ref()
+
+
+def live_session(obj: Stateful, wanted: str) -> Any:
+    """Return the open session of *obj*. Raises DetachedError, saying what was *wanted*."""
+    session = session_of(obj)
+    if session is None or session.closed:
+        why = "its session is closed" if obj._state.session is not None else "it has no session"
+        raise DetachedError(
+            f"{wanted} of {obj!r} can't be had: {why}. Add it to an open session (or merge it), or "
+            "load what is needed before the session is closed."
+        )
+    return session
+
+
+def lifecycle(obj: Stateful) -> Lifecycle:
+    """Return where *obj* stands; an object whose session is closed or gone is detached."""
+    found = obj._state.lifecycle
+    if found is Lifecycle.TRANSIENT:
+        return found
+    session = session_of(obj)
+    return Lifecycle.DETACHED if session is None or session.closed else found
+
+
+def is_new(obj: Stateful) -> bool:
+    """Whether the server has never seen *obj*."""
+    return obj._state.lifecycle in (Lifecycle.TRANSIENT, Lifecycle.PENDING)
+
+
+def touched(obj: Stateful) -> None:
+    """Tell the session of *obj* that it may have changes."""
+    session = session_of(obj)
+    if session is not None:
+        session.touched(obj)
+
+
+def freeze(wire: Any) -> bytes:
+    """Return a snapshot of a JSON value. Raises ValueError for anything that is not JSON.
+
+    Version 2 of the format has no back-references, so equal values give equal bytes.
+    """
+    return marshal.dumps(wire, 2)
+
+
+def thaw(snapshot: bytes | None) -> Any:
+    """Return the JSON value of a snapshot; None stands for ABSENT."""
+    return ABSENT if snapshot is None else marshal.loads(snapshot)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are the same; unlike ``==``, True is not 1 and NaN is itself."""
+    if one is other:
+        return True
+    if one.__class__ is not other.__class__:
+        numbers = (int, float)
+        return one.__class__ in numbers and other.__class__ in numbers and bool(one == other)
+    if one.__class__ is dict:
+        return len(one) == len(other) and all(
+            key in other and same(value, other[key]) for key, value in one.items()
+        )
+    if one.__class__ is list:
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other) or (one != one and other != other)
+
+
+def assign(obj: Stateful, field: Any, value: Any) -> None:
+    """Set a field, keeping what it had before; setting it back ends the change."""
+    field.guard(obj, value)
+    value = field.coerce(value)
+    key, row, state = field.key, obj._row, own(obj)
+    originals = state.originals
+    if originals is not None and key in originals:
+        row[key] = value
+        if field.same(originals[key], value):
+            restore(obj, field)
+        return
+    base = base_value(obj, field)
+    if base is not ABSENT and field.same(base, value):
+        if field.mutable:  # an equal container is taken, the snapshot still tells what it was
+            snapshot_of(obj, field)
+            row[key] = value
+        return
+    if originals is None:
+        originals = state.originals = {}
+    originals[key] = base
+    if state.snapshots is not None:
+        state.snapshots.pop(key, None)
+    row[key] = value
+    touched(obj)
+
+
+def restore(obj: Stateful, field: Any) -> None:
+    """End the change of *field*: the value is the base again."""
+    state = own(obj)
+    originals = state.originals
+    if originals is None or field.key not in originals:
+        return
+    base = originals.pop(field.key)
+    if not originals:
+        state.originals = None
+    if base is ABSENT:
+        obj._row.pop(field.key, None)
+    elif not field.mutable:
+        obj._row[field.key] = base
+    else:
+        # The user's container stays; what it was before is its snapshot from now on.
+        if state.snapshots is None:
+            state.snapshots = {}
+        state.snapshots[field.key] = freeze(base)
+
+
+def base_value(obj: Stateful, field: Any) -> Any:
+    """What the server has of *field*: JSON for mutable values, else the Python value, or ABSENT."""
+    state, key = obj._state, field.key
+    if state.originals is not None and key in state.originals:
+        return state.originals[key]
+    if state.snapshots is not None and key in state.snapshots:
+        return thaw(state.snapshots[key])
+    raw = obj._row.get(key, ABSENT)
+    if raw is ABSENT or raw is None:
+        return raw
+    if field.mutable:
+        return thaw(freeze(raw))
+    return field.tolerant(raw)
+
+
+def snapshot_of(obj: Stateful, field: Any) -> None:
+    """Keep what a mutable value is now, so that in-place changes can be found."""
+    state = own(obj)
+    if state.snapshots is None:
+        state.snapshots = {}
+    if field.key not in state.snapshots:
+        raw = obj._row.get(field.key, ABSENT)
+        state.snapshots[field.key] = None if raw is ABSENT else freeze(field.dump(raw))
+        touched(obj)
+
+
+def touch(obj: Stateful, field: Any, value: Any) -> Any:
+    """First read of a mutable value: snapshot it, convert it, keep the conversion in the row."""
+    state = obj._state
+    if value is None or (state.originals is not None and field.key in state.originals):
+        return value
+    converted = field.load(obj, value)  # before the snapshot: a malformed value changes nothing
+    if field.plain:
+        snapshot_of(obj, field)
+        return converted
+    state = own(obj)
+    if state.snapshots is None:
+        state.snapshots = {}
+    state.snapshots[field.key] = freeze(field.dump(converted))
+    touched(obj)
+    obj._row[field.key] = converted
+    return converted
+
+
+def convert(obj: Stateful, field: Any, value: Any) -> Any:
+    """First read of a value that is not yet what Python wants: convert it and keep it."""
+    if value is None:
+        return None
+    originals = obj._state.originals
+    if originals is not None and field.key in originals:
+        return value  # the user's own value, right or wrong: validation will say
+    converted = field.load(obj, value)
+    if field.keeps:
+        obj._row[field.key] = converted
+    return converted
+
+
+def absent(obj: Stateful, field: Any) -> Any:
+    """Read a field that the row lacks: load it once, else default, None, or FieldNotLoaded."""
+    state, key = obj._state, field.key
+    if is_new(obj):
+        return field.unset(obj)
+    if not state.full and not field.write_only:
+        live_session(obj, f"The field {field.name!r}").load_field(obj, field)
+        if key in obj._row:
+            return field.__get__(obj)
+    if field.has_default:
+        return fresh(obj, field, field.make_default())
+    if field.null:
+        return None
+    raise FieldNotLoaded(
+        f"{obj!r} has no {field.name!r}: the server's full answer lacks {key!r}. Declare it with "
+        "null=True or a default if that is usual."
+    )
+
+
+def fresh(obj: Stateful, field: Any, value: Any) -> Any:
+    """Return a default; a mutable one is kept in the row, so that filling it counts as a change."""
+    if field.mutable and value is not None:
+        state = own(obj)
+        if state.snapshots is None:
+            state.snapshots = {}
+        obj._row[field.key] = value = field.coerce(value)
+        state.snapshots[field.key] = freeze(field.dump(value))
+        touched(obj)
+    return value
+
+
+def changed_keys(obj: Stateful) -> list[str]:
+    """Return the wire names whose values differ from what the server has."""
+    state = obj._state
+    keys: list[str] = []
+    by_key = type(obj).__mapper__.by_key  # type: ignore[attr-defined]
+    if state.originals:
+        for key, base in state.originals.items():
+            field = by_key[key]
+            if not field.mutable or base is ABSENT or not field.same(base, obj._row.get(key)):
+                keys.append(key)
+    if state.snapshots:
+        for key, snapshot in state.snapshots.items():
+            if key in obj._row and not unchanged(by_key[key], snapshot, obj._row[key]):
+                keys.append(key)
+    return keys
+
+
+def unchanged(field: Any, snapshot: bytes | None, value: Any) -> bool:
+    """Whether a mutable value still is what its snapshot says."""
+    try:
+        wire = field.dump(value)
+        if freeze(wire) == snapshot:
+            return True
+    except ValueError:  # holds what is not JSON: certainly the user's doing
+        return False
+    return same(thaw(snapshot), wire)
+
+
+def is_dirty(obj: Stateful) -> bool:
+    """Whether *obj* has changes that a commit would send."""
+    return bool(changed_keys(obj))
+
+
+def settle(obj: Stateful) -> bool:
+    """Give a clean object its page's shared state back; say whether it was clean."""
+    state = obj._state
+    if state.__class__ is not InstanceState:
+        return True
+    if changed_keys(obj):
+        return False
+    state.originals = None
+    plain = not (state.children or state.prefetched or state.theirs)
+    if plain and state.lifecycle is Lifecycle.PERSISTENT and state.full == state.page.full:
+        by_key = type(obj).__mapper__.by_key  # type: ignore[attr-defined]
+        if all(by_key[key].plain for key in state.snapshots or ()):
+            obj._state = state.page
+    return True
+
+
+def revert(obj: Stateful) -> None:
+    """Take back every change of *obj*; containers that the user holds are restored in place."""
+    by_key = type(obj).__mapper__.by_key  # type: ignore[attr-defined]
+    state, row = obj._state, obj._row
+    for key in changed_keys(obj):
+        base = base_value(obj, by_key[key])
+        if base is ABSENT:
+            row.pop(key, None)
+        else:
+            row[key] = in_place(row.get(key), base) if by_key[key].plain else base
+    if state.__class__ is InstanceState:
+        state.originals = None
+        state.snapshots = None
+        state.children = None
+
+
+def in_place(current: Any, wanted: Any) -> Any:
+    """Return *wanted*, as the same container as *current* where both are of one kind."""
+    if current.__class__ is list and wanted.__class__ is list:
+        current[:] = wanted
+        return current
+    if current.__class__ is dict and wanted.__class__ is dict:
+        current.clear()
+        current.update(wanted)
+        return current
+    return wanted

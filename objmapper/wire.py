@@ -1,0 +1,151 @@
+"""Validation and dump of what is sent, field by field, through marshmallow's field objects.
+
+``dump()`` of a marshmallow Schema does not validate, and costs ten times a field's own check; the
+Schema is made for who wants one, and runs where a model declares schema-level validators.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import marshmallow
+
+from objmapper.exceptions import FieldDoesNotExist
+from objmapper.fields.base import _flat
+from objmapper.operation import Change, Kind, Pending, Secret
+from objmapper.state import ABSENT, base_value, changed_keys, is_new
+
+Problem = tuple[object, str | None, list[str]]
+
+
+def wire_value(field: Any, value: Any) -> Any:
+    """Return what a request carries for a value; a write-only one is wrapped as Secret."""
+    wire = field.dump(value)
+    return Secret(wire) if field.write_only and wire is not None else wire
+
+
+def problems(obj: Any, keys: list[str] | None = None) -> list[Problem]:
+    """Return what is wrong with *obj*: all of a new one, else what changed."""
+    mapper, row = type(obj).__mapper__, obj._row
+    found: list[Problem] = []
+    keys = changed_keys(obj) if keys is None else keys
+    for key in keys:
+        field = mapper.by_key[key]
+        if field.read_only and not (is_new(obj) and _is_discriminator(mapper, field)):
+            found.append((obj, field.name, ["Is read-only, and was changed in place."]))
+            continue
+        messages = field.check(field.dump(row.get(key)))
+        if messages:
+            found.append((obj, field.name, messages))
+    if is_new(obj):
+        for field in mapper.by_key.values():
+            if field.required and field.key not in row:
+                found.append((obj, field.name, ["Missing data for required field."]))
+        if mapper.has_key and mapper.pk.generated == "client" and mapper.pk.key not in row:
+            found.append((obj, mapper.pk.name, ["Has no value: the client chooses this key."]))
+    if not found and mapper.schema_base is not None:
+        found += _schema_problems(obj, mapper)
+    return found
+
+
+def _is_discriminator(mapper: Any, field: Any) -> bool:
+    return bool(mapper.polymorphic_on == field.name)
+
+
+def _schema_problems(obj: Any, mapper: Any) -> list[Problem]:
+    data = {
+        key: wire
+        for key, value in obj._row.items()
+        if key in mapper.by_key
+        and not isinstance(wire := mapper.by_key[key].dump(value), Pending)
+        and not mapper.by_key[key].read_only
+    }
+    schema = schema_class(mapper)(unknown=marshmallow.EXCLUDE)
+    errors = schema.validate(data, partial=not is_new(obj))
+    names = {key: field.name for key, field in mapper.by_key.items()}
+    return [
+        (obj, None if key == "_schema" else names.get(key, key), _flat(messages))
+        for key, messages in errors.items()
+    ]
+
+
+def creation(obj: Any) -> Change:
+    """Return what creating *obj* sends: everything that was set."""
+    return _change(Kind.CREATE, obj, changed_keys(obj))
+
+
+def update(obj: Any) -> Change:
+    """Return what updating *obj* sends: what changed, nothing else."""
+    return _change(Kind.UPDATE, obj, changed_keys(obj))
+
+
+def _change(kind: Kind, obj: Any, keys: list[str]) -> Change:
+    by_key, row = type(obj).__mapper__.by_key, obj._row
+    sent = {key: wire_value(by_key[key], row.get(key)) for key in keys}
+    return Change(kind, obj, sent, shown_changes(obj, keys))
+
+
+def body(change: Change) -> dict[str, Any]:
+    """Return a change's JSON body, under the names that the server reads."""
+    by_key = type(change.object).__mapper__.by_key
+    return {by_key[key].write_key: value for key, value in change.sent.items()}
+
+
+def shown_changes(obj: Any, keys: list[str] | None = None) -> dict[str, tuple[Any, Any]]:
+    """Return ``{field name: (old, new)}``; what was never set before is None; secrets are masked."""
+    by_key = type(obj).__mapper__.by_key
+    found = {}
+    for key in changed_keys(obj) if keys is None else keys:
+        field = by_key[key]
+        old, new = base_value(obj, field), obj._row.get(key)
+        if field.write_only:
+            old, new = None, Secret(new)
+        found[field.name] = (None if old is ABSENT else old, new)
+    return found
+
+
+def to_dict(obj: Any) -> dict[str, Any]:
+    """Return what *obj* holds: field names, JSON-ready values; write-only ones are left out."""
+    mapper, row = type(obj).__mapper__, obj._row
+    found = {}
+    for name, field in mapper.fields.items():
+        if name in mapper.has_many or field.write_only or field.key not in row:
+            continue
+        wire = field.dump(row[field.key])
+        found[name] = None if isinstance(wire, Pending) else wire
+    return found
+
+
+def schema_class(mapper: Any) -> type[marshmallow.Schema]:
+    """Return the marshmallow Schema of a model: field names, with the wire names as data_key."""
+    if mapper.options.get("schema") is None:
+        declared: dict[str, Any] = {}
+        for name, field in mapper.fields.items():
+            if name in mapper.has_many:
+                continue
+            options: dict[str, Any] = {"data_key": field.key if field.key != name else None}
+            if field.read_only:
+                options["dump_only"] = True
+            elif field.write_only:
+                options["load_only"] = True
+            else:
+                options["required"] = field.required
+            declared[name] = field.marshmallow_field(**options)
+        bases = (mapper.schema_base or marshmallow.Schema,)
+        if not issubclass(bases[0], marshmallow.Schema):
+            bases = (bases[0], marshmallow.Schema)  # type: ignore[assignment]
+        # register=False: marshmallow's registry is process-wide and by bare class name.
+        meta = type("Meta", (getattr(bases[0], "Meta", object),), {"register": False})
+        mapper.options["schema"] = type(
+            f"{mapper.model.__name__}Schema", bases, {**declared, "Meta": meta}
+        )
+    schema: type[marshmallow.Schema] = mapper.options["schema"]
+    return schema
+
+
+def field_of(mapper: Any, name: str) -> Any:
+    """Return the field of that name. Raises FieldDoesNotExist."""
+    try:
+        return mapper.fields[name]
+    except KeyError:
+        raise FieldDoesNotExist.of(mapper.model.__name__, name, mapper.fields) from None
