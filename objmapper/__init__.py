@@ -6,6 +6,7 @@
 
 from objmapper import fields, signals
 from objmapper.client import Client
+from objmapper.connection import connect
 from objmapper.exceptions import (
     BadRequest,
     CircularDependencyError,
@@ -44,7 +45,60 @@ from objmapper.mapper import Registry
 from objmapper.models import Embedded, Model, inspect
 from objmapper.query import FETCH_ONE, FETCH_PEERS, RAISE, Q
 from objmapper.queryset import Manager, QuerySet
-from objmapper.session import Session, connect
+from objmapper.session import Session
 from objmapper.transport import BearerAuth, TokenAuth
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "__version__",
+    "BadRequest",
+    "BearerAuth",
+    "CircularDependencyError",
+    "Client",
+    "CommitError",
+    "CommitInterrupted",
+    "Conflict",
+    "connect",
+    "ConnectError",
+    "ContractError",
+    "DeclarationError",
+    "DetachedError",
+    "Embedded",
+    "FETCH_ONE",
+    "FETCH_PEERS",
+    "FieldDoesNotExist",
+    "FieldFetchBlocked",
+    "FieldNotLoaded",
+    "fields",
+    "Forbidden",
+    "inspect",
+    "Manager",
+    "Model",
+    "MultipleObjectsReturned",
+    "NoActiveSession",
+    "NotAuthenticated",
+    "NotFound",
+    "ObjectDoesNotExist",
+    "ObjMapperError",
+    "Q",
+    "QueryError",
+    "QuerySet",
+    "RAISE",
+    "ReadOnlyFieldError",
+    "Registry",
+    "ResponseTooLarge",
+    "ServerError",
+    "Session",
+    "SessionError",
+    "SessionThreadError",
+    "signals",
+    "StatusError",
+    "Timeout",
+    "TokenAuth",
+    "TooManyRequests",
+    "TransportError",
+    "UnsupportedLookup",
+    "validate",
+    "ValidationError",
+]

@@ -80,7 +80,7 @@ def own_fields(name: str, namespace: dict[str, Any]) -> dict[str, Field[Any]]:
                 f"{name}.{key}: the name is reserved on objects. Declare it as "
                 f'`{key}_ = fields.{type(value).__name__}(data_key="{key}")`.'
             )
-        if key.startswith("_") or key.startswith("__") or "__" in key:
+        if key.startswith("_") or "__" in key:
             raise DeclarationError(
                 f"{name}.{key}: field names neither begin with an underscore nor hold two in a row "
                 "(lookups are split there); use data_key for the wire name."

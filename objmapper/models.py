@@ -234,9 +234,9 @@ def _defaults(mapper: Mapper, row: dict[str, Any]) -> dict[str, Any]:
     on = mapper.polymorphic_on
     if isinstance(on, str) and mapper.polymorphic_identity is not None:
         found.setdefault(mapper.fields[on].key, mapper.polymorphic_identity)
-    if mapper.has_key and mapper.pk.generated == "client" and mapper.pk.key not in row:
-        if isinstance(mapper.pk, UUID):
-            found.setdefault(mapper.pk.key, uuid.uuid4())
+    pk = mapper.pk if mapper.has_key else None
+    if isinstance(pk, UUID) and pk.generated == "client" and pk.key not in row:
+        found.setdefault(pk.key, uuid.uuid4())
     return found
 
 
@@ -289,7 +289,7 @@ def _portable(obj: Model) -> tuple[Any, ...]:
         originals or None,
         dict(state.snapshots or {}) or None,
         new,
-        state.full if not isinstance(state, Page) else state.full,
+        state.full,
     )
 
 

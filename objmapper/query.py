@@ -205,3 +205,28 @@ class Query:
     @property
     def is_sliced(self) -> bool:
         return self.offset > 0 or self.limit is not None
+
+
+def only_key(query: Query) -> Any:
+    """Return the key, when the key alone is what a query asks for; else None."""
+    node = query.where
+    if query.local or query.is_sliced or query.only or not isinstance(node, Condition):
+        return None
+    return node.value if node.lookup == "exact" and node.path[0].primary_key else None
+
+
+def take_path_values(mapper: Any, node: Node | None) -> tuple[Node | None, dict[str, Any]]:
+    """Split off what an endpoint's braces need: ``filter(run=7)`` of ``runs/{run}/artifacts``."""
+    if not mapper.path_fields or node is None or isinstance(node, Or):
+        return node, {}
+    names = {field.name for field in mapper.path_fields}
+    children = node.children if isinstance(node, And) else (node,)
+    taken, rest = {}, []
+    for child in children:
+        if isinstance(child, Condition) and child.lookup == "exact" and child.name in names:
+            taken[child.name] = child.value
+        else:
+            rest.append(child)
+    if not rest:
+        return None, taken
+    return rest[0] if len(rest) == 1 else And(tuple(rest)), taken

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from objmapper import scope
 from objmapper.exceptions import CommitError, FieldDoesNotExist, QueryError
-from objmapper.query import And, Condition, FetchMode, Node, Or, Q, Query
+from objmapper.query import FetchMode, Q, Query, only_key, take_path_values
 
 if TYPE_CHECKING:
     from objmapper.report import CommitReport
@@ -54,7 +54,7 @@ class QuerySet(Generic[M]):
     def _having(self, q: Q, verb: str) -> Self:
         self._not_sliced(verb)
         mapper = self.query.mapper
-        node, values = _take_path_values(mapper, mapper.resolve(q))
+        node, values = take_path_values(mapper, mapper.resolve(q))
         query = self.query.having(node)
         if values:
             told = dict(self.query.path_values) | values
@@ -181,8 +181,8 @@ class QuerySet(Generic[M]):
         """
         chosen = self.filter(*conditions, **lookups) if conditions or lookups else self
         query = chosen.query
-        if query.mapper.singleton or _only_key(query) is not None:
-            one: M = self.session.get_one(query, _only_key(query))
+        if query.mapper.singleton or only_key(query) is not None:
+            one: M = self.session.get_one(query, only_key(query))
             return one
         found = list(chosen if query.is_sliced else chosen._chain(query.sliced(0, 2)))
         if len(found) == 1:
@@ -372,31 +372,6 @@ def _set(obj: Any, name: str, value: Any) -> None:
     setattr(obj, name, value)
 
 
-def _only_key(query: Query) -> Any:
-    """Return the key, when the key alone is what a query asks for; else None."""
-    node = query.where
-    if query.local or query.is_sliced or query.only or not isinstance(node, Condition):
-        return None
-    return node.value if node.lookup == "exact" and node.path[0].primary_key else None
-
-
-def _take_path_values(mapper: Any, node: Node | None) -> tuple[Node | None, dict[str, Any]]:
-    """Split off what an endpoint's braces need: ``filter(run=7)`` of ``runs/{run}/artifacts``."""
-    if not mapper.path_fields or node is None or isinstance(node, Or):
-        return node, {}
-    names = {field.name for field in mapper.path_fields}
-    children = node.children if isinstance(node, And) else (node,)
-    taken, rest = {}, []
-    for child in children:
-        if isinstance(child, Condition) and child.lookup == "exact" and child.name in names:
-            taken[child.name] = child.value
-        else:
-            rest.append(child)
-    if not rest:
-        return None, taken
-    return rest[0] if len(rest) == 1 else And(tuple(rest)), taken
-
-
 class Manager(QuerySet[M]):
     """``Task.objects``: where queries begin. It keeps no results."""
 
@@ -471,7 +446,7 @@ class RelatedManager(Manager[M]):
                 f"{self._obj!r} is not on the server yet, so nothing there refers to it."
             )
         mapper = self.model.__mapper__
-        node, values = _take_path_values(mapper, mapper.resolve(Q(**{by.name: self._obj})))
+        node, values = take_path_values(mapper, mapper.resolve(Q(**{by.name: self._obj})))
         return replace(query.having(node), path_values=query.path_values + tuple(values.items()))
 
     def all(self) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
@@ -20,10 +20,10 @@ from objmapper.exceptions import DetachedError, SessionError, SessionThreadError
 from objmapper.identity import IdentityMap
 from objmapper.models import Model
 from objmapper.operation import Outcome, Plan
+from objmapper.progress import Progress, progress_bar
 from objmapper.query import Query
 from objmapper.report import CommitReport
 from objmapper.state import (
-    InstanceState,
     Lifecycle,
     Page,
     is_dirty,
@@ -443,7 +443,7 @@ class Session:
         *,
         workers: int | None = None,
         on_error: OnError = "stop",
-        progress: bool | unitofwork.Progress = False,
+        progress: bool | Progress = False,
     ) -> CommitReport:
         """Send all pending changes in the right order.
 
@@ -466,7 +466,7 @@ class Session:
         fields: Iterable[str] | None = None,
         workers: int | None = None,
         on_error: OnError = "stop",
-        progress: bool | unitofwork.Progress = False,
+        progress: bool | Progress = False,
     ) -> CommitReport:
         """Send the changes of *objects* alone, with the pending parents they refer to."""
         with self.using():
@@ -498,7 +498,7 @@ class Session:
         fields: frozenset[str] | None,
         workers: int | None,
         on_error: OnError,
-        progress: bool | unitofwork.Progress,
+        progress: bool | Progress,
     ) -> CommitReport:
         if on_error not in ("stop", "continue"):
             raise ValueError(f"on_error is 'stop' or 'continue', not {on_error!r}.")
@@ -523,77 +523,3 @@ class Session:
                 progress=told,
             )
             return commit.run()
-
-
-@contextmanager
-def progress_bar(
-    progress: bool | unitofwork.Progress, total: int
-) -> Iterator[unitofwork.Progress | None]:
-    """Give what a commit tells its progress to: a bar of tqdm's, the user's callable, or nothing."""
-    if callable(progress):
-        yield progress
-        return
-    if not progress:
-        yield None
-        return
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        raise ImportError(
-            "progress=True needs tqdm: install objmapper[progress], or give a callable."
-        ) from None
-    with tqdm(total=total, unit="request") as bar:
-        yield lambda done, of: bar.update(done - bar.n) and None
-
-
-class ThreadSessions:
-    """A session for each thread, kept until they are closed together."""
-
-    def __init__(self, client: Client, make: Callable[[Client], Session] = Session) -> None:
-        self.client = client
-        self._make = make
-        self._local = threading.local()
-        self._all: list[Session] = []
-
-    @property
-    def session(self) -> Session:
-        """The session of the thread that asks; made anew when the last one was closed."""
-        found: Session | None = getattr(self._local, "session", None)
-        if found is None or found.closed:
-            found = self._local.session = self._make(self.client)
-            self._all.append(found)
-        return found
-
-    def close(self) -> None:
-        scope.withdraw(self)
-        for session in self._all:
-            session.close()
-        self._all.clear()
-
-
-class Connection(ThreadSessions):
-    """What ``connect`` returns: the process's default client, with a session for each thread."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the sessions and the client; another ``connect`` may follow."""
-        super().close()
-        self.client.close()
-
-
-def connect(base_url: str, **options: Any) -> Connection:
-    """Make a client the process's default: ``Task.objects`` works in every thread from now on.
-
-    Takes what ``Client`` takes. Raises SessionError while another one is connected.
-    """
-    connection = Connection(Client(base_url, **options))
-    scope.provide(connection)
-    return connection
-
-
-__all__ = ["Connection", "InstanceState", "Session", "ThreadSessions", "connect"]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from objmapper import loading, ordering, signals, wire
@@ -17,11 +17,10 @@ from objmapper.exceptions import (
     ValidationError,
 )
 from objmapper.operation import Change, Fate, Kind, Operation, Outcome, Plan, resolve
+from objmapper.progress import Progress
 from objmapper.report import CommitReport, Entry
 from objmapper.sending import Sender
 from objmapper.state import InstanceState, Lifecycle, Page, Stateful, is_new, own, settle
-
-Progress = Callable[[int, int], None]
 
 
 def closure(session: Any, roots: Iterable[Any]) -> list[Any]:

@@ -282,10 +282,9 @@ class Dialect:
 
     def marked(self, request: Request, repeatable: bool) -> Request:
         """Return a write's request with its repeatability told to the transport."""
-        from_verb = Request(
+        return Request(
             request.method, request.path, request.params, request.headers, request.body, repeatable
         )
-        return from_verb
 
     def reader(self, mapper: Any) -> Any:
         """Return what reads a write's answer: one row, or None when it has no body."""

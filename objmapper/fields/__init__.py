@@ -13,8 +13,6 @@ from objmapper.fields.scalars import (
     URL,
     UUID,
     Boolean,
-    Date,
-    DateTime,
     Decimal,
     Email,
     Enum,
@@ -22,9 +20,8 @@ from objmapper.fields.scalars import (
     Integer,
     Raw,
     String,
-    Time,
-    TimeDelta,
 )
+from objmapper.fields.temporal import Date, DateTime, Time, TimeDelta
 
 __all__ = [
     "URL",

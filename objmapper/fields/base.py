@@ -226,10 +226,10 @@ class Field(_Descriptor[T]):
             originals = obj._state.originals
             if originals is not None and key in originals:
                 base = originals[key]
-                if base.__class__ is not value.__class__ or base != value:
-                    if value.__class__ is field.python_type and field.fast:
-                        row[key] = value
-                        return
+                changed = base.__class__ is not value.__class__ or base != value
+                if changed and field.fast and value.__class__ is field.python_type:
+                    row[key] = value
+                    return
             elif key in row:
                 old = row[key]
                 if old.__class__ is value.__class__ and old == value:

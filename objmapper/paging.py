@@ -1,0 +1,209 @@
+"""A query's rows, page by page: sliced as it says, fetched ahead if wished, refused where they loop."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from objmapper.dialects import RowPage
+from objmapper.exceptions import ContractError, NotFound
+from objmapper.operation import Request
+from objmapper.query import And, Condition, Query
+from objmapper.state import Page
+
+#: This many pages in a row without a new row are taken for a server that never ends.
+EMPTY_PAGES = 3
+
+
+def query_page(session: Any, query: Query, *, full: bool | None = None) -> Page:
+    """Return the shared state for the objects of one page of *query*."""
+    dialect = session.dialect
+    only = frozenset(f.key for f in query.only) if query.only and dialect.can_select else None
+    known = dialect.lists_are_full if full is None else full
+    return Page(
+        session.ref, query.mapper, [], full=known and only is None, only=only, mode=query.fetch_mode
+    )
+
+
+def asked(session: Any, query: Query) -> Query:
+    """Return the query as it is sent: ``only`` with key and version, where the server selects."""
+    mapper = query.mapper
+    if not query.only:
+        return query
+    if not session.dialect.can_select:
+        return replace(query, only=())
+    always = [mapper.pk] if mapper.has_key else []
+    if mapper.version_field:
+        always.append(mapper.fields[mapper.version_field])
+    by_name = {field.name: field for field in (*always, *query.only)}
+    return replace(query, only=tuple(by_name.values()))
+
+
+def page_size(session: Any, query: Query) -> int | None:
+    """Return how many rows to ask for in one page."""
+    dialect = session.dialect
+    size: int | None = query.page_size or dialect.page_size
+    if query.limit is not None and not query.local and query.limit > 0:
+        size = min(size, query.limit) if size is not None else query.limit
+    if size is not None and dialect.max_page_size is not None:
+        size = min(size, dialect.max_page_size)
+    return size
+
+
+def row_pages(session: Any, query: Query, ahead: int = 0) -> Iterator[list[dict[str, Any]]]:
+    """Yield the rows of a query page by page, sliced as it says.
+
+    Raises ContractError for pages that loop, never end, or don't answer the query.
+    """
+    query = asked(session, query)
+    if query.limit == 0:
+        return
+    size = page_size(session, query)
+    local = bool(query.local)
+    request, drop = session.dialect.skip(replace(query, offset=0) if local else query, size)
+    left = None if local else query.limit
+    for page in _follow(session, query, request, ahead):
+        rows = page.rows
+        if drop:
+            drop, rows = max(drop - len(rows), 0), rows[drop:]
+        if left is not None:
+            rows = rows[:left]
+            left -= len(rows)
+        if rows:
+            yield rows
+        if left == 0:
+            return
+
+
+def _follow(session: Any, query: Query, first: Request, ahead: int) -> Iterator[RowPage]:
+    """Yield pages from *first* on, *ahead* of them fetched in the background."""
+    if ahead == 0:
+        yield from _guarded(session, query, first, _one_by_one(session, query, first))
+        return
+    pool = ThreadPoolExecutor(ahead, thread_name_prefix="objmapper-pages")
+    try:
+        yield from _guarded(session, query, first, _fetch_ahead(session, query, first, pool, ahead))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _read(session: Any, query: Query, request: Request, *, later: bool) -> RowPage:
+    """Fetch one page; past the end, where rows went meanwhile, is an empty one."""
+    try:
+        response = session.client.send(request)
+    except NotFound:
+        if later:
+            return RowPage([])
+        raise
+    page: RowPage = session.dialect.read_page(query, request, response)
+    return page
+
+
+def _next(session: Any, page: RowPage) -> Request | None:
+    if isinstance(page.next, str):
+        link: Request = session.client.transport.link(page.next)
+        return link
+    return page.next
+
+
+def _one_by_one(session: Any, query: Query, first: Request) -> Iterator[RowPage]:
+    request: Request | None = first
+    while request is not None:
+        page = _read(session, query, request, later=request is not first or query.offset > 0)
+        yield page
+        request = _next(session, page)
+
+
+def _fetch_ahead(
+    session: Any, query: Query, first: Request, pool: ThreadPoolExecutor, ahead: int
+) -> Iterator[RowPage]:
+    """Fetch by page number where the server lets one jump, else the next page while one is used."""
+    dialect = session.dialect
+    page = _read(session, query, first, later=query.offset > 0)
+    jumps = dialect.can_jump and page.total is not None and page.next is not None and page.rows
+    if not jumps:
+        while True:
+            request = _next(session, page)
+            coming = pool.submit(_read, session, query, request, later=True) if request else None
+            yield page
+            if coming is None:
+                return
+            page = coming.result()
+    size = len(page.rows)
+    last = -(-(page.total or 0) // size)
+    numbers = iter(range(2, last + 1))
+    waiting: deque[Future[RowPage]] = deque()
+
+    def submit() -> None:
+        number = next(numbers, None)
+        request = dialect.page_request(first, number, query) if number else None
+        if request is not None:
+            waiting.append(pool.submit(_read, session, query, request, later=True))
+
+    for _ in range(ahead):
+        submit()
+    yield page
+    while waiting:
+        page = waiting.popleft().result()
+        submit()
+        yield page
+    rest = _next(session, page)  # rows that were added meanwhile
+    if rest is not None:
+        yield from _one_by_one(session, replace(query, offset=1), rest)
+
+
+def _guarded(
+    session: Any, query: Query, first: Request, pages: Iterator[RowPage]
+) -> Iterator[RowPage]:
+    """Yield *pages*, refusing what loops, never ends, or answers another question."""
+    links: set[Any] = {(first.path, first.params)}
+    before: set[Any] = set()
+    seen, idle = 0, 0
+    pk = query.mapper.pk.key if query.mapper.has_key else None
+    for number, page in enumerate(pages):
+        if number == 0 and session.dialect.ignores_unknown_filters:
+            _check_filter(query, page.rows)
+        if isinstance(page.next, str):
+            if page.next in links:
+                raise ContractError(f"the pages of {query.mapper.endpoint} loop: {page.next} again")
+            links.add(page.next)
+        keys = {_hashable(row.get(pk)) for row in page.rows} if pk else set()
+        idle = idle + 1 if not page.rows or (pk and keys <= before) else 0
+        seen += len(page.rows)
+        too_many = page.total is not None and seen > 2 * page.total + 1000
+        if page.next is not None and (idle >= EMPTY_PAGES or too_many):
+            raise ContractError(
+                f"the pages of {query.mapper.endpoint} don't end: after {number + 1} pages and "
+                f"{seen} rows (of {page.total} told) there is still a next one, without new rows."
+            )
+        before = keys
+        yield page
+
+
+def _hashable(value: Any) -> Any:
+    return value if value.__class__ in (int, str) else repr(value)
+
+
+def _check_filter(query: Query, rows: list[dict[str, Any]]) -> None:
+    """Refuse rows that don't meet the query's equality conditions: the server ignored them."""
+    tops = query.where.children if isinstance(query.where, And) else (query.where,)
+    for condition in tops:
+        if not isinstance(condition, Condition) or len(condition.path) > 1:
+            continue
+        if condition.lookup not in ("exact", "in"):
+            continue
+        field = condition.field
+        wanted = condition.value if condition.lookup == "in" else (condition.value,)
+        if field.mutable:
+            continue
+        for row in rows:
+            value = field.dump(field.tolerant(row[field.key])) if field.key in row else None
+            if value is not None and value not in wanted:
+                raise ContractError(
+                    f"the server ignored the filter {condition}: it sent a row whose {field.key!r} "
+                    f"is {value!r}. Does its view filter by {field.key!r}? "
+                    "(Evaluate it here with .filter_locally(...).)"
+                )
