@@ -186,13 +186,17 @@ def gzip_bomb(size: int) -> Act:
 
 
 class FaultyServer:
-    """Listens on loopback and plays its acts; ``seen`` has every request in order of arrival."""
+    """Listens on loopback and plays its acts; ``seen`` has every request in order of arrival.
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    ``greeting`` is sent to whoever connects, before a word is heard.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None, greeting: bytes = b"") -> None:
         self.seen: list[Seen] = []
         #: How many connections were accepted.
         self.connections = 0
         self._tls = tls
+        self._greeting = greeting
         self._acts: list[Act] = [echo()]
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -250,6 +254,7 @@ class FaultyServer:
                 sock = self._tls.wrap_socket(sock, server_side=True)
             with suppress(OSError), sock.makefile("rb") as file:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.sendall(self._greeting)
                 while (seen := _read(file, number)) is not None:
                     with self._lock:
                         self.seen.append(seen)
@@ -265,10 +270,10 @@ class FaultyServer:
 
 
 def _read(file: Any, number: int) -> Seen | None:
-    line = file.readline().decode("latin-1").strip()
-    if not line:
+    line = file.readline().decode("latin-1").strip().split(" ")
+    if len(line) != 3 or not line[2].startswith("HTTP/1."):
         return None
-    method, target, _ = line.split(" ")
+    method, target, _ = line
     headers: dict[str, str] = {}
     while line := file.readline().decode("latin-1").strip():
         name, _, value = line.partition(":")

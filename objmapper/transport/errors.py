@@ -241,7 +241,8 @@ def _said(messages: list[str], errors: dict[str, list[str]]) -> str:
 # What the TLS library says while hands are still being shaken, before any request is written.
 _HANDSHAKE = (
     "CERTIFICATE_VERIFY_FAILED WRONG_VERSION_NUMBER UNSUPPORTED_PROTOCOL NO_PROTOCOLS_AVAILABLE "
-    "HANDSHAKE_FAILURE PROTOCOL_VERSION UNRECOGNIZED_NAME NO_SHARED_CIPHER HTTP_REQUEST"
+    "HANDSHAKE_FAILURE PROTOCOL_VERSION UNRECOGNIZED_NAME NO_SHARED_CIPHER HTTP_REQUEST "
+    "HANDSHAKE_OPERATION_TIMED_OUT"
 ).split()
 
 _rq, _u3 = requests.exceptions, urllib3.exceptions
@@ -280,7 +281,7 @@ _FATES: tuple[
         (_rq.Timeout, _u3.TimeoutError, TimeoutError),
         Timeout,
         "{server} did not answer in time",
-        True,
+        None,
     ),
     (
         (_rq.ContentDecodingError, _u3.DecodeError),
