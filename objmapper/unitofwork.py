@@ -38,8 +38,8 @@ def closure(session: Any, roots: Iterable[Any]) -> list[Any]:
                 continue
             seen.add(id(current))
             waiting.append((current, True))
-            waiting += [(child, False) for child in _children(current)]
-            waiting += [(parent, False) for parent in _new_parents(current)]
+            waiting += [(child, False) for child in reversed(_children(current))]
+            waiting += [(parent, False) for parent in reversed(_new_parents(current))]
 
     seen: set[int] = set()
     for root in roots:

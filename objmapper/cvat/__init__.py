@@ -1,0 +1,1 @@
+"""The CVAT binding: models, dialect, client."""

@@ -1,0 +1,323 @@
+"""CVAT's objects: users, projects, tasks, jobs, labels.
+
+One name for reading and writing, whatever the wire wants: ``task.assignee = user`` is read from
+``assignee`` and sent as ``assignee_id``. Read from the answers of CVAT 2.15.0 and from the models of
+cvat-sdk 2.80.0.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Any, Self
+
+from objmapper import Embedded, Model, Registry, fields, validate
+
+registry = Registry("cvat")
+
+
+class Stage(enum.StrEnum):
+    """Where a job stands in its life."""
+
+    ANNOTATION = "annotation"
+    VALIDATION = "validation"
+    ACCEPTANCE = "acceptance"
+
+
+class State(enum.StrEnum):
+    """How far a job's stage is."""
+
+    NEW = "new"
+    IN_PROGRESS = "in progress"
+    COMPLETED = "completed"
+    REJECTED = "rejected"
+
+
+class Status(enum.StrEnum):
+    """What CVAT derives from the stages and states of the jobs."""
+
+    ANNOTATION = "annotation"
+    VALIDATION = "validation"
+    COMPLETED = "completed"
+
+
+class CVATModel(Model):
+    """What all objects of CVAT have: the seed's verbs beside objmapper's own."""
+
+    class Meta:
+        abstract = True
+        registry = registry
+
+    def fetch(self) -> Self:
+        """Load this object anew and return it; uncommitted changes are given up."""
+        self.refresh()
+        return self
+
+    def update(self, values: Mapping[str, Any]) -> Self:
+        """Set these fields and send them now, in one PATCH; the answer is merged."""
+        for name, value in values.items():
+            setattr(self, name, value)
+        self.commit()
+        return self
+
+    def remove(self) -> None:
+        """Delete this object on the server now; the local copy keeps its values."""
+        self.delete()
+
+
+class Storage(Embedded):
+    """Where source or target files lie."""
+
+    id = fields.Integer(read_only=True)
+    location = fields.String(validate=validate.OneOf(["local", "cloud_storage"]))
+    cloud_storage_id = fields.Integer(null=True)
+
+
+class Summary(Embedded):
+    """A link to children, with counts where the server counts them."""
+
+    url = fields.String(null=True)
+    count = fields.Integer(null=True)
+    completed = fields.Integer(null=True)
+    validation = fields.Integer(null=True)
+
+
+class Attribute(Embedded):
+    """An attribute that a label defines."""
+
+    id = fields.Integer(read_only=True)
+    name = fields.String(required=True)
+    mutable = fields.Boolean(default=False)
+    input_type = fields.String(
+        required=True, validate=validate.OneOf(["checkbox", "radio", "number", "text", "select"])
+    )
+    default_value = fields.String()
+    values = fields.List(fields.String())
+
+
+class User(CVATModel):
+    """A user; who is no administrator sees only the names of others."""
+
+    id = fields.Integer(primary_key=True)
+    url = fields.String(read_only=True)
+    username = fields.String(required=True)
+    first_name = fields.String()
+    last_name = fields.String()
+    email = fields.String(null=True)
+    groups = fields.List(fields.String())
+    is_staff = fields.Boolean(null=True)
+    is_superuser = fields.Boolean(null=True)
+    is_active = fields.Boolean(null=True)
+    last_login = fields.DateTime(read_only=True, null=True)
+    date_joined = fields.DateTime(read_only=True, null=True)
+    has_analytics_access = fields.Boolean(read_only=True, null=True)
+    email_verified = fields.Boolean(read_only=True, null=True)
+
+    class Meta:
+        natural_key = ("username",)
+        dialect_options = {
+            "filters": {
+                name: name for name in ("id", "username", "first_name", "last_name", "is_active")
+            }
+        }
+
+
+class Project(CVATModel):
+    """A project: labels and tasks."""
+
+    id = fields.Integer(primary_key=True)
+    url = fields.String(read_only=True)
+    name = fields.String(required=True, validate=validate.Length(min=1, max=256))
+    owner = fields.ForeignKey(User, write_key="owner_id", null=True, write_once=True)
+    assignee = fields.ForeignKey(User, write_key="assignee_id", null=True)
+    guide_id = fields.Integer(read_only=True, null=True)
+    bug_tracker = fields.String(validate=validate.Length(max=2000))
+    task_subsets = fields.List(fields.String(), read_only=True)
+    created_date = fields.DateTime(read_only=True)
+    updated_date = fields.DateTime(read_only=True)
+    assignee_updated_date = fields.DateTime(read_only=True, null=True)
+    status = fields.Enum(Status, read_only=True)
+    dimension = fields.String(read_only=True, null=True)
+    organization = fields.Integer(read_only=True, null=True)
+    target_storage = fields.Nested(Storage, null=True)
+    source_storage = fields.Nested(Storage, null=True)
+    task_count = fields.Nested(Summary, data_key="tasks", read_only=True, null=True)
+    tasks: fields.HasMany[Task] = fields.HasMany("Task", by="project")
+    labels: fields.HasMany[Label] = fields.HasMany("Label", by="project")
+
+    class Meta:
+        natural_key = ("name",)
+        dialect_options = {
+            "filters": {
+                **{name: name for name in ("id", "name", "status", "updated_date")},
+                "owner__username": "owner",
+                "assignee__username": "assignee",
+            }
+        }
+
+
+class Task(CVATModel):
+    """A task: labels of its own or its project's, data, and jobs.
+
+    A task without data lacks ``size`` and the like; they read as None.
+    """
+
+    id = fields.Integer(primary_key=True)
+    url = fields.String(read_only=True)
+    name = fields.String(required=True, validate=validate.Length(min=1, max=256))
+    project = fields.ForeignKey(Project, data_key="project_id", null=True)
+    project_name = fields.String(read_only=True, null=True)
+    owner = fields.ForeignKey(User, write_key="owner_id", null=True, write_once=True)
+    assignee = fields.ForeignKey(User, write_key="assignee_id", null=True)
+    guide_id = fields.Integer(read_only=True, null=True)
+    bug_tracker = fields.String(validate=validate.Length(max=2000))
+    created_date = fields.DateTime(read_only=True)
+    updated_date = fields.DateTime(read_only=True)
+    assignee_updated_date = fields.DateTime(read_only=True, null=True)
+    overlap = fields.Integer(write_once=True, null=True)
+    segment_size = fields.Integer(write_once=True, null=True)
+    initial_replicas = fields.Integer(write_once=True, null=True)
+    status = fields.Enum(Status, read_only=True)
+    mode = fields.String(read_only=True, null=True)
+    dimension = fields.String(read_only=True, null=True)
+    media_type = fields.String(read_only=True, null=True)
+    subset = fields.String(validate=validate.Length(max=64))
+    size = fields.Integer(read_only=True, null=True)
+    image_quality = fields.Integer(read_only=True, null=True)
+    data_id = fields.Integer(data_key="data", read_only=True, null=True)
+    data_chunk_size = fields.Integer(read_only=True, null=True)
+    data_compressed_chunk_type = fields.String(read_only=True, null=True)
+    data_original_chunk_type = fields.String(read_only=True, null=True)
+    data_cloud_storage_id = fields.Integer(read_only=True, null=True)
+    validation_mode = fields.String(read_only=True, null=True)
+    organization = fields.Integer(read_only=True, null=True)
+    target_storage = fields.Nested(Storage, null=True)
+    source_storage = fields.Nested(Storage, null=True)
+    job_count = fields.Nested(Summary, data_key="jobs", read_only=True, null=True)
+    jobs: fields.HasMany[Job] = fields.HasMany("Job", by="task")
+    labels: fields.HasMany[Label] = fields.HasMany("Label", by="task")
+
+    class Meta:
+        natural_key = ("project", "name")
+        dialect_options = {
+            "filters": {
+                **{
+                    name: name
+                    for name in (
+                        "id name status subset mode dimension media_type updated_date "
+                        "created_date validation_mode project_name"
+                    ).split()
+                },
+                "bug_tracker": "tracker_link",
+                "project": "project_id",
+                "project__id": "project_id",
+                "project__name": "project_name",
+                "owner__username": "owner",
+                "assignee__username": "assignee",
+            }
+        }
+
+
+class Job(CVATModel):
+    """A part of a task that one person works on."""
+
+    id = fields.Integer(primary_key=True)
+    url = fields.String(read_only=True)
+    task = fields.ForeignKey(Task, data_key="task_id", write_once=True)
+    task_name = fields.String(read_only=True, null=True)
+    project = fields.ForeignKey(Project, data_key="project_id", read_only=True, null=True)
+    project_name = fields.String(read_only=True, null=True)
+    # The one kind that is written under the name it is read by.
+    assignee = fields.ForeignKey(User, null=True)
+    guide_id = fields.Integer(read_only=True, null=True)
+    bug_tracker = fields.String(read_only=True, null=True)
+    status = fields.Enum(Status, read_only=True)
+    stage = fields.Enum(Stage)
+    state = fields.Enum(State)
+    mode = fields.String(read_only=True, null=True)
+    dimension = fields.String(read_only=True, null=True)
+    media_type = fields.String(read_only=True, null=True)
+    type = fields.String(write_once=True, null=True)
+    frame_count = fields.Integer(write_once=True, null=True)
+    start_frame = fields.Integer(read_only=True, null=True)
+    stop_frame = fields.Integer(read_only=True, null=True)
+    data_chunk_size = fields.Integer(read_only=True, null=True)
+    data_compressed_chunk_type = fields.String(read_only=True, null=True)
+    data_original_chunk_type = fields.String(read_only=True, null=True)
+    created_date = fields.DateTime(read_only=True)
+    updated_date = fields.DateTime(read_only=True)
+    assignee_updated_date = fields.DateTime(read_only=True, null=True)
+    parent_job_id = fields.Integer(read_only=True, null=True)
+    organization = fields.Integer(read_only=True, null=True)
+    issue_count = fields.Nested(Summary, data_key="issues", read_only=True, null=True)
+    labels: fields.HasMany[Label] = fields.HasMany("Label", by="job")
+
+    class Meta:
+        natural_key = ("task", "start_frame")
+        dialect_options = {
+            "filters": {
+                **{
+                    name: name
+                    for name in (
+                        "id state stage type mode dimension media_type updated_date "
+                        "parent_job_id task_name project_name"
+                    ).split()
+                },
+                "task": "task_id",
+                "task__id": "task_id",
+                "task__name": "task_name",
+                "project": "project_id",
+                "project__id": "project_id",
+                "project__name": "project_name",
+                "assignee__username": "assignee",
+            }
+        }
+
+
+class Label(CVATModel):
+    """A label of a project, or of a task that has no project.
+
+    Labels have no endpoint that creates them: adding, changing and deleting travels in the PATCH of
+    the parent, several in one.
+    """
+
+    id = fields.Integer(primary_key=True)
+    name = fields.String(required=True, validate=validate.Length(min=1, max=64))
+    color = fields.String()
+    type = fields.String(null=True)
+    attributes = fields.List(fields.Nested(Attribute))
+    sublabels = fields.List(fields.Raw())
+    svg = fields.String(null=True)
+    project = fields.ForeignKey(Project, data_key="project_id", null=True, write_once=True)
+    task = fields.ForeignKey(Task, data_key="task_id", null=True, write_once=True)
+    # Only ever asked: a job's labels are its task's or its project's.
+    job = fields.ForeignKey(Job, data_key="job_id", read_only=True, null=True)
+    parent_id = fields.Integer(read_only=True, null=True)
+    has_parent = fields.Boolean(read_only=True, null=True)
+
+    class Meta:
+        natural_key = ("project", "task", "name")
+        dialect_options = {
+            "carried by": ("project", "task"),
+            "parameters": {"project": "project_id", "task": "task_id", "job": "job_id"},
+            "filters": {
+                **{name: name for name in ("id", "name", "color", "type", "parent_id")},
+            },
+        }
+
+
+__all__ = [
+    "Attribute",
+    "CVATModel",
+    "Job",
+    "Label",
+    "Project",
+    "Stage",
+    "State",
+    "Status",
+    "Storage",
+    "Summary",
+    "Task",
+    "User",
+    "registry",
+]
