@@ -353,10 +353,10 @@ def test_a_hook_that_fails_is_told_apart(server, connect):
 def test_an_error_of_the_caller_is_not_taken_for_the_cause(server, connect):
     server.then(faulty.hang_up())
     transport = connect()
-    with pytest.raises(ConnectError):
-        try:
-            raise TimeoutError("an earlier one")
-        except TimeoutError:
+    try:
+        raise TimeoutError("an earlier one")
+    except TimeoutError:
+        with pytest.raises(ConnectError):
             transport.send(WRITE)
 
 

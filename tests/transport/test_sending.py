@@ -45,8 +45,7 @@ def test_a_key_in_a_path_arrives_as_one_segment(name, server, connect):
     connect().send(Request("GET", f"/tasks/{written}/jobs"))
     segments = server.seen[0].target.split("/")
     assert [unquote(segment) for segment in segments] == ["", "api", "tasks", key, "jobs"]
-    assert "." not in {segments[3]}
-    assert ".." not in {segments[3]}
+    assert segments[3].strip(".")
 
 
 @pytest.mark.parametrize("name", KEYS)
