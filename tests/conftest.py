@@ -2,8 +2,20 @@
 
 import importlib.util
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
+
+# By path: no folder of tests is a package, and none of them is importable by accident.
+_spec = importlib.util.spec_from_file_location(
+    "smallserver", Path(__file__).with_name("smallserver.py")
+)
+assert _spec
+assert _spec.loader
+if "smallserver" not in sys.modules:
+    sys.modules["smallserver"] = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(sys.modules["smallserver"])
 
 FOREIGN = importlib.util.find_spec("cvat_sdk") is not None
 
@@ -19,3 +31,23 @@ def pytest_ignore_collect(collection_path) -> bool | None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("npm") and shutil.which("npm") is None:
         pytest.skip("npm is missing")
+
+
+@pytest.fixture
+def small_server():
+    """``small_server(**options)`` opens a SmallServer, whose clients are closed at the end."""
+    opened = []
+
+    def open_(**options):
+        opened.append(sys.modules["smallserver"].SmallServer(**options))
+        return opened[-1]
+
+    yield open_
+    for server in opened:
+        server.close()
+
+
+@pytest.fixture
+def small(small_server):
+    """A small JSON service over tables of dicts; see smallserver.py."""
+    return small_server()
