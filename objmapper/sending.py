@@ -22,7 +22,7 @@ from objmapper.operation import Fate, Operation, Outcome, Response
 def send(client: Any, operation: Operation) -> Outcome:
     """Send one operation; never raises, but for what is no Exception."""
     try:
-        response: Response = client.send(operation.request.resolved())
+        response: Response = client.send(operation.request)
     except ObjMapperError as error:
         return Outcome(operation, fate_of(error, operation), error=error)
     except Exception as error:  # a hook of the user's own HTTP session, an auth callable
