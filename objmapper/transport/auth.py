@@ -65,6 +65,7 @@ class TokenAuth(AuthBase):
         self.token = token
         self.scheme = scheme
         self.header = header
+        checked_header(header, token)
         checked_header(header, self._value)
 
     @property
@@ -98,6 +99,8 @@ def as_auth(auth: Any) -> Auth | None:
         return called
     if isinstance(auth, tuple | list) and len(auth) == 2:
         user, password = auth
+        if not (isinstance(user, str | bytes) and isinstance(password, str | bytes)):
+            raise TypeError("auth=(user, password) is not two texts.")
         # requests would encode text as latin-1; servers of today read UTF-8.
         return HTTPBasicAuth(_utf8(user), _utf8(password))
     raise TypeError(
@@ -106,7 +109,7 @@ def as_auth(auth: Any) -> Auth | None:
     )
 
 
-def _utf8(text: Any) -> Any:
+def _utf8(text: str | bytes) -> bytes:
     return text.encode() if isinstance(text, str) else text
 
 

@@ -204,10 +204,10 @@ def status_error(
     status = response.status
     kind = BY_STATUS.get(status) or (ServerError if status >= 500 else StatusError)
     text = f"{response.method} {response.url} answered {status}{_phrase(status)}"
+    if response.retries:
+        text += f", sent {response.retries + 1} times"
     if said := _said(messages, errors):
         text += f": {said}"
-    if response.retries:
-        text += f" (sent {response.retries + 1} times)"
     advice = _ADVICE.get(status, "")
     if status == 429:
         advice = "Send less, or later."

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from objmapper import signals
 from objmapper.exceptions import ContractError, TransportError, ValidationError
@@ -20,7 +20,7 @@ from objmapper.transport.errors import ErrorReader, read_error, status_error, tr
 from objmapper.transport.exchange import Exchange, close_body
 from objmapper.transport.masking import guard_urllib3, masked_url, scrubbed
 from objmapper.transport.policy import Policy, checked_timeout, retry_after
-from objmapper.transport.urls import Base, quoted_path, with_params
+from objmapper.transport.urls import Base, joined, quoted_path, with_params
 
 if TYPE_CHECKING:
     import requests
@@ -174,7 +174,7 @@ class Transport:
 
         Raises as `send` does.
         """
-        target = urljoin(self._base.url + "/", url)
+        target = joined(self._base.url + "/", url)
         parts = urlsplit(target)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ContractError(f"The link {masked_url(url)!r} is not an http address.")
@@ -322,7 +322,7 @@ class Transport:
     def _target(self, exchange: Exchange, location: str, url: str) -> str:
         if exchange is self._exchange:
             return self._base.taken_home(location, url)
-        target = urljoin(url, location)
+        target = joined(url, location)
         if urlsplit(target).scheme not in ("http", "https"):
             raise ContractError(f"{masked_url(location)!r} is not an http address.")
         return target

@@ -80,7 +80,7 @@ class Base(NamedTuple):
         A relative *url* is joined to *base*, else to the base URL as a folder. Raises ContractError
         for another host, and for what is no http address.
         """
-        target = _split(urljoin(base or self.url + "/", url.strip()))
+        target = _split(joined(base or self.url + "/", url.strip()))
         if target.scheme not in _DEFAULT_PORT:
             raise ContractError(f"The link {masked_url(url)!r} is not an http address.")
         if _ascii_host(target.hostname or "") != self.host:
@@ -95,6 +95,14 @@ class Base(NamedTuple):
         if url == self.url or url.startswith((self.url + "/", self.url + "?")):
             return url[len(self.url) :]
         return url
+
+
+def joined(base: str, url: str) -> str:
+    """Return *url* as seen from *base*. Raises ContractError for what is no URL."""
+    try:
+        return urljoin(base, url)
+    except ValueError:
+        raise ContractError(f"{masked_url(url)!r} is not a URL.") from None
 
 
 def _split(url: str) -> SplitResult:
