@@ -1,7 +1,7 @@
 """objmapper: objects of a REST server, declared as classes, changed freely, committed as one.
 
-**Model** – *what* the data is. **QuerySet** – *how to read* it. **Session** – *how to change* it.
-**Dialect** – *how the server says it*. **Transport** – *how it travels*.
+**Model**: *what* the data is. **QuerySet**: *how to read* it. **Session**: *how to change* it.
+**Dialect**: *how the server says it*. **Transport**: *how it travels*.
 """
 
 from objmapper import fields, signals

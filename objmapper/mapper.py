@@ -124,24 +124,7 @@ class Mapper:
         self.by_key: dict[str, Field[Any]] = {}
         self.has_many: dict[str, HasMany[Any]] = {}
         self.foreign_keys: dict[str, ForeignKey[Any]] = {}
-        keys = []
-        for name, field in fields.items():
-            if isinstance(field, HasMany):
-                self.has_many[name] = field
-                continue
-            if field.key in self.by_key:
-                raise DeclarationError(
-                    f"{model.__name__}: {self.by_key[field.key].name} and {name} both have the "
-                    f"data_key {field.key!r}."
-                )
-            self.by_key[field.key] = field
-            if field.primary_key:
-                keys.append(field)
-            if isinstance(field, ForeignKey):
-                self.foreign_keys[name] = field
-            if self.validate_assignment:
-                field.fast = False
-        self._pk = self._key_field(keys)
+        self._pk = self._key_field(self._index())
         self.path_fields = tuple(self._field_named(name) for name in BRACES.findall(self.endpoint))
         for name in self.natural_key:
             self._field_named(name)
@@ -151,6 +134,27 @@ class Mapper:
         if self.polymorphic_identity is not None:
             self.polymorphic[self.polymorphic_identity] = model
         self.blank_page = Page(None, self, [])
+
+    def _index(self) -> list[Field[Any]]:
+        """Sort the fields into their kinds and by wire name; return those of the key."""
+        keys = []
+        for name, field in self.fields.items():
+            if isinstance(field, HasMany):
+                self.has_many[name] = field
+                continue
+            if field.key in self.by_key:
+                raise DeclarationError(
+                    f"{self.model.__name__}: {self.by_key[field.key].name} and {name} both have "
+                    f"the data_key {field.key!r}."
+                )
+            self.by_key[field.key] = field
+            if field.primary_key:
+                keys.append(field)
+            if isinstance(field, ForeignKey):
+                self.foreign_keys[name] = field
+            if self.validate_assignment:
+                field.fast = False
+        return keys
 
     def _key_field(self, keys: list[Field[Any]]) -> Field[Any] | None:
         name = self.model.__name__

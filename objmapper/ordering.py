@@ -79,37 +79,39 @@ def _cut(ring: list[Change]) -> tuple[int, Change, Change]:
 
 def ordered(drafts: list[Draft]) -> tuple[Operation, ...]:
     """Number the drafts and put them in waves: what an operation waits for is in an earlier one."""
-    creator: dict[int, int] = {}
-    deleter: dict[Any, int] = {}
+    creates: dict[int, int] = {}
+    deletes: dict[Any, int] = {}
     first: dict[int, int] = {}
     for number, draft in enumerate(drafts, 1):
         for change in draft.changes:
             if change.kind == Kind.CREATE:
-                creator[id(change.object)] = number
+                creates[id(change.object)] = number
             elif change.kind == Kind.DELETE:
-                deleter[_identity(change.object)] = number
+                deletes[_identity(change.object)] = number
             first.setdefault(id(change.object), number)
     after: list[set[int]] = [set() for _ in range(len(drafts) + 1)]
     for number, draft in enumerate(drafts, 1):
-        waits = after[number]
-        request = draft.request
-        for part in (
-            request.path,
-            [v for _, v in request.params],
-            getattr(request.body, "value", None),
-        ):
-            if part.__class__ is not str:
-                waits.update(creator[id(o)] for o in has_pending(part) if id(o) in creator)
-        waits.update(n for obj in draft.after if (n := creator.get(id(obj))) is not None)
+        after[number].update(creates[n] for n in _awaited(draft) if n in creates)
         for change in draft.changes:
-            if change.kind != Kind.CREATE:  # the second half of a cut cycle
-                waits.update({creator.get(id(change.object), number), first[id(change.object)]})
-            if deleter:
-                for parent in _referred(change):
-                    if parent in deleter:
-                        after[deleter[parent]].add(number)
+            if change.kind != Kind.CREATE:  # the second half of a cut cycle waits for the first
+                after[number].add(first[id(change.object)])
+            for parent in _referred(change) if deletes else ():
+                if parent in deletes:
+                    after[deletes[parent]].add(number)
+    for number, waits in enumerate(after):
         waits.discard(number)
     return _in_waves(drafts, after)
+
+
+def _awaited(draft: Draft) -> Iterable[int]:
+    """Yield the ids of the objects whose keys a request needs, or that it is told to wait for."""
+    request = draft.request
+    if request.path.__class__ is not str:
+        yield from map(id, has_pending(request.path))
+    for _, value in request.params:
+        yield from map(id, has_pending(value))
+    yield from map(id, has_pending(getattr(request.body, "value", None)))
+    yield from map(id, draft.after)
 
 
 def _identity(obj: Any) -> tuple[Any, Any]:
