@@ -51,11 +51,20 @@ class Connection(ThreadSessions):
         self.client.close()
 
 
+_connected: list[Connection] = []
+_lock = threading.Lock()
+
+
 def connect(base_url: str, **options: Any) -> Connection:
     """Make a client the process's default: ``Task.objects`` works in every thread from now on.
 
-    Takes what ``Client`` takes. Raises SessionError while another one is connected.
+    Takes what ``Client`` takes. Connecting again puts the new client in the place of the old one,
+    which stays open for who still holds it.
     """
     connection = Connection(Client(base_url, **options))
-    scope.provide(connection)
+    with _lock:
+        for before in _connected:
+            scope.withdraw(before)
+        _connected[:] = [connection]
+        scope.provide(connection)
     return connection

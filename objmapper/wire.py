@@ -100,7 +100,7 @@ def shown_changes(obj: Any, keys: list[str] | None = None) -> dict[str, tuple[An
         old, new = base_value(obj, field), obj._row.get(key)
         if field.write_only:
             old, new = None, Secret(new)
-        found[field.name] = (None if old is ABSENT else old, new)
+        found[field.name] = (None if old is ABSENT else field.shown(old), new)
     return found
 
 

@@ -42,6 +42,7 @@ from objmapper.state import Stateful, absent, assign, convert, fresh, is_new, sa
 
 T = TypeVar("T")
 Validator = Callable[[Any], Any]
+MarshmallowType = Callable[..., marshmallow.fields.Field[Any]]
 MISSING: Any = marshmallow.missing
 
 
@@ -86,9 +87,7 @@ class Field(_Descriptor[T]):
     #: What JSON has for it; any other kind of value is an error, bool is never a number.
     wire_types: ClassVar[tuple[type, ...]] = (object,)
     #: The marshmallow field that validates it.
-    marshmallow_type: ClassVar[Callable[..., marshmallow.fields.Field[Any]]] = (
-        marshmallow.fields.Raw
-    )
+    marshmallow_type: ClassVar[MarshmallowType] = marshmallow.fields.Raw
     #: Whether values can change in place.
     mutable: ClassVar[bool] = False
     #: Whether the row keeps a converted value (an unconverted one is converted at each read).
@@ -304,6 +303,10 @@ class Field(_Descriptor[T]):
             return same(self.dump(one), self.dump(other))
         return one.__class__ is other.__class__ and bool(one == other)
 
+    def shown(self, base: Any) -> Any:
+        """Return what ``changes`` shows of the value that the server has."""
+        return base
+
     def key_of(self, value: Any) -> Any:
         """Return the normalised form of a value that serves as a key: ``"42"`` and 42 are one."""
         return value
@@ -465,4 +468,4 @@ def _cut(value: Any, width: int = 80) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-__all__ = ["MISSING", "Field", "Options", "Validator"]
+__all__ = ["MISSING", "Field", "MarshmallowType", "Options", "Validator"]

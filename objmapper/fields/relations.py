@@ -148,6 +148,10 @@ class ForeignKey(_Relation[T]):
     def coerce(self, value: Any) -> Any:
         return value
 
+    def shown(self, base: Any) -> Any:
+        """Show a nested row by its key; an object, a key and None as they are."""
+        return self.key_value(base) if base.__class__ is dict else base
+
     def tolerant(self, wire: Any) -> Any:
         return wire
 
@@ -215,6 +219,8 @@ class HasMany(_Relation[T]):
     ``by`` names the ForeignKey of the other model. The target is taken from the annotation
     (``tasks: fields.HasMany["Task"] = ...``), or from ``to``. A constructor takes a list.
     """
+
+    by_name: str
 
     if TYPE_CHECKING:
 
