@@ -272,6 +272,13 @@ class Field(_Descriptor[T]):
                 f"{type(self).__name__}: {error}"
             ) from None
 
+    def value_in(self, row: dict[str, Any]) -> Any:
+        """Return the Python value in a row that becomes no object; a default where it lacks."""
+        if self.key not in row:
+            return self.make_default() if self.has_default else None
+        wire = row[self.key]
+        return None if wire is None else self.load(_Row(self.model), wire)
+
     def accepts(self, wire: Any) -> bool:
         """Whether a JSON value is of a kind that this field reads."""
         if wire.__class__ is bool:
@@ -444,6 +451,16 @@ class Field(_Descriptor[T]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self}>"
+
+
+class _Row:
+    """Stands in messages for a row that has no object."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def __repr__(self) -> str:
+        return f"a row of {self._model.__name__}"
 
 
 def _validators(validate: Validator | Iterable[Validator] | None) -> list[Validator]:

@@ -148,6 +148,10 @@ class ForeignKey(_Relation[T]):
     def coerce(self, value: Any) -> Any:
         return value
 
+    def value_in(self, row: dict[str, Any]) -> Any:
+        """Return the key of the target."""
+        return self.key_value(super().value_in(row))
+
     def shown(self, base: Any) -> Any:
         """Show a nested row by its key; an object, a key and None as they are."""
         return self.key_value(base) if base.__class__ is dict else base
