@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.error(str(error))
     try:
         running = Running(server, given.host, given.port)
-    except (OSError, OverflowError, ValueError) as error:
+    except (OSError, ValueError) as error:
         server.close()
         arguments.error(str(error))
     previous = _on_signals()

@@ -51,9 +51,22 @@ class Contract:
         self._validators: dict[str, Draft202012Validator] = {}
         # Paths without a variable come first: /api/users/self is not a user's id.
         self._paths = [
-            (re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))), path)
+            (re.compile(self._pattern(path)), path)
             for path in sorted(document["paths"], key=lambda path: ("{" in path, path))
         ]
+
+    def _pattern(self, path: str) -> str:
+        """A path as a regular expression; a variable fits what its parameter's pattern says."""
+        fits = {}
+        for index, reference in enumerate(self.document["paths"][path].get("parameters", ())):
+            at = ["paths", path, "parameters", str(index)]
+            parameter, _ = self._resolve(reference, at)
+            fits[parameter["name"]] = parameter["schema"].get("pattern", "[^/]+").strip("^$")
+        parts = re.split(r"\{(\w+)\}", path)
+        return "".join(
+            fits.get(part, "[^/]+") if index % 2 else re.escape(part)
+            for index, part in enumerate(parts)
+        )
 
     def template(self, path: str) -> str | None:
         """The path as the document writes it, with variables; None for an unknown one."""

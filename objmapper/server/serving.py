@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from collections.abc import Iterable
 from types import TracebackType
@@ -16,6 +17,8 @@ from objmapper.server.options import Pair
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _THREADS = 16
+_BACKLOG = 1024
+_LAST_PORT = 65535
 _PATIENCE = 5.0
 
 
@@ -30,32 +33,34 @@ class Running:
     def __init__(self, server: EmbeddedServer, host: str, port: int) -> None:
         if host not in LOOPBACK:
             raise ValueError(f"an embedded server listens on {', '.join(LOOPBACK)}, not {host!r}")
+        if not 0 <= port <= _LAST_PORT:
+            raise ValueError(f"a port is between 0 and {_LAST_PORT}, not {port}")
         self.server = server
         # A full queue is normal under a benchmark and no news for who runs it.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         self._map: dict[int, Any] = {}
         address = "127.0.0.1" if host == "localhost" else host
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        # Bound here: waitress leaves its sockets open when it can't bind them.
+        listening = socket.create_server((address, port), family=family, backlog=_BACKLOG)
         self._http = waitress.server.create_server(
-            server.app, map=self._map, host=address, port=port, threads=_THREADS, ident=None
+            server.app, map=self._map, sockets=[listening], threads=_THREADS, ident=None
         )
         shown = f"[{address}]" if ":" in address else address
-        self.url = f"http://{shown}:{self._http.effective_port}"
+        self.url = f"http://{shown}:{listening.getsockname()[1]}"
         self._stopping = threading.Event()
+        self._closed = False
         self._thread = threading.Thread(target=self._loop, name=f"serve {self.url}", daemon=True)
         self._thread.start()
 
     def _loop(self) -> None:
         while not self._stopping.is_set():
             wasyncore.loop(timeout=30, use_poll=True, map=self._map, count=1)
-        self._http.task_dispatcher.shutdown(timeout=_PATIENCE)
-        self._http.close()
-        wasyncore.close_all(self._map, ignore_all=True)
 
     def stop(self) -> None:
-        """The loop is asked to end; safe in any thread."""
+        """The loop is asked to end; safe in any thread, but not after :meth:`close`."""
         self._stopping.set()
-        if self._thread.is_alive():
-            self._http.pull_trigger()
+        self._http.pull_trigger()
 
     def serve_forever(self) -> None:
         """The calling thread waits until somebody calls :meth:`stop`."""
@@ -63,8 +68,15 @@ class Running:
 
     def close(self) -> None:
         """No socket, thread or database is open afterwards; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self.stop()
         self._thread.join()
+        # Only now: what the loop still used, and what wakes it, must not vanish under it.
+        self._http.task_dispatcher.shutdown(timeout=_PATIENCE)
+        self._http.close()
+        wasyncore.close_all(self._map, ignore_all=True)
         self.server.close()
 
     def __enter__(self) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from werkzeug.exceptions import NotFound
-from werkzeug.routing import Map, Rule, UnicodeConverter
+from werkzeug.routing import BaseConverter, Map, Rule
 
 from objmapper.server.cvat import about, auth, jobs, labels, projects, tasks, users
 from objmapper.server.cvat.call import View
@@ -29,7 +29,7 @@ class Route:
         return ", ".join([*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"])
 
 
-class Key(UnicodeConverter):
+class Key(BaseConverter):
     """A key in a path is anything without a slash or a dot; the view looks whether it is known."""
 
     regex = "[^/.]+"

@@ -1,0 +1,93 @@
+"""The command line: what it prints, how it ends, what it refuses."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import requests
+
+from objmapper.server import main
+
+CODE = "import sys; from objmapper.server import main; sys.exit(main(sys.argv[1:]))"
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-c", CODE, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+def announced(process):
+    found = {}
+    for line in process.stdout:
+        if line == "READY\n":
+            return found
+        name, _, value = line.rstrip("\n").partition("=")
+        found[name] = value
+    raise AssertionError(process.stderr.read())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_prints_what_a_client_needs_and_ends_cleanly(number):
+    with start("cvat", "--port", "0", "--user", "admin:secret", "--seed", "1x2") as process:
+        found = announced(process)
+        assert list(found) == ["CVAT_URL", "CVAT_USER", "CVAT_PASSWORD"]
+        auth = (found["CVAT_USER"], found["CVAT_PASSWORD"])
+        assert auth == ("admin", "secret")
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.get(f"{found['CVAT_URL']}/api/tasks", auth=auth)
+        assert answer.json()["count"] == 2
+        process.send_signal(number)
+        rest, errors = process.communicate(timeout=20)
+        assert (process.returncode, rest, errors) == (0, "", "")
+
+
+def test_without_a_user_a_random_password_is_made():
+    with start("cvat") as process:
+        found = announced(process)
+        assert found["CVAT_USER"] == "admin"
+        assert len(found["CVAT_PASSWORD"]) >= 12
+        process.terminate()
+        process.communicate(timeout=20)
+        assert process.returncode == 0
+
+
+def test_a_second_signal_while_it_ends_changes_nothing():
+    with start("cvat") as process:
+        announced(process)
+        process.terminate()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+        assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: kind"),
+        (["simvue"], "no embedded server of kind 'simvue'"),
+        (["cvat", "--seed", "4"], "option 'seed' is PROJECTSxTASKS"),
+        (["cvat", "--version", "2.15"], "2.15 is not spoken here"),
+        (["cvat", "--user", "admin"], "option 'user' is NAME:PASSWORD"),
+        (["cvat", "--port", "x"], "invalid int value: 'x'"),
+        (["cvat", "--port", "99999"], "a port is between 0 and 65535, not 99999"),
+        (["cvat", "--host", "0.0.0.0"], "listens on 127.0.0.1"),
+        (["cvat", "--path", "/nowhere/at/all.sqlite"], "/nowhere/at/all.sqlite"),
+        (["cvat", "--token", "nobody:x"], "'nobody', who is not a user"),
+        (["cvat", "--bogus"], "unrecognized arguments: --bogus"),
+    ],
+)
+def test_bad_options_are_refused_as_argparse_does(capsys, arguments, message):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("usage: python -m objmapper serve")
+    assert message in errors
