@@ -15,11 +15,34 @@ from cachetools import LRUCache
 
 
 class Ref(weakref.ref[Any]):
-    """A weak reference that knows where it stands in the map."""
+    """A weak reference that knows its key."""
 
-    __slots__ = ("home", "key")
-    home: dict[Any, Ref]
+    __slots__ = ("key",)
     key: Any
+
+
+class Home(dict[Any, Ref]):
+    """The references of one root class, and those whose objects died and that stand here still.
+
+    References don't lead back to it: a session whose map were a cycle would outlive its last user
+    until the next collection.
+    """
+
+    __slots__ = ("dead",)
+
+    def __init__(self) -> None:
+        self.dead: list[Ref] = []
+
+    def bury(self) -> None:
+        """Take the dead out, but for those whose place another object has taken."""
+        # `while dead: dead.pop()` would race with a collection that appends in between.
+        try:
+            while True:
+                ref = self.dead.pop()
+                if self.get(ref.key) is ref:
+                    del self[ref.key]
+        except IndexError:
+            pass
 
 
 class Window(LRUCache[int, list[Any]]):
@@ -53,27 +76,16 @@ class IdentityMap:
 
     def __init__(self, keep: int) -> None:
         self.window = Window(keep)
-        self._homes: dict[type, dict[Any, Ref]] = {}
-        self.dead: list[Ref] = []
+        self._homes: dict[type, Home] = {}
 
-    def home(self, root: type) -> dict[Any, Ref]:
+    def home(self, root: type) -> Home:
         """Return the references of one root class, after the dead ones are taken out."""
-        if self.dead:
-            self._bury()
-        try:
-            return self._homes[root]
-        except KeyError:
-            return self._homes.setdefault(root, {})
-
-    def _bury(self) -> None:
-        # `while dead: dead.pop()` would race with a collection that appends in between.
-        try:
-            while True:
-                ref = self.dead.pop()
-                if ref.home.get(ref.key) is ref:
-                    del ref.home[ref.key]
-        except IndexError:
-            pass
+        home = self._homes.get(root)
+        if home is None:
+            home = self._homes.setdefault(root, Home())
+        if home.dead:
+            home.bury()
+        return home
 
     def get(self, root: type, key: Any) -> Any | None:
         """Return the object of that identity, or None."""
@@ -82,9 +94,8 @@ class IdentityMap:
 
     def add(self, root: type, key: Any, obj: Any) -> None:
         home = self.home(root)
-        ref = Ref(obj, self.dead.append)
-        ref.home, ref.key = home, key
-        home[key] = ref
+        home[key] = ref = Ref(obj, home.dead.append)
+        ref.key = key
 
     def remove(self, root: type, key: Any, obj: Any) -> None:
         """Forget an object; one that has taken its place stays."""

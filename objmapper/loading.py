@@ -35,71 +35,52 @@ def instances(
     """Return the objects of *rows*; *page* becomes the state of the new and the clean ones.
 
     This loop is the read path: one dictionary look-up a row and nothing converted. Raises
-    ContractError for a row without a key, or with one that can't be.
+    ContractError for a row without a key, or with one that can't be; then no object was touched.
     """
     if mapper.keyless:
         return [mapper.instance(row, page) for row in rows]
-    if mapper.path_fields or mapper.polymorphic_on is not None or mapper.singleton:
-        return [_general(identity, mapper, row, page, path) for row in rows]
-    home, dead, keys = identity.home(mapper.root), identity.dead.append, page.keys
-    cls, pk, key_class, new = mapper.model, mapper.pk.key, mapper.key_class, object.__new__
+    keys = _identities(mapper, rows, path)
+    page.keys = [key[-1] for key in keys] if mapper.path_fields else keys
+    home = identity.home(mapper.root)
+    cls, dead, new = mapper.model, home.dead.append, object.__new__
+    class_for = None if mapper.polymorphic_on is None else mapper.class_for
     found = []
-    for row in rows:
-        try:
-            key = row[pk]
-        except KeyError:
-            raise _keyless(mapper, row) from None
-        if key.__class__ is not key_class:
-            key = _key(mapper, row)
-        ref = home.get(key)
-        obj = None if ref is None else ref()
-        if obj is None:
-            obj = new(cls)
+    # `map` looks each key up when its turn comes, so a key that a page has twice is one object.
+    for row, key, ref in zip(rows, keys, map(home.get, keys), strict=True):
+        if ref is None or (obj := ref()) is None:
+            obj = new(cls if class_for is None else class_for(row))
             obj._row = row
             obj._state = page
-            ref = Ref(obj, dead)
-            ref.home = home
+            home[key] = ref = Ref(obj, dead)
             ref.key = key
-            home[key] = ref
         else:
             receive(obj, row, page)
-        keys.append(key)
         found.append(obj)
     return found
 
 
-def _key(mapper: Any, row: dict[str, Any]) -> Any:
-    key = mapper.key_in(row)
-    if key is None:
-        raise _keyless(mapper, row)
-    return key
-
-
-def _keyless(mapper: Any, row: dict[str, Any]) -> ContractError:
-    known = ", ".join(list(map(str, row))[:8]) or "nothing"
-    return ContractError(
-        f"a row of {mapper.endpoint} has no {mapper.pk.key!r}, the key of "
-        f"{mapper.model.__name__}; it has {known}."
-    )
-
-
-def _general(
-    identity: IdentityMap, mapper: Any, row: dict[str, Any], page: Page, path: dict[str, Any]
-) -> Any:
-    """The same for endpoints below others, polymorphic rows and singletons."""
+def _identities(mapper: Any, rows: list[dict[str, Any]], path: dict[str, Any]) -> list[Any]:
+    """Return what tells each row's object from others. Raises ContractError where it is missing."""
+    if mapper.has_key and not mapper.path_fields:
+        pk = mapper.pk.key
+        try:
+            keys = [row[pk] for row in rows]
+        except KeyError:
+            keys = [None]
+        if {*map(type, keys)} <= {mapper.key_class}:
+            return keys
     for field in mapper.path_fields:
-        row.setdefault(field.key, path.get(field.name))
-    key = mapper.identity_in(row)
-    if key is None:
-        raise _keyless(mapper, row)
-    page.keys.append(mapper.key_in(row))
-    obj = identity.get(mapper.root, key)
-    if obj is None:
-        obj = mapper.instance(row, page)
-        identity.add(mapper.root, key, obj)
-    else:
-        receive(obj, row, page)
-    return obj
+        for row in rows:
+            row.setdefault(field.key, path.get(field.name))
+    keys = [mapper.identity_in(row) for row in rows]
+    for key, row in zip(keys, rows, strict=True):
+        if key is None:
+            known = ", ".join(list(map(str, row))[:8]) or "nothing"
+            raise ContractError(
+                f"a row of {mapper.endpoint} has no {mapper.pk.key!r}, the key of "
+                f"{mapper.model.__name__}; it has {known}."
+            )
+    return keys
 
 
 def receive(obj: Any, row: dict[str, Any], page: Page) -> None:
@@ -240,7 +221,7 @@ def release(page: list[Any], touched: dict[int, Any], watched: WeakSet[Any]) -> 
     One whose container somebody else holds stays: that list may still be changed. Reference counts
     are CPython's; elsewhere objects are let go a little too early only if the container alone is held.
     """
-    for obj in page:
+    for obj in page if touched else ():
         state = obj._state
         if state.__class__ is not InstanceState or id(obj) not in touched:
             continue
