@@ -8,6 +8,7 @@ session. With two of them open, guessing could write to the wrong server, so it 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -26,7 +27,9 @@ class Provider(Protocol):
     def session(self) -> Any: ...
 
 
-current: ContextVar[Any | None] = ContextVar("objmapper_session", default=None)
+#: Gives the session of this context. It is asked each time, as a client's session may be closed and
+#: made anew while the client stays the current one.
+current: ContextVar[Callable[[], Any] | None] = ContextVar("objmapper_session", default=None)
 _providers: list[Provider] = []
 _lock = threading.Lock()
 
@@ -49,9 +52,9 @@ def session() -> Any:
 
     Raises NoActiveSession when there is none, or when two default clients are open.
     """
-    found = current.get()
-    if found is not None:
-        return found
+    ask = current.get()
+    if ask is not None:
+        return ask()
     providers = tuple(_providers)
     if len(providers) == 1:
         return providers[0].session

@@ -65,7 +65,7 @@ class Session:
 
     def __enter__(self) -> Self:
         self._open()
-        self._tokens.append(scope.current.set(self))
+        self._tokens.append(scope.current.set(lambda: self))
         return self
 
     def __exit__(
@@ -77,10 +77,11 @@ class Session:
         scope.current.reset(self._tokens.pop())
         if not self._tokens:
             if kind is None:
-                self._warn_of_pending()
+                self.warn_of_pending()
             self.close()
 
-    def _warn_of_pending(self) -> None:
+    def warn_of_pending(self) -> None:
+        """Warn of what was never sent; for the ``with`` statement that is left."""
         counts = {"new": self.new, "dirty": self.dirty, "deleted": self.deleted}
         told = ", ".join(f"{len(found)} {name}" for name, found in counts.items() if found)
         if told:
@@ -477,7 +478,14 @@ class Session:
             names = None if fields is None else frozenset(fields)
             return self._commit(chosen, deleted, names, workers, on_error, progress)
 
-    def delete_objects(self, objects: Iterable[Any]) -> CommitReport:
+    def delete_objects(
+        self,
+        objects: Iterable[Any],
+        *,
+        workers: int | None = None,
+        on_error: OnError = "stop",
+        progress: bool | Progress = False,
+    ) -> CommitReport:
         """Delete *objects* now, and nothing else."""
         with self.using():
             chosen = list(objects)
@@ -485,7 +493,7 @@ class Session:
                 self.check_belongs(obj)
             known = set(self._deleted)
             try:
-                return self._commit([], chosen, None, None, "stop", False)
+                return self._commit([], chosen, None, workers, on_error, progress)
             finally:
                 for obj in chosen:
                     if id(obj) not in known and obj in self:
