@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from objmapper.dialects import find_dialect
 from objmapper.operation import Body, Json, Multipart, Request, Response, Stream
 from objmapper.transport import Transport, read_error
+from objmapper.transport.masking import secret_values
 from objmapper.transport.transport import MAX_RESPONSE_BYTES
 
 if TYPE_CHECKING:
@@ -146,9 +147,10 @@ class Client:
         *data* is a mapping (sent as a form), text, bytes, a Path or an open binary file; *files*
         maps names to Paths, bytes, open files, or pairs ``(file name, one of these)``. *path* is
         percent-encoded already; an absolute URL must be of the same origin (else ContractError).
+        Values whose names say that they are credentials are masked in logs and errors.
         """
         body = _body(json, data, files)
-        pairs = tuple((params or {}).items())
+        pairs = tuple(secret_values(params or {}).items())
         return self.send(Request(method.upper(), path, pairs, dict(headers or {}), body))
 
 
@@ -167,12 +169,12 @@ def _body(json: Any, data: Any, files: Mapping[str, Any] | None) -> Body | None:
     if json is not _UNSET:
         if data is not None or files:
             raise TypeError("A request has one body: give json, or data and files.")
-        return Json(json)
+        return Json(secret_values(json))
     if files:
         if data is not None and not isinstance(data, Mapping):
             raise TypeError("Beside files, data is a mapping of plain fields.")
         return Multipart(
-            dict(data or {}), {name: _file(name, given) for name, given in files.items()}
+            secret_values(data or {}), {name: _file(name, given) for name, given in files.items()}
         )
     if data is None:
         return None

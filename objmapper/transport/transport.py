@@ -8,17 +8,24 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from objmapper import signals
 from objmapper.exceptions import ContractError, TransportError, ValidationError
-from objmapper.operation import Request, Response, Secret
+from objmapper.operation import Request, Response, Secret, Stream
 from objmapper.transport.auth import Renewal, as_auth, checked_header, credentials_in
 from objmapper.transport.bodies import Payload
 from objmapper.transport.echo import as_curl, logger, show_echo
 from objmapper.transport.errors import ErrorReader, read_error, status_error, transport_error
 from objmapper.transport.exchange import Exchange, close_body
-from objmapper.transport.masking import guard_urllib3, masked_url, scrubbed
+from objmapper.transport.masking import (
+    guard_urllib3,
+    masked_headers,
+    masked_url,
+    scrubbed,
+    secrets_in,
+    secrets_in_url,
+)
 from objmapper.transport.policy import Policy, checked_timeout, retry_after
 from objmapper.transport.urls import Base, joined, quoted_path, with_params
 
@@ -144,7 +151,8 @@ class Transport:
     def send(self, request: Request) -> Response:
         """Send *request* below the base URL and return the answer, whose status is below 400.
 
-        Pending and Secret values are filled in here; errors keep the request as it was given.
+        Pending and Secret values are filled in here; errors keep the request as it was given, but
+        for credentials in its headers.
         Raises TransportError and its kin, ContractError for a path of another origin, and
         ValidationError for values that can't be written.
         """
@@ -154,6 +162,7 @@ class Transport:
             raise ValidationError(
                 "A value of the request refers to itself, or is nested too deeply. Nothing was sent."
             ) from None
+        request = _told(request)
         path = str(resolved.path)
         url = with_params(self._base.below(path), resolved.params)
         shown_url = masked_url(url)
@@ -181,8 +190,8 @@ class Transport:
         host = parts.netloc.rpartition("@")[2]
         query = f"?{parts.query}" if parts.query else ""
         target = f"{parts.scheme}://{host}{quoted_path(parts.path) or '/'}{query}"
-        request = Request("GET", target)
-        return self._deliver(self._outside, request, request, target, masked_url(target))
+        request = Request("GET", masked_url(target))
+        return self._deliver(self._outside, request, request, target, request.shown_path)
 
     def _deliver(
         self, exchange: Exchange, request: Request, resolved: Request, url: str, shown_url: str
@@ -254,7 +263,7 @@ class Transport:
         response = result
         if response.status >= 400:
             hidden = exchange.set_by_auth(prepared, request, payload)
-            secrets = [*credentials_in(prepared.headers, hidden), *_secrets(request)]
+            secrets = [*credentials_in(prepared.headers, hidden), *_secrets(request, url)]
             response = replace(response, content=scrubbed(response.content, secrets))
         if logged:
             size, ms = len(response.content), response.seconds * 1000
@@ -315,6 +324,9 @@ class Transport:
                 why = f"points elsewhere: {error}"
         if target and target != url and hops < MAX_REDIRECTS:
             return target
+        if location:
+            headers = {**response.headers, "location": masked_url(location)}
+            response = replace(response, headers=headers)
         refusal = status_error(request, response, self._read_error)
         refusal.args = (f"{refusal.args[0].rstrip('.')}. It {why}.",)
         raise refusal
@@ -328,17 +340,23 @@ class Transport:
         return target
 
 
-def _secrets(request: Request) -> Iterator[str]:
-    """Yield the texts of the Secret values in *request*."""
-    waiting: list[Any] = [value for _, value in request.params]
+def _told(request: Request) -> Request:
+    """Return *request* as errors and signals hold it: no credentials in its headers and address."""
+    headers = masked_headers(request.headers) if request.headers else request.headers
+    path = request.path
+    if isinstance(path, str) and ("?" in path or "@" in path):
+        path = masked_url(path)
+    if headers is request.headers and path == request.path:
+        return request
+    return replace(request, headers=headers, path=path)
+
+
+def _secrets(request: Request, url: str) -> Iterator[str]:
+    yield from secrets_in_url(url)
+    yield from secrets_in(dict(request.params))
     body = request.body
-    if body is not None:
-        waiting += [getattr(body, "value", None), getattr(body, "fields", None)]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, Secret):
-            yield str(value.value)
-        elif isinstance(value, Mapping):
-            waiting += value.values()
-        elif isinstance(value, list | tuple):
-            waiting += value
+    for part in ("value", "fields"):
+        yield from secrets_in(getattr(body, part, None))
+    if isinstance(body, Stream) and body.content_type == "application/x-www-form-urlencoded":
+        with body.open() as form:
+            yield from secrets_in(dict(parse_qsl(form.read().decode())))

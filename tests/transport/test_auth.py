@@ -89,7 +89,7 @@ def test_two_sources_of_credentials_are_refused():
 def test_a_token_that_no_header_can_carry_is_refused_unshown(token):
     with pytest.raises((ValueError, TypeError)) as raised:
         BearerAuth(token)
-    assert str(token).strip() not in str(raised.value)
+    assert token is None or str(token).strip() not in str(raised.value)
 
 
 class Renewing(TokenAuth):
