@@ -130,7 +130,7 @@ def options(name: str, meta: type | None, parents: list[Any]) -> dict[str, Any]:
     for parent in reversed(parents):
         inherited = parent.__mapper__.options
         found.update({key: inherited[key] for key in OPTIONS if key not in OWN})
-        if not parent.__mapper__.abstract and inherited["polymorphic_on"] is None:
+        if parent.__mapper__.abstract or inherited["polymorphic_on"] is None:
             found["endpoint"] = None  # another class is another endpoint
     for key in ("ordering", "natural_key"):
         if isinstance(told.get(key), str):
@@ -138,8 +138,6 @@ def options(name: str, meta: type | None, parents: list[Any]) -> dict[str, Any]:
     if "abstract" not in told:
         found["abstract"] = False
     found.update(told)
-    if meta is not None and parents and parents[0].__mapper__.abstract and "endpoint" not in told:
-        found["endpoint"] = None
     if found["endpoint"] is None:
         found["endpoint"] = plural(snake(name))
     found["endpoint"] = found["endpoint"].strip("/")
