@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from objmapper.server.embedding import EmbeddedServer
@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serves until SIGTERM or Ctrl-C, and returns the exit status."""
+    """Serves until SIGTERM or Ctrl-C, and returns the exit status; for the main thread only."""
     arguments = parser()
     given = arguments.parse_args(argv)
     try:
@@ -62,11 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.error(str(error))
     previous = _on_signals()
     try:
-        with running:
+        with suppress(_EndedError), running:
             _announce(running)
             running.serve_forever()
-    except _EndedError:
-        return 0
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
@@ -83,8 +81,6 @@ def _on_signals() -> dict[signal.Signals, Any]:
     An exception, as a handler that took the lock of what the main thread waits on could block.
     """
     numbers = (signal.SIGTERM, signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread():
-        return {}
 
     def end(*_: object) -> None:
         for number in numbers:

@@ -75,8 +75,6 @@ class Front:
 
 
 def _compress(request: Request, response: Response) -> None:
-    if response.is_streamed or "Content-Encoding" in response.headers:
-        return
     if not request.accept_encodings["gzip"]:
         return
     body = response.get_data()

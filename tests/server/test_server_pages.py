@@ -300,6 +300,8 @@ def test_a_bad_filter_is_a_400_as_a_list(seeded, text, message):
         "5",
         "null",
         "[" * 100000,
+        '{"!":' * 300 + '{"var": "name"}' + "}" * 300,
+        '{"!":' * 900 + '{"var": "name"}' + "}" * 900,
     ],
     ids=lambda text: text[:40],
 )

@@ -159,6 +159,13 @@ def test_a_body_that_is_not_json_is_a_400_with_a_detail(door, body, message):
         assert answer.json() == {"detail": f"JSON parse error - {message}"}
 
 
+def test_a_body_nested_too_deep_is_a_500(door):
+    headers = {"Content-Type": "application/json"}
+    answer = door("POST", "/tasks", data="[" * 100000, headers=headers)
+    assert answer.status_code == 500
+    assert "Server Error (500)" in answer.text
+
+
 def test_a_body_of_bad_utf8_is_a_400(door):
     headers = {"Content-Type": "application/json; charset=utf-8"}
     answer = door("POST", "/projects", data=b'{"name": "\xff"}', headers=headers)

@@ -52,6 +52,7 @@ def test_an_administrator_writes_all_of_a_user(door):
     assert (user["username"], user["groups"], user["is_staff"]) == ("bob", ["worker"], True)
     assert user["last_login"] is None
     assert door.patch("/users/2", {"groups": []}).json()["groups"] == []
+    assert door.patch("/users/2", {}).json()["username"] == "bob"
 
 
 @pytest.mark.parametrize(

@@ -161,9 +161,7 @@ def _unacceptable(call: Call, term: Term, value: str) -> str | None:
     if term.choices and value not in term.choices:
         return f"Select a valid choice. {value} is not one of the available choices."
     if term.kind == "integer":
-        number = int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
-        if term.table is None:
-            return "Enter a number." if number is None else None
-        if number is None or not call.row(f"SELECT 1 FROM {term.table} WHERE id = ?", (number,)):
+        number = int(value) if value.isascii() and value.isdigit() and len(value) < 19 else 0
+        if not call.row(f"SELECT 1 FROM {term.table} WHERE id = ?", (number,)):
             return "Select a valid choice. That choice is not one of the available choices."
     return None

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from objmapper.server.cvat.call import Answer, Call
-from objmapper.server.cvat.errors import NotFound
+from objmapper.server.cvat.errors import Broken, NotFound
 from objmapper.server.cvat.filters import conditions
 from objmapper.server.cvat.terms import Condition, Listing, joined
 
@@ -27,8 +27,11 @@ def page(
 ) -> Answer:
     """The asked page of the rows that are visible and fit the query string."""
     where, values = joined("AND", [("1", []), *visible, *conditions(call, listing)])
-    total = call.row(f"SELECT count(*) FROM {listing.source} WHERE {where}", values)
-    count = int(total[0]) if total else 0
+    try:
+        (total,) = call.rows(f"SELECT count(*) FROM {listing.source} WHERE {where}", values)
+    except sqlite3.OperationalError as error:
+        raise Broken("SQLite takes no condition so deep") from error
+    count = int(total[0])
     size = _size(call)
     pages = max(1, -(-count // size))
     number = _number(call, pages)

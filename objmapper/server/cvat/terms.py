@@ -21,7 +21,7 @@ _FALSE = frozenset({False, "f", "False", "0"})
 
 @dataclass(frozen=True)
 class Term:
-    """One name of a list. ``choices`` and ``table`` restrict its simple parameter only."""
+    """One name of a list; its simple parameter takes only ``choices``, or keys of ``table``."""
 
     sql: str
     kind: Kind = "text"
