@@ -29,6 +29,11 @@ class ThreadSessions:
             self._all.append(found)
         return found
 
+    def warn_of_pending(self) -> None:
+        """Warn of what was never sent; for the ``with`` statement that is left."""
+        for session in self._all:
+            session.warn_of_pending(stacklevel=4)
+
     def close(self) -> None:
         scope.withdraw(self)
         for session in self._all:
@@ -43,6 +48,8 @@ class Connection(ThreadSessions):
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        if not any(exc_info):
+            self.warn_of_pending()
         self.close()
 
     def close(self) -> None:

@@ -80,7 +80,7 @@ class Session:
                 self.warn_of_pending()
             self.close()
 
-    def warn_of_pending(self) -> None:
+    def warn_of_pending(self, stacklevel: int = 3) -> None:
         """Warn of what was never sent; for the ``with`` statement that is left."""
         counts = {"new": self.new, "dirty": self.dirty, "deleted": self.deleted}
         told = ", ".join(f"{len(found)} {name}" for name, found in counts.items() if found)
@@ -88,7 +88,7 @@ class Session:
             warnings.warn(
                 f"A session is left with pending changes ({told}), which were not sent: it never "
                 "commits by itself. Call session.commit(), or session.rollback().",
-                stacklevel=3,
+                stacklevel=stacklevel,
             )
 
     def close(self) -> None:

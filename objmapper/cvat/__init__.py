@@ -1,1 +1,24 @@
-"""The CVAT binding: models, dialect, client."""
+"""The CVAT binding: models, dialect, client.
+
+``with make_client("https://host", credentials=("user", "password")) as client:`` makes
+``Task.objects`` and ``client.tasks`` the tasks of that server.
+"""
+
+from objmapper.cvat import models
+from objmapper.cvat.client import Client, Config, make_client
+from objmapper.cvat.login import AccessTokenCredentials, PasswordCredentials
+from objmapper.cvat.models import Job, Label, Project, Task, User
+
+__all__ = [
+    "AccessTokenCredentials",
+    "Client",
+    "Config",
+    "Job",
+    "Label",
+    "make_client",
+    "models",
+    "PasswordCredentials",
+    "Project",
+    "Task",
+    "User",
+]

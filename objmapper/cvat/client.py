@@ -1,0 +1,305 @@
+"""Client of a CVAT server: it logs in, keeps a session for each thread, and has the repositories."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+from contextvars import Token
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from objmapper import client as http_client
+from objmapper import scope
+from objmapper.connection import ThreadSessions
+from objmapper.cvat import login
+from objmapper.cvat.dialect import CVAT
+from objmapper.cvat.models import Job, Label, Project, Task, User
+from objmapper.cvat.repositories import Repository
+from objmapper.dialects.base import unwrap
+from objmapper.exceptions import ContractError, StatusError, TransportError
+from objmapper.operation import Request
+from objmapper.session import Session
+from objmapper.transport.auth import as_auth
+
+#: The binding was written against these and what lies between.
+OLDEST, NEWEST = (2, 15), (2, 81)
+_EMBEDDED = "embedded://"
+_PROBE_SECONDS = 5.0
+
+
+@dataclass
+class Config:
+    """What can be set before a client is made."""
+
+    #: Whether a server of a version that the binding was not written for is only warned of.
+    allow_unsupported_server: bool = True
+    #: Whether certificates are checked; None leaves it to ``verify``, which is True by default.
+    verify_ssl: bool | None = None
+
+
+class Client(http_client.Client):
+    """A CVAT server::
+
+        with Client("https://cvat.example.com") as client:
+            client.login(("user", "password"))
+            client.tasks.filter(status="annotation")
+
+    *url* is the server's address, without ``/api``; ``embedded://cvat?seed=2x3`` opens an embedded
+    server in this process and is its superuser. An address without a scheme is https; on this
+    machine alone, http where https does not answer. *options* are those of ``objmapper.Client``.
+
+    While ``with client:`` lasts, its session is the current one, and each thread finds its own.
+    Leaving it closes the sessions and the connections; ``logout()`` ends a login.
+
+    Unless *check_server_version* is False the version is asked for once: a server that the binding
+    was not written for is warned of, or refused with ContractError, as *config* says.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        config: Config | None = None,
+        logger: logging.Logger | None = None,
+        check_server_version: bool = True,
+        **options: Any,
+    ) -> None:
+        for name in ("auth", "dialect"):
+            if name in options:
+                raise TypeError(
+                    f"A CVAT client takes no {name}=: it speaks CVAT's dialect, and login() or "
+                    "make_client() take the credentials."
+                )
+        self.config = config or Config()
+        self.logger = logger or logging.getLogger("objmapper.cvat")
+        if self.config.verify_ssl is not None:
+            options["verify"] = self.config.verify_ssl
+        http = options.get("http")
+        self._signature = login.Signature(as_auth(http.auth) if http is not None else None)
+        self._sessions = ThreadSessions(self)
+        self._tokens: list[Token[Any]] = []
+        self._cookies: set[login.Cookie] = set()
+        base_url = url if url.startswith(_EMBEDDED) else api_url(url, options.get("verify", True))
+        if base_url.startswith("https:"):
+            # Django compares it with the host before it takes a session's unsafe request. Origin
+            # would be compared too, and behind a proxy that ends TLS it differs in its scheme.
+            options["headers"] = {"Referer": base_url, **(options.get("headers") or {})}
+        super().__init__(base_url, dialect=CVAT(), auth=self._signature, **options)
+        if check_server_version:
+            try:
+                self.check_server_version()
+            except BaseException:
+                self.close()
+                raise
+
+    # -- the session of a thread ------------------------------------------------------------------
+
+    @property
+    def session(self) -> Session:
+        """The session of the thread that asks; kept until the client is closed."""
+        return self._sessions.session
+
+    def __enter__(self) -> Self:
+        scope.provide(self._sessions)
+        self._tokens.append(scope.current.set(lambda: self.session))
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        scope.current.reset(self._tokens.pop())
+        if not any(exc_info):
+            self._sessions.warn_of_pending()
+        self.close()
+
+    def close(self) -> None:
+        """Close the sessions and the connections; the credentials are forgotten."""
+        self._sessions.close()
+        super().close()
+        self._forget()
+
+    # -- repositories -----------------------------------------------------------------------------
+
+    @property
+    def jobs(self) -> Repository[Job]:
+        return Repository(Job, self)
+
+    @property
+    def labels(self) -> Repository[Label]:
+        return Repository(Label, self)
+
+    @property
+    def projects(self) -> Repository[Project]:
+        return Repository(Project, self)
+
+    @property
+    def tasks(self) -> Repository[Task]:
+        return Repository(Task, self)
+
+    @property
+    def users(self) -> Repository[User]:
+        return Repository(User, self)
+
+    # -- who is logged in -------------------------------------------------------------------------
+
+    def login(
+        self,
+        credentials: tuple[str, str] | login.PasswordCredentials | login.AccessTokenCredentials,
+    ) -> None:
+        """Log in with ``(user, password)``, or with AccessTokenCredentials, which asks nothing.
+
+        Who was logged in before is logged out first. Raises BadRequest for a wrong password.
+        """
+        given = login.as_credentials(credentials)
+        self.logout()
+        if isinstance(given, login.AccessTokenCredentials):
+            self._signature.with_token("Bearer", given.token)
+            return
+        before = login.login_cookies(self.transport.http.cookies)
+        response = self.send(login.login_request(given))
+        self._cookies = login.login_cookies(self.transport.http.cookies) - before
+        token = login.token_in(response)
+        if login.starts_session(self._cookies):
+            self._signature.with_session()
+        elif token:
+            self._signature.with_token("Token", token)
+        else:
+            raise ContractError(
+                f"POST {response.url} answered {response.status} with neither a token nor the "
+                "cookies of a session."
+            )
+
+    def has_credentials(self) -> bool:
+        """Whether somebody is logged in."""
+        return self._signature.scheme is not None
+
+    def logout(self) -> None:
+        """End the login of this client; without one nothing is sent.
+
+        The server ends the session, and with it the user's token, which all logins of one user
+        share. A personal access token is only forgotten.
+        """
+        try:
+            if self._signature.scheme in ("session", "Token"):
+                self.send(Request("POST", "/auth/logout"))
+        finally:
+            self._forget()
+
+    def _forget(self) -> None:
+        self._signature.forget()
+        login.drop_cookies(self.transport.http.cookies, self._cookies)
+        self._cookies = set()
+
+    # -- which server it is -----------------------------------------------------------------------
+
+    def get_server_version(self) -> str:
+        """Return the version that the server tells, as "2.80.0". Raises ContractError."""
+        response = self.send(Request("GET", "/server/about"))
+        version = unwrap(response.json(), "version", response)
+        if not isinstance(version, str):
+            raise ContractError(f"{response.url} tells {version!r} as its version.")
+        return version
+
+    def check_server_version(self, fail_if_unsupported: bool | None = None) -> None:
+        """Warn of a server that the binding was not written for.
+
+        Raises ContractError instead if *fail_if_unsupported*, whose default is the config's
+        ``allow_unsupported_server``. A server that can't be reached, or whose answer is not
+        CVAT's, is an error in any case.
+        """
+        if fail_if_unsupported is None:
+            fail_if_unsupported = not self.config.allow_unsupported_server
+        try:
+            version = self.get_server_version()
+        except StatusError as error:
+            if fail_if_unsupported:
+                raise
+            self.logger.warning("The server does not tell its version: %s", error)
+            return
+        match = re.match(r"(\d+)\.(\d+)", version)
+        if match and OLDEST <= (int(match[1]), int(match[2])) <= NEWEST:
+            return
+        told = (
+            f"{self.base_url} is CVAT {version[:40]!r}; this binding was written for "
+            f"{'.'.join(map(str, OLDEST))} to {'.'.join(map(str, NEWEST))}."
+        )
+        if fail_if_unsupported:
+            raise ContractError(told)
+        self.logger.warning("%s Some of it may not work.", told)
+
+
+def make_client(
+    host: str,
+    *,
+    port: int | str | None = None,
+    credentials: tuple[str, str] | None = None,
+    access_token: str | None = None,
+) -> Client:
+    """Return a client that is logged in.
+
+    *credentials* are ``(user, password)``; *access_token* is a personal access token; without
+    either nobody is logged in. Raises ValueError for both, and for a port that *host* has already.
+    """
+    if credentials is not None and access_token is not None:
+        raise ValueError("credentials and access_token exclude each other: give one of them.")
+    client = Client(_with_port(host, port))
+    try:
+        if credentials is not None:
+            client.login(credentials)
+        elif access_token is not None:
+            client.login(login.AccessTokenCredentials(access_token))
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def _with_port(host: str, port: int | str | None) -> str:
+    if port is None:
+        return host
+    scheme, separator, rest = host.rpartition("://")
+    place, slash, path = rest.partition("/")
+    if scheme == "embedded" or urlsplit(f"//{place}").port is not None:
+        raise ValueError(f"{place!r} can't have port={port} beside what it says itself.")
+    return f"{scheme}{separator}{place}:{int(port)}{slash}{path}"
+
+
+def api_url(url: str, verify: bool | str = True) -> str:
+    """Return the address of the server's API, its scheme found out where *url* has none.
+
+    Raises ValueError for what is no address of a server.
+    """
+    url = url.strip().rstrip("/").removesuffix("/api")
+    if "@" in urlsplit(url if "://" in url else f"//{url}").netloc:
+        raise ValueError(
+            "The address has a user in it; give credentials=(user, password) or login() instead."
+        )
+    if "://" in url:
+        return f"{url}/api"
+    secure, plain = f"https://{url}/api", f"http://{url}/api"
+    host = urlsplit(secure).hostname or ""
+    # Elsewhere plain http is never guessed: whoever sits between could get the credentials.
+    if is_loopback(host) and not answers(secure, verify) and answers(plain, verify):
+        return plain
+    return secure
+
+
+def is_loopback(host: str) -> bool:
+    """Whether *host* names this machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def answers(base_url: str, verify: bool | str) -> bool:
+    """Whether an HTTP server answers there, whatever it says."""
+    options: dict[str, Any] = {"timeout": _PROBE_SECONDS, "retries": 0, "verify": verify}
+    with http_client.Client(base_url, dialect=CVAT(), **options) as client:
+        try:
+            client.send(Request("GET", "/server/about"))
+        except StatusError:
+            return True
+        except TransportError:
+            return False
+    return True

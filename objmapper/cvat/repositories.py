@@ -1,0 +1,62 @@
+"""Repositories: CVAT's word for what manages one kind of objects; here each is the query manager.
+
+``client.tasks.filter(...)`` is ``Task.objects.filter(...)`` through the session that the client has
+for the asking thread.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from objmapper.cvat.models import CVATModel, by_field_name
+from objmapper.query import Q, Query
+from objmapper.queryset import Manager
+from objmapper.report import CommitReport
+
+M = TypeVar("M", bound=CVATModel)
+
+
+class Repository(Manager[M]):
+    """The objects of one kind on one server: a manager, and the verbs of CVAT's own SDK."""
+
+    def __init__(self, model: type[M], client: Any) -> None:
+        super().__init__()
+        self.model = model
+        self.queryset_class = type(model.objects).queryset_class
+        self.query = Query(model.__mapper__)
+        self._client = client
+
+    @property
+    def session(self) -> Any:
+        """The session that the client has for the thread that asks."""
+        return self._client.session
+
+    def _chain(self, query: Query) -> Any:
+        return self.queryset_class(self.model, query, self.session)
+
+    def list(self, *conditions: Q, **lookups: Any) -> builtins.list[M]:
+        """Return all objects that meet the conditions, as a list."""
+        return [*self._chain(self.query).filter(*conditions, **lookups)]
+
+    def retrieve(self, obj_id: int) -> M:
+        """Return the object of that id, asked anew. Raises the model's DoesNotExist."""
+        found: M = self.get(pk=obj_id)
+        return found
+
+    def create(self, spec: Mapping[str, Any] | None = None, /, **values: Any) -> M:
+        """Create one object from a dict of CVAT's names or field names, or from keywords."""
+        return super().create(**by_field_name(self.model, spec or {}), **values)
+
+    def remove_by_ids(self, ids: Iterable[int]) -> CommitReport:
+        """Delete the objects of these ids; one that fails does not keep the others.
+
+        Raises CommitError, whose report tells every failure.
+        """
+        doomed = [self.reference(key) for key in dict.fromkeys(ids)]
+        report: CommitReport = self.session.delete_objects(doomed, on_error="continue")
+        return report
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.model.__name__} at {self._client.base_url}>"
