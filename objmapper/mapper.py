@@ -152,8 +152,6 @@ class Mapper:
                 keys.append(field)
             if isinstance(field, ForeignKey):
                 self.foreign_keys[name] = field
-            if self.validate_assignment:
-                field.fast = False
         return keys
 
     def _key_field(self, keys: list[Field[Any]]) -> Field[Any] | None:

@@ -79,6 +79,8 @@ class ModelMeta(type):
                 raise DeclarationError(f"{name}.{key}: the name is taken by Model.")
             if getattr(field, "model", None) is not None:
                 fields[key] = field = field.clone()
+            if options["validate_assignment"]:
+                field.fast = False
             field.bind(cls, key)
             type.__setattr__(cls, key, field)
         cls.__fields__ = fields

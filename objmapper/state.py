@@ -187,7 +187,8 @@ def is_new(obj: Stateful) -> bool:
 
 def touched(obj: Stateful) -> None:
     """Tell the session of *obj* that it may have changes."""
-    session = session_of(obj)
+    ref = obj._state.session
+    session = None if ref is None else ref()
     if session is not None:
         session.touched(obj)
 
@@ -238,12 +239,19 @@ def assign(obj: Stateful, field: Any, value: Any) -> None:
             snapshot_of(obj, field)
             row[key] = value
         return
-    if originals is None:
-        originals = state.originals = {}
-    originals[key] = base
     if state.snapshots is not None:
         state.snapshots.pop(key, None)
+    change(obj, key, base)
     row[key] = value
+
+
+def change(obj: Stateful, key: str, base: Any) -> None:
+    """Keep what *key* had before its first change."""
+    state = own(obj)
+    if state.originals is None:
+        state.originals = {key: base}
+    else:
+        state.originals[key] = base
     touched(obj)
 
 

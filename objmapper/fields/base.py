@@ -37,8 +37,9 @@ from objmapper.exceptions import (
     ReadOnlyFieldError,
     ValidationError,
 )
+from objmapper.fields import access
 from objmapper.query import Q, Term
-from objmapper.state import Stateful, absent, assign, convert, fresh, is_new, same, touch
+from objmapper.state import Stateful, fresh, is_new, same
 
 T = TypeVar("T")
 Validator = Callable[[Any], Any]
@@ -92,7 +93,8 @@ class Field(_Descriptor[T]):
     mutable: ClassVar[bool] = False
     #: Whether the row keeps a converted value (an unconverted one is converted at each read).
     keeps: ClassVar[bool] = True
-    #: Whether a value of the right class may be stored without more ado.
+    #: Whether a value of the right class may be stored without more ado; a class that coerces,
+    #: compares or guards in its own way is asked each time, unless it says otherwise.
     fast: bool = True
 
     _init: tuple[tuple[Any, ...], dict[str, Any]]
@@ -100,6 +102,11 @@ class Field(_Descriptor[T]):
     key: str
     write_key: str
     model: Any
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "fast" not in vars(cls) and not {"coerce", "same", "guard"}.isdisjoint(vars(cls)):
+            cls.fast = False
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         self = super().__new__(cls)
@@ -165,77 +172,19 @@ class Field(_Descriptor[T]):
             property.__init__(self, fget, fset, None, self.doc)
             self.__doc__ = self.doc
 
-    def getter(self) -> Callable[[Any], Any]:
-        """Return the closure that reads; everything on the fast path is a local of it."""
-        field, key, python_type = self, self.key, self.python_type
+    def getter(self) -> access.Reader:
+        """Return the closure that reads."""
         if self.embedded:
+            return access.embedded_reader(self)
+        return access.mutable_reader(self) if self.mutable else access.reader(self)
 
-            def get_embedded(obj: Any) -> Any:
-                value = obj._row.get(key, MISSING)
-                if value.__class__ is python_type:
-                    return value
-                return field.read_embedded(obj, value)
-
-            return get_embedded
-        if self.mutable:
-
-            def get_mutable(obj: Any) -> Any:
-                try:
-                    value = obj._row[key]
-                except KeyError:
-                    return absent(obj, field)
-                snapshots = obj._state.snapshots
-                if snapshots is not None and key in snapshots:
-                    return value
-                return touch(obj, field, value)
-
-            return get_mutable
-
-        def get(obj: Any) -> Any:
-            try:
-                value = obj._row[key]
-            except KeyError:
-                return absent(obj, field)
-            if value.__class__ is python_type:
-                return value
-            return convert(obj, field, value)
-
-        return get
-
-    def setter(self) -> Callable[[Any, Any], None]:
+    def setter(self) -> access.Writer:
         """Return the closure that writes."""
-        field, key = self, self.key
         if self.embedded:
-
-            def set_embedded(obj: Any, value: Any) -> None:
-                if obj._locked or field.read_only:
-                    raise ReadOnlyFieldError(f"{field} is read-only: only the server sets it.")
-                obj._row[key] = field.coerce(value)
-
-            return set_embedded
+            return access.embedded_writer(self)
         if self.guarded or self.mutable:
-
-            def set_guarded(obj: Any, value: Any) -> None:
-                assign(obj, field, value)
-
-            return set_guarded
-
-        def set_(obj: Any, value: Any) -> None:
-            row = obj._row
-            originals = obj._state.originals
-            if originals is not None and key in originals:
-                base = originals[key]
-                changed = base.__class__ is not value.__class__ or base != value
-                if changed and field.fast and value.__class__ is field.python_type:
-                    row[key] = value
-                    return
-            elif key in row:
-                old = row[key]
-                if old.__class__ is value.__class__ and old == value:
-                    return
-            assign(obj, field, value)
-
-        return set_
+            return access.guarded_writer(self)
+        return access.writer(self)
 
     @property
     def guarded(self) -> bool:
