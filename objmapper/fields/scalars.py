@@ -61,6 +61,7 @@ class Float(Field[Flt]):
 
     python_type = float
     wire_types = (float, int)
+    fast = True
     marshmallow_type = marshmallow.fields.Float
 
     if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class Decimal(Field[Dec]):
 
     python_type = decimal.Decimal
     wire_types = (str, int, float)
+    fast = True
     marshmallow_type = staticmethod(
         lambda **options: marshmallow.fields.Decimal(allow_nan=False, **options)
     )
@@ -183,6 +185,7 @@ class UUID(Field[Uid]):
 
     python_type = uuid.UUID
     wire_types = (str,)
+    fast = True
     marshmallow_type = marshmallow.fields.UUID
 
     if TYPE_CHECKING:
@@ -217,6 +220,7 @@ class Enum(Field[V]):
     """
 
     wire_types = (str, int, float)
+    fast = True
 
     if TYPE_CHECKING:
 

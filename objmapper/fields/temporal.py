@@ -29,6 +29,7 @@ class _Temporal(Field[V]):
     """A value whose wire form is text and whose text the user may set."""
 
     wire_types = (str,)
+    fast = True
 
     def to_wire(self, value: Any) -> Any:
         return value.isoformat()
