@@ -23,7 +23,13 @@ Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 class WSGIAdapter(BaseAdapter):
     """An adapter answers a requests.Session from a WSGI application in the calling thread.
 
-    >>> session.mount(server.base_url, WSGIAdapter(server.app))
+    >>> def hello(environ, start_response):
+    ...     start_response("200 OK", [("Content-Type", "text/plain")])
+    ...     return [b"hello"]
+    >>> with requests.Session() as session:
+    ...     session.mount("http://hello.embedded", WSGIAdapter(hello))
+    ...     session.get("http://hello.embedded/").text
+    'hello'
     """
 
     def __init__(self, application: Application) -> None:

@@ -19,8 +19,8 @@ _numbers = itertools.count(1)
 class EmbeddedServer:
     """A server with a database of its own, spoken to in process or through a socket.
 
-    >>> with embedded("embedded://cvat?seed=1x2") as server:
-    ...     session = requests.Session()
+    >>> import requests
+    >>> with embedded("embedded://cvat?seed=1x2") as server, requests.Session() as session:
     ...     session.mount(server.base_url, server.adapter())
     ...     session.get(server.base_url + "/api/tasks").json()["count"]
     2

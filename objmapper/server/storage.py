@@ -19,9 +19,11 @@ _MARK = 0x6F6D6273
 class Database:
     """A database in memory, or in a file that outlives the server.
 
-    >>> with Database(schema="CREATE TABLE IF NOT EXISTS t (x)").transaction() as connection:
+    >>> database = Database(schema="CREATE TABLE IF NOT EXISTS t (x)")
+    >>> with database.transaction() as connection:
     ...     connection.execute("SELECT * FROM t").fetchall()
     []
+    >>> database.close()
     """
 
     def __init__(self, path: str | None = None, *, schema: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from objmapper.server.cvat import labels, storages, users
+from objmapper.server.cvat import label_edits, storages, users
 from objmapper.server.cvat.auth import check_organization
 from objmapper.server.cvat.call import Answer, Call
 from objmapper.server.cvat.pages import page
@@ -27,7 +27,7 @@ FIELDS: dict[str, Field] = {
     "owner_id": Integer(null=True),
     "assignee_id": Integer(null=True),
     "bug_tracker": Text(2000, blank=True),
-    "labels": labels.FIELD,
+    "labels": label_edits.FIELD,
     "target_storage": storages.field(null=False),
     "source_storage": storages.field(null=False),
 }
@@ -135,7 +135,7 @@ def created(call: Call, _: dict[str, str]) -> Answer:
     key = call.run(
         f"INSERT INTO project ({', '.join(given)}) VALUES ({marks})", list(given.values())
     )
-    labels.create(call, wanted, {"project_id": key})
+    label_edits.create(call, wanted, {"project_id": key})
     row = represent(call, [find(call, str(key))])[0]
     return Answer(row, 201, (("Location", row["url"]),))
 
@@ -156,10 +156,10 @@ def updated(call: Call, path: dict[str, str]) -> Answer:
     given = clean(body, FIELDS, partial=True)
     require_known_people(call, given, "owner_id", "assignee_id")
     wanted = given.pop("labels", None)
-    labels.update(call, wanted or [], {"project_id": row["id"]})
+    label_edits.update(call, wanted or [], {"project_id": row["id"]})
     write(call, "project", row, given | storages.stored(call, given, dict(row)))
     if wanted is not None:
-        labels.touch_below(call, {"project_id": row["id"]})
+        label_edits.touch_below(call, {"project_id": row["id"]})
     return Answer(represent(call, [find(call, path["key"])])[0])
 
 

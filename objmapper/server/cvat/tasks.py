@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from objmapper.server.cvat import labels, projects, storages, users
+from objmapper.server.cvat import label_edits, projects, storages, users
 from objmapper.server.cvat.auth import check_organization
 from objmapper.server.cvat.call import Answer, Call
 from objmapper.server.cvat.errors import Broken, Invalid
@@ -34,7 +34,7 @@ _CHANGEABLE: dict[str, Field] = {
     "assignee_id": Integer(null=True),
     "bug_tracker": Text(2000, blank=True),
     "subset": Text(64, blank=True),
-    "labels": labels.FIELD,
+    "labels": label_edits.FIELD,
     "target_storage": storages.field(null=True),
     "source_storage": storages.field(null=True),
 }
@@ -189,7 +189,7 @@ def created(call: Call, _: dict[str, str]) -> Answer:
         given["assignee_updated_date"] = now
     marks = ", ".join("?" * len(given))
     key = call.run(f"INSERT INTO task ({', '.join(given)}) VALUES ({marks})", list(given.values()))
-    labels.create(call, wanted, {"task_id": key})
+    label_edits.create(call, wanted, {"task_id": key})
     projects.touch(call, given.get("project_id"))
     row = represent(call, [find(call, str(key))])[0]
     return Answer(row, 201, (("Location", row["url"]),))
@@ -227,12 +227,12 @@ def updated(call: Call, path: dict[str, str]) -> Answer:
     require_known_people(call, given, "owner_id", "assignee_id")
     wanted = given.pop("labels", None)
     if row["project_id"] is None and wanted:
-        labels.update(call, wanted, {"task_id": row["id"]})
+        label_edits.update(call, wanted, {"task_id": row["id"]})
     if "project_id" in given:
         _move(call, row, given["project_id"])
     projects.write(call, "task", row, given | storages.stored(call, given, dict(row)))
     if wanted is not None and row["project_id"] is None and not given.get("project_id"):
-        labels.touch_below(call, {"task_id": row["id"]})
+        label_edits.touch_below(call, {"task_id": row["id"]})
     for project in {row["project_id"], given.get("project_id")}:
         projects.touch(call, project)
     return Answer(represent(call, [find(call, path["key"])])[0])
