@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from objmapper.dialects import find_dialect
 from objmapper.operation import Body, Json, Multipart, Request, Response, Stream
-from objmapper.transport import Transport, read_error
+from objmapper.transport import Transport
 from objmapper.transport.masking import secret_values
 from objmapper.transport.transport import MAX_RESPONSE_BYTES
 
@@ -78,7 +78,7 @@ class Client:
             self.transport = Transport(
                 base_url,
                 auth=auth,
-                headers={**getattr(self.dialect, "headers", {}), **(headers or {})},
+                headers={**self.dialect.headers, **(headers or {})},
                 timeout=timeout,
                 retries=retries,
                 http=http,
@@ -86,7 +86,7 @@ class Client:
                 verify=verify,
                 pool_size=max(10, self.workers),
                 max_response_bytes=max_response_bytes,
-                errors=getattr(self.dialect, "read_error", read_error),
+                errors=self.dialect.read_error,
                 sender=type(self),
                 echo=echo,
             )
@@ -102,8 +102,7 @@ class Client:
 
     def __repr__(self) -> str:
         closed = " closed" if self.transport.closed else ""
-        name = getattr(self.dialect, "name", type(self.dialect).__name__)
-        return f"<{type(self).__name__} {self.base_url} dialect={name!r}{closed}>"
+        return f"<{type(self).__name__} {self.base_url} dialect={self.dialect.name!r}{closed}>"
 
     def __enter__(self) -> Self:
         return self

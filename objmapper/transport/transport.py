@@ -5,26 +5,24 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from objmapper import signals
 from objmapper.exceptions import ContractError, TransportError, ValidationError
-from objmapper.operation import Request, Response, Secret, Stream
-from objmapper.transport.auth import Renewal, as_auth, checked_header, credentials_in
+from objmapper.operation import Request, Response, Secret
+from objmapper.transport.auth import Renewal, as_auth, checked_header
 from objmapper.transport.bodies import Payload
-from objmapper.transport.echo import as_curl, logger, show_echo
-from objmapper.transport.errors import ErrorReader, read_error, status_error, transport_error
+from objmapper.transport.complaints import ErrorReader, read_error
+from objmapper.transport.echo import logger, show_echo
+from objmapper.transport.errand import Errand, told
+from objmapper.transport.errors import status_error, transport_error
 from objmapper.transport.exchange import Exchange, close_body
 from objmapper.transport.masking import (
     guard_urllib3,
-    masked_headers,
     masked_url,
-    scrubbed,
-    secrets_in,
-    secrets_in_url,
 )
 from objmapper.transport.policy import Policy, checked_timeout, retry_after
 from objmapper.transport.urls import Base, joined, quoted_path, with_params
@@ -162,13 +160,13 @@ class Transport:
             raise ValidationError(
                 "A value of the request refers to itself, or is nested too deeply. Nothing was sent."
             ) from None
-        request = _told(request)
         path = str(resolved.path)
         url = with_params(self._base.below(path), resolved.params)
         shown_url = masked_url(url)
         if any(isinstance(value, Secret) for _, value in request.params):
             shown_url = masked_url(with_params(self._base.below(path), request.params, show=True))
-        return self._deliver(self._exchange, request, resolved, url, shown_url)
+        payload = Payload.of(resolved.body)
+        return self._run(Errand(self._exchange, resolved, told(request), url, shown_url, payload))
 
     def link(self, url: str, base: str = "") -> Request:
         """Return the request for a page's *url*, with path and query taken to the own origin.
@@ -190,20 +188,19 @@ class Transport:
         host = parts.netloc.rpartition("@")[2]
         query = f"?{parts.query}" if parts.query else ""
         target = f"{parts.scheme}://{host}{quoted_path(parts.path) or '/'}{query}"
-        request = Request("GET", masked_url(target))
-        return self._deliver(self._outside, request, request, target, request.shown_path)
+        shown_url = masked_url(target)
+        request = Request("GET", shown_url)
+        return self._run(Errand(self._outside, request, request, target, shown_url, Payload()))
 
-    def _deliver(
-        self, exchange: Exchange, request: Request, resolved: Request, url: str, shown_url: str
-    ) -> Response:
+    def _run(self, errand: Errand) -> Response:
         """Send under the policy until there is an answer that counts."""
-        payload = Payload.of(resolved.body)
+        request = errand.told
         tried = hops = 0
         renewed = False
         while True:
             seen = self._renewal.count
             try:
-                response = self._attempt(exchange, request, url, shown_url, payload)
+                response = self._attempt(errand)
             except TransportError as error:
                 pause = self.policy.pause_after_error(request, error, tried)
                 if pause is None:
@@ -215,11 +212,10 @@ class Transport:
                 if status < 300 or status == 304:
                     return response
                 if status < 400:
-                    url = self._redirected(exchange, request, response, url, hops)
-                    shown_url = masked_url(url)
+                    errand.go_to(self._redirected(errand, response, hops))
                     hops += 1
                     continue
-                if status == 401 and not renewed and exchange is self._exchange:
+                if status == 401 and not renewed and errand.exchange is self._exchange:
                     renewed = self._renewal.after(seen, self)
                     if renewed:
                         continue
@@ -228,31 +224,30 @@ class Transport:
                     wait = retry_after(response.headers)
                     raise status_error(request, response, self._read_error, retry_after=wait)
             tried += 1
-            self._pause(pause)
+            self._closed.wait(pause)
             with self._lock:
                 self.retries_made += 1
 
-    def _attempt(
-        self,
-        exchange: Exchange,
-        request: Request,
-        url: str,
-        shown_url: str,
-        payload: Payload,
-    ) -> Response:
-        """Send once. Raises TransportError only, but for what goes wrong before."""
-        self._check_open(request)
-        trusted = exchange is self._exchange and not self._renewal.is_mine
-        prepared = exchange.prepared(request, url, payload, trusted=trusted)
+    def _attempt(self, errand: Errand) -> Response:
+        """Send once. Raises TransportError, and what goes wrong before the first attempt is sent."""
+        self._check_open(errand)
+        trusted = errand.exchange is self._exchange and not self._renewal.is_mine
+        try:
+            prepared = errand.prepared(trusted=trusted)
+        except Exception as error:
+            if not errand.attempts:
+                raise
+            what = f"{errand.told.method} {errand.shown_url}"
+            why = type(error).__name__
+            raise TransportError(f"{what}: it can't be sent again ({why}).", errand.told) from None
+        errand.attempts += 1
         level = logging.INFO if self._echo else logging.DEBUG
         logged = logger.isEnabledFor(level)
         if logged:
-            hidden = exchange.set_by_auth(prepared, request, payload)
-            method = prepared.method or ""
-            logger.log(level, as_curl(request, method, shown_url, prepared.headers, hidden))
+            logger.log(level, errand.curl(prepared))
         if signals.request_sent.receivers:
-            self._announce(signals.request_sent, request=request)
-        result = self._answer(exchange, prepared, request, shown_url)
+            self._announce(signals.request_sent, request=errand.told)
+        result = self._answer(errand, prepared)
         if not isinstance(result, TransportError) or result.sent:
             with self._lock:
                 self.requests_sent += 1
@@ -260,28 +255,23 @@ class Transport:
             if logged:
                 logger.log(level, "%s", result)
             raise result
-        response = result
-        if response.status >= 400:
-            hidden = exchange.set_by_auth(prepared, request, payload)
-            secrets = [*credentials_in(prepared.headers, hidden), *_secrets(request, url)]
-            response = replace(response, content=scrubbed(response.content, secrets))
+        if result.status >= 400:
+            result = errand.scrubbed(result, prepared)
         if logged:
-            size, ms = len(response.content), response.seconds * 1000
-            logger.log(level, "-> %d, %d bytes, %.1f ms", response.status, size, ms)
+            size, ms = len(result.content), result.seconds * 1000
+            logger.log(level, "-> %d, %d bytes, %.1f ms", result.status, size, ms)
         if signals.response_received.receivers:
-            self._announce(signals.response_received, request=request, response=response)
-        return response
+            self._announce(signals.response_received, request=errand.told, response=result)
+        return result
 
-    def _answer(
-        self, exchange: Exchange, prepared: Any, request: Request, shown_url: str
-    ) -> Response | TransportError:
+    def _answer(self, errand: Errand, prepared: Any) -> Response | TransportError:
         """Return the error rather than raise it here: the one below must not be its context."""
         try:
-            return exchange.answer(prepared, request, shown_url)
+            return errand.exchange.answer(prepared, errand.told, errand.shown_url)
         except TransportError as error:
             return error
         except Exception as error:
-            return transport_error(error, request, shown_url)
+            return transport_error(error, errand.told, errand.shown_url)
         finally:
             close_body(prepared)
 
@@ -290,22 +280,18 @@ class Transport:
             # An answer must not be lost because somebody who listens fails.
             logger.error("A receiver of a transport's signal failed.", exc_info=error)
 
-    def _check_open(self, request: Request) -> None:
+    def _check_open(self, errand: Errand) -> None:
         if self._pid != os.getpid():
             self._start()
             self._exchange.after_fork()
             self._outside.after_fork()
         if self.closed:
-            error = TransportError(f"The client of {self.base_url} is closed.", request)
-            error.sent = False
+            error = TransportError(f"The client of {self.base_url} is closed.", errand.told)
+            # Closed while an earlier attempt's fate is open, it stays open.
+            error.sent = errand.attempts > 0
             raise error
 
-    def _pause(self, seconds: float) -> None:
-        self._closed.wait(seconds)
-
-    def _redirected(
-        self, exchange: Exchange, request: Request, response: Response, url: str, hops: int
-    ) -> str:
+    def _redirected(self, errand: Errand, response: Response, hops: int) -> str:
         """Return where a redirect leads, if it may be followed; else raise StatusError.
 
         Reads go on within the own host; a write goes on, as it is, after 307 and 308 only.
@@ -314,49 +300,27 @@ class Transport:
         target = ""
         if not location:
             why = "names no address that it could mean"
-        elif request.method not in _READS and response.status not in (307, 308):
+        elif errand.told.method not in _READS and response.status not in (307, 308):
             why = f"points to {masked_url(location)}, and a write is not sent elsewhere"
         else:
             why = f"points to {masked_url(location)}, which leads in a circle from {self.base_url}"
             try:
-                target = self._target(exchange, location, url)
+                target = self._target(errand, location)
             except ContractError as error:
                 why = f"points elsewhere: {error}"
-        if target and target != url and hops < MAX_REDIRECTS:
+        if target and target != errand.url and hops < MAX_REDIRECTS:
             return target
         if location:
             headers = {**response.headers, "location": masked_url(location)}
             response = replace(response, headers=headers)
-        refusal = status_error(request, response, self._read_error)
+        refusal = status_error(errand.told, response, self._read_error)
         refusal.args = (f"{refusal.args[0].rstrip('.')}. It {why}.",)
         raise refusal
 
-    def _target(self, exchange: Exchange, location: str, url: str) -> str:
-        if exchange is self._exchange:
-            return self._base.taken_home(location, url)
-        target = joined(url, location)
+    def _target(self, errand: Errand, location: str) -> str:
+        if errand.exchange is self._exchange:
+            return self._base.taken_home(location, errand.url)
+        target = joined(errand.url, location)
         if urlsplit(target).scheme not in ("http", "https"):
             raise ContractError(f"{masked_url(location)!r} is not an http address.")
         return target
-
-
-def _told(request: Request) -> Request:
-    """Return *request* as errors and signals hold it: no credentials in its headers and address."""
-    headers = masked_headers(request.headers) if request.headers else request.headers
-    path = request.path
-    if isinstance(path, str) and ("?" in path or "@" in path):
-        path = masked_url(path)
-    if headers is request.headers and path == request.path:
-        return request
-    return replace(request, headers=headers, path=path)
-
-
-def _secrets(request: Request, url: str) -> Iterator[str]:
-    yield from secrets_in_url(url)
-    yield from secrets_in(dict(request.params))
-    body = request.body
-    for part in ("value", "fields"):
-        yield from secrets_in(getattr(body, part, None))
-    if isinstance(body, Stream) and body.content_type == "application/x-www-form-urlencoded":
-        with body.open() as form:
-            yield from secrets_in(dict(parse_qsl(form.read().decode())))

@@ -83,7 +83,8 @@ def test_a_write_is_not_sent_again_and_its_fate_is_unknown(fault, server, connec
     assert error.sent is True
     assert error.request is WRITE
     assert f"POST {server.url}/api/a" in str(error)
-    assert len(server.seen) == 1
+    # On a busy machine a short timeout is over before the server has read the request.
+    assert len(server.seen) <= 1
     assert (transport.requests_sent, transport.retries_made) == (1, 0)
 
 

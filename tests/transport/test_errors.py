@@ -301,6 +301,12 @@ def test_a_dialect_may_read_errors_its_own_way(server, connect):
     assert raised.value.body == "E42"
 
 
+def test_a_dialect_may_leave_it_to_the_usual_reading(server, connect):
+    server.then(faulty.say({"detail": "Because."}, 400))
+    with pytest.raises(exceptions.BadRequest, match=r"Because\."):
+        connect(errors=lambda response: None).send(Request("POST", "/a"))
+
+
 def test_a_reader_that_fails_does_not_hide_the_answer(server, connect):
     server.then(faulty.say({"detail": "Because."}, 400))
 

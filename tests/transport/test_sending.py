@@ -313,6 +313,16 @@ def test_a_file_that_cannot_be_opened_sends_nothing_and_closes_the_others(server
     assert server.seen == []
 
 
+def test_a_file_that_is_gone_for_the_second_attempt_leaves_the_fate_open(server, connect):
+    server.then(faulty.answer(status=503))
+    files = [BytesIO(b"abc")]
+    body = Stream(lambda: files.pop(), 3)
+    with pytest.raises(TransportError, match=r"can't be sent again \(IndexError\)") as raised:
+        connect().send(Request("PUT", "/a", body=body, repeatable=True))
+    assert raised.value.sent is True
+    assert len(server.seen) == 1
+
+
 def test_a_file_that_grew_does_not_run_into_the_next_request(server, connect):
     transport = connect()
     body = Stream(lambda: BytesIO(b"abcGET /evil HTTP/1.1\r\n\r\n"), 3)
