@@ -35,20 +35,20 @@ def instances(
     """Return the objects of *rows*; *page* becomes the state of the new and the clean ones.
 
     This loop is the read path: one dictionary look-up a row and nothing converted. Raises
-    ContractError for a row without a key, or with one that can't be; then no object was touched.
+    ContractError for a row without a key or with one that can't be, and for one whose class can't
+    be told; then no object was touched.
     """
     if mapper.keyless:
         return [mapper.instance(row, page) for row in rows]
     keys = _identities(mapper, rows, path)
     page.keys = [key[-1] for key in keys] if mapper.path_fields else keys
     home = identity.home(mapper.root)
-    cls, dead, new = mapper.model, home.dead.append, object.__new__
-    class_for = None if mapper.polymorphic_on is None else mapper.class_for
-    found = []
+    dead, new, found = home.dead.append, object.__new__, []
     # `map` looks each key up when its turn comes, so a key that a page has twice is one object.
-    for row, key, ref in zip(rows, keys, map(home.get, keys), strict=True):
+    refs = map(home.get, keys)
+    for row, cls, key, ref in zip(rows, mapper.classes_of(rows), keys, refs, strict=True):
         if ref is None or (obj := ref()) is None:
-            obj = new(cls if class_for is None else class_for(row))
+            obj = new(cls)
             obj._row = row
             obj._state = page
             home[key] = ref = Ref(obj, dead)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from objmapper import lookups
-from objmapper.exceptions import ContractError, DeclarationError, near_misses
+from objmapper.exceptions import ContractError, DeclarationError, QueryError, near_misses
 from objmapper.fields import Field, ForeignKey, HasMany
 from objmapper.query import Node, Order, Q
 from objmapper.queryset import RelatedManager
@@ -213,6 +213,13 @@ class Mapper:
             raise ContractError(f"{self.model.__name__}: {key!r} is no key: {error}") from None
         return found
 
+    def asked_key(self, key: Any) -> Any:
+        """Return the one form of a key that somebody asks for. Raises QueryError for what is none."""
+        try:
+            return self.pk.key_of(key)
+        except (ValueError, TypeError) as error:
+            raise QueryError(f"{self.model.__name__}: {key!r} is no key: {error}.") from None
+
     def identity_in(self, row: dict[str, Any]) -> Any:
         """Return what tells the row's object from all others of its root class, or None."""
         key = self.key_in(row)
@@ -228,26 +235,33 @@ class Mapper:
             return field.key_value(value)
         return None if value is None else field.key_of(value)
 
-    def class_for(self, row: dict[str, Any]) -> Any:
-        """Return the class of a row: a polymorphic subclass, else the model itself."""
+    def classes_of(self, rows: list[dict[str, Any]]) -> list[Any]:
+        """Return the class of each row: a polymorphic subclass, else the model itself.
+
+        Raises ContractError where that can't be told.
+        """
         on = self.polymorphic_on
         if on is None:
-            return self.model
+            return [self.model] * len(rows)
         try:
-            told = row.get(self.fields[on].key) if isinstance(on, str) else on(row)
-            found = self.polymorphic.get(told)
+            if isinstance(on, str):
+                key = self.fields[on].key
+                told = [row.get(key) for row in rows]
+            else:
+                told = [on(row) for row in rows]
+            kinds = {value: self.polymorphic.get(value) for value in set(told)}
         except (TypeError, ValueError, LookupError, AttributeError) as error:
             raise ContractError(
                 f"{self.model.__name__}: which class a row belongs to can't be told: {error!r}"
             ) from None
-        if found is None or not issubclass(found, self.model):
-            return self.model
-        return found
+        for value, kind in kinds.items():
+            if kind is None or not issubclass(kind, self.model):
+                kinds[value] = self.model
+        return [kinds[value] for value in told]
 
     def instance(self, row: dict[str, Any], page: Page) -> Any:
         """Return a new object over *row*, sharing *page* as its state."""
-        cls = self.class_for(row) if self.polymorphic_on is not None else self.model
-        obj = object.__new__(cls)
+        obj = object.__new__(self.classes_of([row])[0])
         obj._row = row
         obj._state = page
         return obj
@@ -264,4 +278,4 @@ class Mapper:
 
     def related_manager(self, obj: Any, field: HasMany[Any]) -> RelatedManager[Any]:
         """Return the manager of what refers to *obj* through *field*."""
-        return RelatedManager(self.model, obj, field)
+        return RelatedManager.of(obj, field)
