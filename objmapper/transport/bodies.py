@@ -51,10 +51,6 @@ class Streamed:
                 self._left = self._sources[self._at][1]
         return b""
 
-    def __iter__(self) -> Iterator[bytes]:
-        while data := self.read(65536):
-            yield data
-
     def close(self) -> None:
         for source, _ in self._sources:
             with suppress(OSError):
@@ -107,9 +103,8 @@ def encode_json(value: Any) -> bytes:
         return _encode(value).encode()
     except UnicodeEncodeError:
         why = "a text has a character that is not Unicode (a lone surrogate)"
-    except ValueError as error:
-        circular = "ircular" in str(error)
-        why = "a value refers to itself" if circular else "NaN and infinity are no JSON numbers"
+    except ValueError:
+        why = "NaN and infinity are no JSON numbers"
     except TypeError as error:
         why = str(error)
     except RecursionError:

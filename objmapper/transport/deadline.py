@@ -23,18 +23,18 @@ class _Watched(io.RawIOBase):
         self._sock = sock
         # The file keeps the socket open after the connection has let go of it.
         self._file: Any = sock.makefile("rb", buffering=0)
-        self._timeout = sock.gettimeout()
-        self._end = time.monotonic() + ANSWER_TIMES * (self._timeout or 0.0)
+        # The transport never leaves it out.
+        self._timeout = sock.gettimeout() or 0.0
+        self._end = time.monotonic() + ANSWER_TIMES * self._timeout
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        if self._timeout is not None:
-            left = self._end - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("the answer took too long")
-            self._sock.settimeout(min(self._timeout, left))
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer took too long")
+        self._sock.settimeout(min(self._timeout, left))
         count: int | None = self._file.readinto(buffer)
         return count
 

@@ -57,7 +57,7 @@ DRIPPING = {
 }
 DRIPPING_HEAD = {
     "dripping head": faulty.drip(b"HTTP/1.1 200 OK\r\n", b"X"),
-    "saying 100 Continue for ever": faulty.drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "saying 100 Continue for ever": faulty.drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0),
 }
 
 

@@ -126,7 +126,7 @@ SHAPES = {
                 },
                 {"detail": "must exist", "source": {"pointer": "/data/relationships/project"}},
                 {"detail": "no such sort", "source": {"parameter": "sort"}},
-                {"title": "Gone wrong"},
+                {"title": "Gone wrong", "source": {"parameter": 7}},
             ]
         },
         ["is too short", "must exist", "no such sort", "Gone wrong"],

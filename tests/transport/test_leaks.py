@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import traceback
+from base64 import b64encode
 
 import faulty
 import pytest
@@ -12,6 +13,7 @@ from objmapper.client import Client
 from objmapper.exceptions import ObjMapperError
 from objmapper.operation import Json, Multipart, Request, Secret
 from objmapper.transport import BearerAuth, TokenAuth
+from objmapper.transport.auth import credentials_in
 from objmapper.transport.masking import (
     is_sensitive,
     masked_url,
@@ -234,6 +236,19 @@ def test_urls_lose_userinfo_and_credentials_only():
         == "see https://h/x?a=1&token=***;sig=***&b=2#token=f or http://h/?password=*** y"
     )
     assert masked_url("https://u:p@ss@h/x@y") == "https://h/x@y"
+
+
+def test_credentials_in_headers_are_known_in_each_part():
+    headers = {
+        "Authorization": b"basic " + b64encode(b"me:pass:word"),
+        "Proxy-Authorization": "Basic no base64",
+        "Cookie": "a=one; sessionid=two",
+        "X-Set": "three",
+        "Accept": "*/*",
+    }
+    found = set(credentials_in(headers, {"x-set"}))
+    assert {"pass:word", "no base64", "one", "two", "three"} <= found
+    assert "*/*" not in found
 
 
 def test_values_and_quotes():

@@ -115,6 +115,12 @@ def test_parameters_are_encoded_one_by_one(server, connect):
     )
 
 
+def test_a_parameter_that_is_not_unicode_is_not_sent(server, connect):
+    with pytest.raises(ValidationError, match="not Unicode"):
+        connect().send(Request("GET", "/a", (("q", "\ud800"),)))
+    assert server.seen == []
+
+
 def test_pending_and_secret_values_are_filled_in(server, connect):
     pending = Pending("task", lambda of: 42)
     request = Request(
