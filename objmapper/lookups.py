@@ -7,8 +7,20 @@ from typing import Any
 
 from objmapper.exceptions import FieldDoesNotExist, QueryError
 from objmapper.exceptions import near_misses as near
-from objmapper.fields import ForeignKey, HasMany
-from objmapper.query import LOOKUPS, And, Condition, Node, Not, Or, Order, Q, Term
+from objmapper.fields import Enum, ForeignKey, HasMany
+from objmapper.query import (
+    EVERYTHING,
+    LOOKUPS,
+    NOTHING,
+    And,
+    Condition,
+    Node,
+    Not,
+    Or,
+    Order,
+    Q,
+    Term,
+)
 
 
 def find(mapper: Any, text: str, *, relations_only: bool = False) -> tuple[tuple[Any, ...], str]:
@@ -29,9 +41,10 @@ def find(mapper: Any, text: str, *, relations_only: bool = False) -> tuple[tuple
             if path and rest in LOOKUPS and not relations_only:
                 return tuple(path), rest
             if path:
+                hint = near(rest.partition("__")[0], [*mapper.fields, *LOOKUPS])
                 raise QueryError(
                     f"{text!r}: {path[-1]} is followed by {rest!r}, which is no field of "
-                    f"{mapper.model.__name__}, and no lookup.{near(rest, LOOKUPS)} "
+                    f"{mapper.model.__name__}, and no lookup.{hint} "
                     f"Lookups: {', '.join(sorted(LOOKUPS))}."
                 )
             raise FieldDoesNotExist.of(mapper.model.__name__, rest, mapper.fields, text)
@@ -52,20 +65,37 @@ def find(mapper: Any, text: str, *, relations_only: bool = False) -> tuple[tuple
 
 
 def resolve(mapper: Any, q: Q) -> Node | None:
-    """Return the checked tree of *q*; None when it says nothing."""
+    """Return the checked tree of *q*; None when it says nothing, NOTHING when nothing meets it."""
+    node = _resolve(mapper, q)
+    return None if node == EVERYTHING else node
+
+
+def _resolve(mapper: Any, q: Q) -> Node | None:
     children: list[Node] = []
     for child in q.children:
-        node = resolve(mapper, child) if isinstance(child, Q) else condition(mapper, child)
+        node = _resolve(mapper, child) if isinstance(child, Q) else condition(mapper, child)
         if node is not None:
             children.append(node)
     if not children:
         return None
-    joined: Node
-    if len(children) == 1:
-        joined = children[0]
-    else:
-        joined = And(tuple(children)) if q.joiner == "and" else Or(tuple(children))
-    return Not(joined) if q.negated else joined
+    joined = _joined(children, And, EVERYTHING, NOTHING)
+    if q.joiner == "or":
+        joined = _joined(children, Or, NOTHING, EVERYTHING)
+    if not q.negated:
+        return joined
+    if joined in (NOTHING, EVERYTHING):
+        return NOTHING if joined == EVERYTHING else EVERYTHING
+    return Not(joined)
+
+
+def _joined(children: list[Node], join: type[And] | type[Or], idle: Node, final: Node) -> Node:
+    """Join conditions; one that is *final* decides for all, those that are *idle* say nothing."""
+    if final in children:
+        return final
+    left = [child for child in children if child != idle]
+    if len(left) < 2:
+        return left[0] if left else idle
+    return join(tuple(left))
 
 
 def condition(mapper: Any, term: Term) -> Node:
@@ -88,7 +118,9 @@ def condition(mapper: Any, term: Term) -> Node:
         raise QueryError(f"{field} is write-only: the server never shows it, nor filters by it.")
     if lookup == "exact" and value is None:
         lookup, value = "isnull", True
-    return Condition(path, lookup, _value(field, lookup, value, term.lookup))
+    wire = _value(field, lookup, value, term.lookup)
+    # Servers read an empty list of values as no filter at all.
+    return NOTHING if lookup == "in" and not wire else Condition(path, lookup, wire)
 
 
 def _value(field: Any, lookup: str, value: Any, text: str) -> Any:
@@ -121,10 +153,12 @@ def _one(field: Any, value: Any, text: str) -> Any:
         if field.primary_key:
             return field.to_wire(field.key_of(value))
         wire = field.dump(field.coerce(value))
-    except (ValueError, TypeError) as error:
+        if wire is None or not field.accepts(wire):
+            raise ValueError(f"{field} is {type(field).__name__}")
+        if not field.mutable and not isinstance(field, Enum):  # a server may know more members
+            field.to_python(wire)
+    except (ValueError, TypeError, ArithmeticError) as error:
         raise QueryError(f"{text}={value!r}: {error}.") from None
-    if wire is None or not field.accepts(wire):
-        raise QueryError(f"{text}={value!r}: {field} is {type(field).__name__}.")
     return wire
 
 
@@ -137,5 +171,9 @@ def order(mapper: Any, names: Iterable[str]) -> tuple[Order, ...]:
         path, lookup = find(mapper, name.removeprefix("-"))
         if lookup:
             raise QueryError(f"order_by({name!r}): {lookup!r} is a lookup, not a field.")
+        if isinstance(path[-1], HasMany):
+            raise QueryError(f"order_by({name!r}): {path[-1]} is a reverse relation.")
+        if path[-1].write_only:
+            raise QueryError(f"order_by({name!r}): {path[-1]} is write-only, no order shows it.")
         keys.append(Order(path, name.startswith("-")))
     return tuple(keys)

@@ -46,8 +46,9 @@ def page_size(session: Any, query: Query) -> int | None:
     """Return how many rows to ask for in one page."""
     dialect = session.dialect
     size: int | None = query.page_size or dialect.page_size
-    if query.limit is not None and not query.local and query.limit > 0:
-        size = min(size, query.limit) if size is not None else query.limit
+    if query.limit is not None and not query.local:
+        shown = query.limit if dialect.can_skip else query.offset + query.limit
+        size = min(size, shown) if size is not None else shown
     if size is not None and dialect.max_page_size is not None:
         size = min(size, dialect.max_page_size)
     return size
@@ -59,7 +60,7 @@ def row_pages(session: Any, query: Query, ahead: int = 0) -> Iterator[list[dict[
     Raises ContractError for pages that loop, never end, or don't answer the query.
     """
     query = asked(session, query)
-    if query.limit == 0:
+    if query.finds_nothing:
         return
     size = page_size(session, query)
     local = bool(query.local)

@@ -140,6 +140,11 @@ class Not:
 
 Node = Condition | And | Or | Not
 
+#: What no object meets: one of no values.
+NOTHING = Or(())
+#: What every object meets.
+EVERYTHING = And(())
+
 
 def conditions(node: Node | None) -> Iterator[Condition]:
     """Yield every condition of a tree."""
@@ -170,7 +175,8 @@ class Query:
 
     mapper: Any
     where: Node | None = None
-    order_by: tuple[Order, ...] = ()
+    #: None: the model's own order; empty: the server's.
+    order_by: tuple[Order, ...] | None = None
     offset: int = 0
     limit: int | None = None
     only: tuple[Any, ...] = ()
@@ -184,9 +190,9 @@ class Query:
 
     def having(self, node: Node | None) -> Query:
         """Return the query with one more condition, ANDed."""
-        if node is None:
+        if node is None or self.where == NOTHING:
             return self
-        if self.where is None:
+        if self.where is None or node == NOTHING:
             return replace(self, where=node)
         left = self.where.children if isinstance(self.where, And) else (self.where,)
         right = node.children if isinstance(node, And) else (node,)
@@ -205,6 +211,11 @@ class Query:
     @property
     def is_sliced(self) -> bool:
         return self.offset > 0 or self.limit is not None
+
+    @property
+    def finds_nothing(self) -> bool:
+        """Whether it is known without asking that no object is found."""
+        return self.limit == 0 or self.where == NOTHING
 
 
 def only_key(query: Query) -> Any:

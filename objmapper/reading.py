@@ -20,6 +20,7 @@ from objmapper.exceptions import (
 from objmapper.paging import asked, page_size, query_page, row_pages
 from objmapper.query import Condition, FetchMode, Query
 from objmapper.state import Page, own
+from objmapper.transport.urls import with_params
 
 # -- objects --------------------------------------------------------------------------------------
 
@@ -106,6 +107,8 @@ def can_ask_many(dialect: Any, mapper: Any) -> bool:
 
 def total(session: Any, query: Query) -> int:
     """Return how many rows match."""
+    if query.finds_nothing:
+        return 0
     request = session.dialect.count_request(query)
     if request is None:
         return sum(len(rows) for rows in row_pages(session, query))
@@ -324,8 +327,7 @@ def explain(session: Any, query: Query) -> str:
     request, drop = dialect.skip(
         replace(asked_for, offset=0) if query.local else asked_for, page_size(session, query)
     )
-    params = "&".join(f"{name}={value}" for name, value in request.params)
-    url = session.client.base_url + request.shown_path + (f"?{params}" if params else "")
+    url = with_params(session.client.base_url + request.shown_path, request.params, show=True)
     server = [f"where {query.where}"] if query.where is not None else []
     keys = dialect.ordering(query)
     server += [f"order by {', '.join(key.name for key in keys)}"] if keys else []

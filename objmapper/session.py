@@ -309,7 +309,7 @@ class Session:
         """Return the object of that key: the identity map's without a request, None if there is none."""
         with self.using():
             mapper = model.__mapper__
-            normalised = "" if mapper.singleton else mapper.pk.key_of(key)
+            normalised = "" if mapper.singleton else mapper.asked_key(key)
             found = self.identity.get(mapper.root, normalised)
             if found is not None and (found._state.full or len(found._row) > 1):
                 return found if isinstance(found, model) else None
@@ -368,12 +368,13 @@ class Session:
     def reference(self, mapper: Any, key: Any, path_values: tuple[tuple[str, Any], ...]) -> Any:
         """Return the object of a key without asking whether there is one."""
         with self.using():
-            row = {mapper.pk.key: mapper.pk.to_wire(mapper.pk.key_of(key))}
+            row = {mapper.pk.key: mapper.pk.to_wire(mapper.asked_key(key))}
             for name, value in path_values:
                 row[mapper.fields[name].key] = value
             found = self.identity.get(mapper.root, mapper.identity_in(row))
             if found is None:
-                found = mapper.instance(row, Page(self.ref, mapper, [key], full=False))
+                keys = [mapper.key_in(row)]
+                found = mapper.instance(row, Page(self.ref, mapper, keys, full=False))
                 self.identity.add(mapper.root, mapper.identity_in(row), found)
                 self.keep([found])
             return found

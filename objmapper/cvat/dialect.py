@@ -20,7 +20,7 @@ from objmapper.dialects.base import (
     unwrap,
     with_params,
 )
-from objmapper.exceptions import QueryError, UnsupportedLookup
+from objmapper.exceptions import QueryError, UnsupportedLookup, ValidationError
 from objmapper.operation import Change, Draft, Json, Kind, Request, Response, Settle
 from objmapper.query import And, Condition, Node, Order, Query, conditions
 
@@ -44,9 +44,11 @@ class CVAT(Dialect):
     can_order = True
     lists_are_full = True
     can_jump = True
+    can_skip = True
     max_keys = MAX_KEYS
     page_size = PAGE_SIZE
-    #: Parallel writers gain nothing on one server process (measured on 2.15), two hide the latency.
+    # Parallel writers gain nothing on one server process (measured on 2.15); a deployment has
+    # several of them, and what is under way beside the one that works hides the network.
     recommended_workers = 4
     # `Accept: application/json` is answered with 406.
     headers: Mapping[str, str] = {"Accept": "application/vnd.cvat+json, */*;q=0.5"}
@@ -68,17 +70,28 @@ class CVAT(Dialect):
             return frozenset({"exact"})
         return frozenset()
 
+    def require(self, condition: Condition) -> None:
+        if not self.lookups_of(condition.path):
+            raise self._unknown(condition)
+        super().require(condition)
+
     def wire_name(self, condition: Condition | Order) -> str:
-        path = condition.path
-        name = "__".join(field.name for field in path)
-        filters = self._names(self._mapper_of(path), "filters")
+        filters = self._names(self._mapper_of(condition.path), "filters")
+        name = "__".join(field.name for field in condition.path)
         if name not in filters:
-            known = ", ".join(sorted(filters))
-            raise UnsupportedLookup(
-                f"{name}: CVAT neither filters nor sorts {self._mapper_of(path).endpoint} by it; it "
-                f"does by {known}. Evaluate it here with .filter_locally(lambda obj: ...)."
-            )
+            raise self._unknown(condition)
         return filters[name]
+
+    def _unknown(self, condition: Condition | Order) -> UnsupportedLookup:
+        mapper = self._mapper_of(condition.path)
+        name = "__".join(field.name for field in condition.path)
+        known = ", ".join(sorted({*self._names(mapper, "filters")}))
+        plain = ", ".join(sorted({*self._names(mapper, "parameters")}))
+        also = f" It takes {plain} as plain equality." if plain else ""
+        return UnsupportedLookup(
+            f"{name}: CVAT neither filters nor sorts {mapper.endpoint} by it; it does by {known}."
+            f"{also} Evaluate it here with .filter_locally(lambda obj: ...)."
+        )
 
     def where(self, query: Query) -> Iterator[tuple[str, Any]]:
         """Yield plain parameters for what only they can say, and one JSON Logic filter for the rest."""
@@ -219,7 +232,20 @@ class CVAT(Dialect):
         names = mapper.options["dialect_options"]["carried by"]
         parents = {mapper.fields[name].write_key for name in names}
         item = {key: value for key, value in wire.body(change).items() if key not in parents}
-        return item if change.kind == Kind.CREATE else {"id": label.id, **item}
+        if change.kind == Kind.CREATE:
+            return item
+        self._refuse_removal(change)
+        # An edit that does not tell the colour gets one made anew from the name.
+        return {"id": label.id, "color": label.color, **item}
+
+    def _refuse_removal(self, change: Change) -> None:
+        """Raise ValidationError for an attribute taken out of a label: CVAT would keep it."""
+        before, after = change.changes.get("attributes", ([], []))
+        kept = {attribute.id for attribute in after or () if attribute.id is not None}
+        gone = [each["name"] for each in before or () if each.get("id") not in kept]
+        if gone:
+            told = f"CVAT removes no attribute from a label: {', '.join(gone)}. Delete the label."
+            raise ValidationError.of([(change.object, "attributes", [told])])
 
 
 def _identity(obj: Any) -> Any:

@@ -52,6 +52,8 @@ class Dialect:
     lists_are_full: bool = False
     #: Whether pages have numbers, so that several can be fetched side by side.
     can_jump: bool = False
+    #: Whether a query may begin at any row; else what lies before is fetched and dropped.
+    can_skip: bool = False
     #: Whether unknown filters are ignored, so that a page must be checked against its query.
     ignores_unknown_filters: bool = False
     #: How many keys one request may name (``id__in``); 0: the server can't do that.
@@ -182,7 +184,9 @@ class Dialect:
     def ordering(self, query: Query) -> list[Order]:
         """Return the keys that a query is sorted by: its own, else its model's."""
         mapper = query.mapper
-        keys = query.order_by or mapper.order(mapper.declared_ordering)
+        keys = query.order_by
+        if keys is None:
+            keys = mapper.order(mapper.declared_ordering)
         if query.reversed:
             keys = keys or ((Order((mapper.pk,)),) if mapper.has_key else ())
             return [Order(key.path, not key.descending) for key in keys]

@@ -20,6 +20,7 @@ from objmapper.dialects.base import (
     unwrap,
     with_params,
 )
+from objmapper.exceptions import UnsupportedLookup
 from objmapper.operation import Request, Response
 from objmapper.query import LOOKUPS, Condition, Order, Query
 
@@ -44,7 +45,13 @@ class DRF(Dialect):
         self.require(condition)
         name, value = self.wire_name(condition), condition.value
         if condition.lookup in ("in", "range"):
-            value = ",".join(str(self.text(item)) for item in value)
+            texts = [str(self.text(item)) for item in value]
+            if any("," in text for text in texts):
+                raise UnsupportedLookup(
+                    f"{condition}: django-filter separates values by commas, so that one with a "
+                    "comma in it can't be said. Ask for each value with its own query."
+                )
+            value = ",".join(texts)
         if condition.lookup != "exact":
             name = f"{name}__{condition.lookup}"
         return name, self.text(value)

@@ -200,6 +200,8 @@ class ForeignKey(_Relation[T]):
         return super().check(wire)
 
     def key_of(self, value: Any) -> Any:
+        if isinstance(value, Stateful) and not isinstance(value, self.target):
+            raise ValueError(f"{value!r} is no {self.target.__name__}")
         key = self.key_value(value)
         if key is None:
             raise ValueError(f"{value!r} has no key yet: it is not on the server")

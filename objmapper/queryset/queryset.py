@@ -1,18 +1,20 @@
 """QuerySet and Manager: how to read. Lazy, immutable, chainable.
 
-A method either returns a new query set or does I/O; the session that is current *then* is asked,
-or the one that ``using()`` named.
+A method either returns a new query set (``chaining``) or does I/O (here); the session that is current
+*then* is asked, or the one that ``using()`` named.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import operator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from objmapper import scope
-from objmapper.exceptions import CommitError, FieldDoesNotExist, QueryError
-from objmapper.query import FetchMode, Q, Query, only_key, take_path_values
+from objmapper.exceptions import FieldDoesNotExist, QueryError, ReadOnlyFieldError, ValidationError
+from objmapper.query import Q, Query, only_key
+from objmapper.queryset.chaining import Chaining
 
 if TYPE_CHECKING:
     from objmapper.report import CommitReport
@@ -22,100 +24,8 @@ T = TypeVar("T")
 QS = TypeVar("QS", bound="QuerySet[Any]")
 
 
-class QuerySet(Generic[M]):
+class QuerySet(Chaining[M]):
     """The objects of one model that a query selects; nothing is sent before it is iterated."""
-
-    def __init__(self, model: type[M], query: Query | None = None, session: Any = None) -> None:
-        self.model: Any = model
-        self.query: Query = Query(self.model.__mapper__) if query is None else query
-        self._session = session
-        self._results: list[M] | None = None
-
-    # -- returns a new query set ------------------------------------------------------------------
-
-    def _chain(self, query: Query) -> Self:
-        return type(self)(self.model, query, self._session)
-
-    def all(self) -> Self:
-        """Return the same query, fresh: it asks the server again."""
-        return self._chain(self.query)
-
-    def filter(self, *conditions: Q, **lookups: Any) -> Self:
-        """Return what also meets these conditions.
-
-        Raises FieldDoesNotExist and QueryError for names and values that can't be.
-        """
-        return self._having(Q(*conditions, **lookups), "filter")
-
-    def exclude(self, *conditions: Q, **lookups: Any) -> Self:
-        """Return what does not meet these conditions."""
-        return self._having(~Q(*conditions, **lookups), "exclude")
-
-    def _having(self, q: Q, verb: str) -> Self:
-        self._not_sliced(verb)
-        mapper = self.query.mapper
-        node, values = take_path_values(mapper, mapper.resolve(q))
-        query = self.query.having(node)
-        if values:
-            told = dict(self.query.path_values) | values
-            query = replace(query, path_values=tuple(told.items()))
-        return self._chain(query)
-
-    def order_by(self, *names: str) -> Self:
-        """Return the same objects in another order; ``"-id"`` reverses; no names: no order."""
-        self._not_sliced("order_by")
-        mapper = self.query.mapper
-        return self._chain(replace(self.query, order_by=mapper.order(names), reversed=False))
-
-    def reverse(self) -> Self:
-        """Return the same objects in the opposite order."""
-        self._not_sliced("reverse")
-        return self._chain(replace(self.query, reversed=not self.query.reversed))
-
-    def only(self, *names: str) -> Self:
-        """Return objects with just these fields loaded, where the server can; key and version too."""
-        mapper = self.query.mapper
-        for name in names:
-            if name not in mapper.fields:
-                raise FieldDoesNotExist.of(mapper.model.__name__, name, mapper.fields, "only")
-        fields = tuple(mapper.fields[name] for name in names if name not in mapper.has_many)
-        return self._chain(replace(self.query, only=fields))
-
-    def prefetch_related(self, *names: str) -> Self:
-        """Return objects whose relations are loaded with them: one wave of requests a relation."""
-        for name in names:
-            mapper = self.query.mapper
-            for part in name.split("__"):
-                field = mapper.fields.get(part)
-                if field is None:
-                    raise FieldDoesNotExist.of(mapper.model.__name__, part, mapper.fields, name)
-                if part not in mapper.foreign_keys and part not in mapper.has_many:
-                    raise QueryError(f"prefetch_related({name!r}): {field} is no relation.")
-                mapper = field.target.__mapper__
-        return self._chain(replace(self.query, prefetch=(*self.query.prefetch, *names)))
-
-    def fetch_mode(self, mode: FetchMode) -> Self:
-        """Return objects that load relations and deferred fields as *mode* says."""
-        if not isinstance(mode, FetchMode):
-            raise QueryError(f"fetch_mode takes FETCH_ONE, FETCH_PEERS or RAISE, not {mode!r}.")
-        return self._chain(replace(self.query, fetch_mode=mode))
-
-    def filter_locally(self, predicate: Callable[[M], bool]) -> Self:
-        """Return the objects for which *predicate* holds, evaluated here, page by page."""
-        self._not_sliced("filter_locally")
-        return self._chain(replace(self.query, local=(*self.query.local, predicate)))
-
-    def using(self, session: Any) -> Self:
-        """Return the same query, asked through *session* whatever the current one is."""
-        chained = self._chain(self.query)
-        chained._session = session
-        return chained
-
-    def _not_sliced(self, verb: str) -> None:
-        if self.query.is_sliced:
-            raise QueryError(f"{verb} after a slice: slice last, the server counts before it cuts.")
-
-    # -- does I/O ---------------------------------------------------------------------------------
 
     @property
     def session(self) -> Any:
@@ -152,6 +62,7 @@ class QuerySet(Generic[M]):
                 return self._results[index]
             chained = self._chain(self.query.sliced(start, stop))
             return list(chained)[:: index.step] if index.step else chained
+        index = operator.index(index)
         if index < 0:
             raise QueryError("Negative indexes are not possible; use last(), or reverse()[n].")
         if self._results is not None:
@@ -205,15 +116,18 @@ class QuerySet(Generic[M]):
         return next(iter(self._ordered().reverse()[:1]), None)
 
     def _ordered(self) -> Self:
-        mapper = self.query.mapper
-        if self.query.order_by or self.query.is_sliced or mapper.declared_ordering:
+        query, mapper = self.query, self.query.mapper
+        ordered = mapper.declared_ordering if query.order_by is None else query.order_by
+        if ordered or query.is_sliced or not mapper.has_key:
             return self
-        return self.order_by(mapper.pk.name) if mapper.has_key else self
+        return self.order_by(mapper.pk.name)
 
     def count(self) -> int:
         """Return how many objects match; one request where the server tells."""
         if self._results is not None:
             return len(self._results)
+        if self.query.finds_nothing:
+            return 0
         if self.query.local:
             return sum(1 for _ in self.iterator())
         total: int = self.session.count(replace(self.query, offset=0, limit=None))
@@ -224,13 +138,18 @@ class QuerySet(Generic[M]):
         """Return whether any object matches."""
         return bool(self._results) if self._results is not None else bool(list(self[:1]))
 
-    def in_bulk(self, keys: Iterable[Any]) -> dict[Any, M]:
-        """Return ``{key: object}`` of those of *keys* that exist, in as few requests as fit."""
+    def in_bulk(self, keys: Iterable[Any] | None = None) -> dict[Any, M]:
+        """Return ``{key: object}`` of those of *keys* that exist, in as few requests as fit.
+
+        Without *keys* it is all that match.
+        """
         self._not_sliced("in_bulk")
-        pk = self.query.mapper.pk
-        wanted = list(dict.fromkeys(pk.key_of(key) for key in keys))
+        mapper = self.query.mapper
+        if keys is None:
+            return {mapper.key_in(obj._row): obj for obj in self}  # type: ignore[attr-defined]
+        wanted = list(dict.fromkeys(map(mapper.asked_key, keys)))
         found: list[M] = self.session.fetch_keys(self.query, wanted)
-        by_key = {self.query.mapper.key_in(obj._row): obj for obj in found}  # type: ignore[attr-defined]
+        by_key = {mapper.key_in(obj._row): obj for obj in found}  # type: ignore[attr-defined]
         return {key: by_key[key] for key in wanted if key in by_key}
 
     def values(self, *names: str) -> list[dict[str, Any]]:
@@ -284,21 +203,24 @@ class QuerySet(Generic[M]):
 
     def bulk_create(self, objects: Iterable[M], **options: Any) -> list[M]:
         """Create several objects, in as few requests as the server's batches permit."""
-        created, session = list(objects), self.session
-        session.add_all(created)
-        try:
-            session.commit_objects(created, **options)
-        except CommitError as error:
-            # What failed would otherwise go out with the session's next commit, unasked.
-            for entry in (*error.report.failed, *error.report.skipped, *error.report.pending):
-                if any(entry.object is obj for obj in created):
-                    session.expunge(entry.object)
-            raise
-        except Exception:
-            for obj in created:
-                session.expunge(obj)
-            raise
+        created = list(objects)
+        self._commit(created, **options)
         return created
+
+    def _commit(self, objects: list[M], **options: Any) -> CommitReport:
+        """Commit these objects, new ones among them, and nothing else."""
+        session = self.session
+        added = [obj for obj in objects if obj not in session]
+        session.add_all(added)
+        try:
+            report: CommitReport = session.commit_objects(objects, **options)
+        except Exception:
+            # What was not sent would otherwise go out with the session's next commit, unasked.
+            for obj in added:
+                if obj in session.new and not session.is_uncertain(obj):
+                    session.expunge(obj)
+            raise
+        return report
 
     def get_or_create(
         self, defaults: dict[str, Any] | None = None, **lookups: Any
@@ -317,7 +239,7 @@ class QuerySet(Generic[M]):
         found, created = self.get_or_create(defaults, **lookups)
         if not created:
             for name, value in (defaults or {}).items():
-                _set(found, name, value)
+                setattr(found, name, value)
             self.session.commit_objects([found], fields=tuple(defaults or ()))
         return found, created
 
@@ -325,16 +247,26 @@ class QuerySet(Generic[M]):
         """Set these fields of every object that matches; returns how many matched."""
         if not values:
             return 0
-        mapper, session = self.query.mapper, self.session
-        for name in values:
-            if name not in mapper.fields:
-                raise FieldDoesNotExist.of(mapper.model.__name__, name, mapper.fields, "update")
-        found = list(self._fetched())
+        self._check_update(values)
+        session, found = self.session, list(self._fetched())
         for obj in found:
             for name, value in values.items():
-                _set(obj, name, value)
+                setattr(obj, name, value)
         session.commit_objects(found, fields=tuple(values))
         return len(found)
+
+    def _check_update(self, values: dict[str, Any]) -> None:
+        """Refuse what can't be set before anything is asked or changed."""
+        mapper = self.query.mapper
+        for name, value in values.items():
+            field = mapper.fields.get(name)
+            if field is None:
+                raise FieldDoesNotExist.of(mapper.model.__name__, name, mapper.fields, "update")
+            if field.read_only or field.write_once:
+                raise ReadOnlyFieldError(f"update({name}=...): {field} can't be set any more.")
+            messages = field.check(field.dump(field.coerce(value)))
+            if messages:
+                raise ValidationError.of([(f"update({name}={value!r})", None, messages)])
 
     def delete(self) -> int:
         """Delete every object that matches; returns how many."""
@@ -356,9 +288,9 @@ class QuerySet(Generic[M]):
     def __repr__(self) -> str:
         query = self.query
         parts = [str(query.where)] if query.where is not None else []
-        parts += ["order_by " + ", ".join(key.name for key in query.order_by)] * bool(
-            query.order_by
-        )
+        if query.order_by is not None:
+            names = ", ".join(key.name for key in query.order_by)
+            parts.append(f"order_by {names or 'nothing'}")
         if query.is_sliced:
             stop = "" if query.limit is None else query.offset + query.limit
             parts.append(f"[{query.offset}:{stop}]")
@@ -366,10 +298,6 @@ class QuerySet(Generic[M]):
         return (
             f"<{type(self).__name__} of {self.model.__name__}: {' '.join(parts) or 'all'}{known}>"
         )
-
-
-def _set(obj: Any, name: str, value: Any) -> None:
-    setattr(obj, name, value)
 
 
 class Manager(QuerySet[M]):
@@ -409,6 +337,19 @@ class Manager(QuerySet[M]):
         fetched: list[M] = self.all()._fetched()
         return fetched
 
+    def __len__(self) -> int:
+        # list() asks for the length first, and each would be a request of its own.
+        raise TypeError(
+            f"{self!r} is a manager and has no length; ask .count(), or len(....all())."
+        )
+
+    def __bool__(self) -> bool:
+        return self.exists()
+
+    def delete(self) -> int:
+        """Refuse: what deletes everything is said in full, ``.all().delete()``."""
+        raise QueryError(f"{self!r}.delete() would delete them all; if so, say .all().delete().")
+
     def __repr__(self) -> str:
         return f"<{self.model.__name__}.objects>"
 
@@ -419,71 +360,3 @@ class ManagerOf(Manager[Any], Generic[QS]):
     if TYPE_CHECKING:
 
         def __get__(self, instance: None, owner: type) -> QS: ...  # type: ignore[override]
-
-
-class RelatedManager(Manager[M]):
-    """``project.tasks``: what the server has that refers to one object."""
-
-    def __init__(self, model: type, obj: Any, field: Any) -> None:
-        super().__init__()
-        self.model = field.target
-        self._obj, self._field = obj, field
-        self.queryset_class = vars(type(self.model.objects)).get("queryset_class", QuerySet)
-        self._session = obj._state.session() if obj._state.session is not None else None
-        self.query = Query(self.model.__mapper__)
-
-    def get_queryset(self) -> QuerySet[M]:
-        return self.all()
-
-    def _chain(self, query: Query) -> Any:
-        return self.queryset_class(self.model, self._of(query), self._session)
-
-    def _of(self, query: Query) -> Query:
-        """Return *query* for the one object. Raises QueryError while it has no key."""
-        by = self._field.by
-        if by.key_value(self._obj) is None:
-            raise QueryError(
-                f"{self._obj!r} is not on the server yet, so nothing there refers to it."
-            )
-        mapper = self.model.__mapper__
-        node, values = take_path_values(mapper, mapper.resolve(Q(**{by.name: self._obj})))
-        return replace(query.having(node), path_values=query.path_values + tuple(values.items()))
-
-    def all(self) -> Any:
-        """Return all of them; a prefetched relation is not asked again until ``refresh()``."""
-        found = self._chain(self.query)
-        prefetched = self._obj._state.prefetched
-        if prefetched is not None and self._field.name in prefetched:
-            found._results = list(prefetched[self._field.name])
-        return found
-
-    def get(self, *conditions: Q, **lookups: Any) -> M:
-        found: M = self._chain(self.query).get(*conditions, **lookups)
-        return found
-
-    def count(self) -> int:
-        total: int = self.all().count()
-        return total
-
-    def exists(self) -> bool:
-        found: bool = self.all().exists()
-        return found
-
-    def _given(self, values: dict[str, Any]) -> dict[str, Any]:
-        return {self._field.by_name: self._obj} | values
-
-    def create(self, **values: Any) -> M:
-        """Create one that refers to the object; a pending object goes first."""
-        return self.bulk_create([self.model(**self._given(values))])[0]
-
-    def add(self, *objects: M) -> CommitReport:
-        """Make *objects* refer to the object, as one commit."""
-        for obj in objects:
-            _set(obj, self._field.by_name, self._obj)
-        session = self.session
-        session.add_all(objects)
-        report: CommitReport = session.commit_objects(list(objects))
-        return report
-
-    def __repr__(self) -> str:
-        return f"<{self._field.name} of {self._obj!r}>"

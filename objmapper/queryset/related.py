@@ -1,0 +1,105 @@
+"""RelatedManager: what the server has that refers to one object."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from objmapper import scope
+from objmapper.exceptions import QueryError
+from objmapper.query import Q, Query, take_path_values
+from objmapper.queryset.queryset import Manager, QuerySet
+from objmapper.state import Lifecycle, live_session, session_of
+
+if TYPE_CHECKING:
+    from objmapper.report import CommitReport
+
+M = TypeVar("M")
+
+
+class RelatedManager(Manager[M]):
+    """``project.tasks``: what the server has that refers to one object.
+
+    It has the methods of the target's own manager beside.
+    """
+
+    def __init__(self, obj: Any, field: Any) -> None:
+        objects = field.target.objects
+        self.__dict__.update(vars(objects))
+        self._begin: Query = objects.query
+        self._obj, self._field = obj, field
+
+    @classmethod
+    def of(cls, obj: Any, field: Any) -> RelatedManager[Any]:
+        """Return the manager of what refers to *obj* through *field*."""
+        manager: Any = type(field.target.objects)
+        made: RelatedManager[Any] = _with_methods_of(manager)(obj, field)
+        return made
+
+    @property
+    def query(self) -> Query:  # type: ignore[override]
+        """What refers to the object. Raises QueryError while it has no key."""
+        by, mapper = self._field.by, self.model.__mapper__
+        if by.key_value(self._obj) is None:
+            raise QueryError(
+                f"{self._obj!r} is not on the server yet, so nothing there refers to it."
+            )
+        node, values = take_path_values(mapper, mapper.resolve(Q(**{by.name: self._obj})))
+        return replace(self._begin.having(node), path_values=tuple(values.items()))
+
+    @property
+    def session(self) -> Any:
+        """The object's own session; a new object has the current one. Raises DetachedError."""
+        if self._session is not None:
+            return self._session
+        if self._obj._state.lifecycle is Lifecycle.TRANSIENT:
+            return scope.session()
+        return live_session(self._obj, f"The relation {self._field.name!r}")
+
+    def get_queryset(self) -> QuerySet[M]:
+        found: QuerySet[M] = self.all()
+        return found
+
+    def _chain(self, query: Query) -> Any:
+        return self.queryset_class(self.model, query, self.session)
+
+    def all(self) -> Any:
+        """Return all of them; a prefetched relation is not asked again until ``refresh()``."""
+        prefetched = (self._obj._state.prefetched or {}).get(self._field.name)
+        if prefetched is None:
+            return self._chain(self.query)
+        found = self.queryset_class(self.model, self.query, session_of(self._obj))
+        found._results = list(prefetched)
+        return found
+
+    def count(self) -> int:
+        total: int = self.all().count()
+        return total
+
+    def exists(self) -> bool:
+        found: bool = self.all().exists()
+        return found
+
+    def _given(self, values: dict[str, Any]) -> dict[str, Any]:
+        return {self._field.by_name: self._obj} | values
+
+    def add(self, *objects: M) -> CommitReport:
+        """Make *objects* refer to the object, as one commit; a pending object goes first."""
+        for obj in objects:
+            if not isinstance(obj, self.model):
+                raise TypeError(f"{self!r} takes {self.model.__name__} objects, not {obj!r}.")
+        for obj in objects:
+            setattr(obj, self._field.by_name, self._obj)
+        return self._commit(list(objects))
+
+    def __repr__(self) -> str:
+        return f"<{self._field.name} of {self._obj!r}>"
+
+
+@cache
+def _with_methods_of(manager: Any) -> Any:
+    """Return RelatedManager, with the methods of a model's own manager class."""
+    if manager is Manager:
+        return RelatedManager
+    return type("RelatedManager", (RelatedManager, manager), {})

@@ -1,0 +1,552 @@
+"""What a query says: conditions, expressions, order, slices; and when it is sent."""
+
+import datetime as dt
+
+import pytest
+from query_models import Project, Ranked, Stage, Task, Team
+
+from objmapper import FieldDoesNotExist, NoActiveSession, Q, QueryError, QuerySet, UnsupportedLookup
+
+
+def ids(objects) -> list[int]:
+    return [obj.id for obj in objects]
+
+
+# -- when it is sent ------------------------------------------------------------------------------
+
+
+def test_making_a_query_sends_nothing(server, session):
+    query = Task.objects.filter(name="beta").order_by("-id")[:3]
+    repr(query)
+    assert server.asked == []
+    assert ids(query) == [2]
+    assert server.asked == ["GET /tasks/?name=beta&ordering=-id&page_size=3"]
+
+
+def test_a_query_set_is_immutable(server, session):
+    every = Task.objects.all()
+    some = every.filter(name="beta")
+    assert some is not every
+    assert ids(every) == [1, 2, 3, 4, 5, 6]
+    assert ids(some) == [2]
+    assert ids(some.filter(size=9)) == []
+
+
+def test_results_are_kept_after_the_first_iteration(server, session):
+    query = Task.objects.filter(size__lt=10)
+    assert ids(query) == ids(query) == [1, 2, 3]
+    assert (len(query), bool(query), query.count(), query.exists()) == (3, True, 3, True)
+    assert query[0] is next(iter(query))
+    assert query[1:] == list(query)[1:]
+    assert len(server.asked) == 1
+
+
+def test_all_is_fresh(server, session):
+    query = Task.objects.filter(size__lt=10)
+    before = list(query)
+    server.tables["tasks"].rows[7] = server.tables["tasks"].rows[1] | {"id": 7}
+    assert ids(query) == [1, 2, 3]
+    assert ids(query.all()) == [1, 2, 3, 7]
+    assert list(query.all())[:3] == before
+    assert len(server.asked) == 3
+
+
+def test_the_manager_keeps_no_results(server, session):
+    assert len(list(Task.objects)) == len(list(Task.objects)) == 6
+    assert len(server.asked) == 2
+
+
+def test_the_session_is_looked_for_when_the_query_is_iterated(server):
+    query = Task.objects.filter(name="beta")
+    with pytest.raises(NoActiveSession):
+        list(query)
+    assert server.asked == []
+
+
+def test_the_manager_is_asked_of_the_class(session):
+    with pytest.raises(AttributeError, match="Task"):
+        Task.objects.reference(1).objects
+
+
+def test_a_condition_on_the_key_in_a_query_set_is_a_list_request(server, session):
+    assert ids(Task.objects.filter(id=2)) == [2]
+    assert ids(Task.objects.filter(pk="3")) == [3]
+    assert server.asked == ["GET /tasks/?id=2", "GET /tasks/?id=3"]
+
+
+# -- conditions -----------------------------------------------------------------------------------
+
+NAIVE = dt.datetime(2026, 1, 2)  # noqa: DTZ001 - what a naive one means is tested
+AWARE = dt.datetime(2026, 1, 2, 1, tzinfo=dt.timezone(dt.timedelta(hours=1)))
+
+
+@pytest.mark.parametrize(
+    ("lookups", "said", "found"),
+    [
+        ({"name": "beta"}, "name=beta", [2]),
+        ({"name__exact": "beta"}, "name=beta", [2]),
+        ({"name__iexact": "BETA"}, "name__iexact=BETA", [2]),
+        ({"name__contains": "lpha"}, "name__contains=lpha", [1, 4]),
+        ({"name__icontains": "ALPHA"}, "name__icontains=ALPHA", [1, 4]),
+        ({"name__startswith": "al"}, "name__startswith=al", [1]),
+        ({"name__endswith": "ta"}, "name__endswith=ta", [2, 5]),
+        ({"id__in": [3, "1"]}, "id__in=3,1", [1, 3]),
+        ({"id__in": {5}}, "id__in=5", [5]),
+        ({"id__in": (n for n in (1, 2))}, "id__in=1,2", [1, 2]),
+        ({"size__gt": 11}, "size__gt=11", [5, 6]),
+        ({"size__gte": 13}, "size__gte=13", [5, 6]),
+        ({"size__lt": 7}, "size__lt=7", [1]),
+        ({"size__lte": 7}, "size__lte=7", [1, 2]),
+        ({"size__range": (7, 11)}, "size__range=7,11", [2, 3, 4]),
+        ({"note__isnull": True}, "note__isnull=true", [1, 3, 6]),
+        ({"note__isnull": False}, "note__isnull=false", [2, 4, 5]),
+        ({"note": None}, "note__isnull=true", [1, 3, 6]),
+        ({"done": True}, "done=true", [1, 4, 6]),
+        ({"stage": Stage.DONE}, "stage=done", [2, 4]),
+        ({"stage": "done"}, "stage=done", [2, 4]),
+        ({"stage__in": ["done", Stage.DRAFT]}, "stage__in=done,draft", [1, 2, 3, 4, 5, 6]),
+        ({"created": NAIVE}, "created_date=2026-01-02T00:00:00Z", [2]),
+        ({"project": 2}, "project=2", [3, 4]),
+        ({"project": "2"}, "project=2", [3, 4]),
+        ({"project__in": [2, 3]}, "project__in=2,3", [3, 4, 5]),
+        ({"project": None}, "project__isnull=true", [6]),
+        ({"project__isnull": True}, "project__isnull=true", [6]),
+        ({"project__id": 2}, "project__id=2", [3, 4]),
+        ({"project__pk": 2}, "project__id=2", [3, 4]),
+        ({"project__name": "p1"}, "project__name=p1", [1, 2]),
+        ({"project__name__in": ["p1", "p3"]}, "project__name__in=p1,p3", [1, 2, 5]),
+        ({"project__team__name": "red"}, "project__team__name=red", [3, 4]),
+        ({"project__team": 1}, "project__team=1", [3, 4]),
+        ({"assignee": 1}, "assignee=1", [1, 4]),
+        ({"tags__contains": "b"}, "tags__contains=b", [2]),
+        ({"name": "beta", "size": 7}, "name=beta&size=7", [2]),
+        ({}, "", [1, 2, 3, 4, 5, 6]),
+    ],
+    ids=lambda value: repr(value) if isinstance(value, dict) else "",
+)
+def test_a_lookup_is_said_to_the_server(server, session, lookups, said, found):
+    assert ids(Task.objects.filter(**lookups)) == found
+    assert server.asked == [f"GET /tasks/?{said}".removesuffix("?")]
+
+
+def test_a_time_is_the_same_point_wherever_it_is_told(session):
+    def said(**lookups):
+        return Task.objects.filter(**lookups).query.where.value
+
+    assert said(created=NAIVE) == "2026-01-02T00:00:00Z"
+    assert said(created="2026-01-02") == "2026-01-02T00:00:00Z"
+    assert dt.datetime.fromisoformat(said(created=AWARE)) == NAIVE.replace(tzinfo=dt.UTC)
+
+
+def test_a_filter_takes_an_object_or_its_key(server, session):
+    project = Project.objects.get(id=2)
+    assert ids(Task.objects.filter(project=project)) == [3, 4]
+    assert ids(Task.objects.filter(project__in=[project, 3])) == [3, 4, 5]
+    assert ids(Task.objects.filter(Task.project == project)) == [3, 4]
+    assert server.asked[1:] == [
+        "GET /tasks/?project=2",
+        "GET /tasks/?project__in=2,3",
+        "GET /tasks/?project=2",
+    ]
+
+
+def test_an_object_without_a_key_is_refused_as_a_value(server, session):
+    with pytest.raises(QueryError, match=r"project=.*no key yet"):
+        Task.objects.filter(project=Project(name="new"))
+
+
+def test_an_object_of_another_model_is_refused_as_a_value(server, session):
+    with pytest.raises(QueryError, match=r"project=<Team 1"):
+        Task.objects.filter(project=Team.objects.reference(1))
+
+
+def test_filters_in_a_row_are_joined_by_and(server, session):
+    assert ids(Task.objects.filter(size__lt=10).filter(stage="draft").filter(name="gamma")) == [3]
+    assert server.asked == ["GET /tasks/?size__lt=10&stage=draft&name=gamma"]
+
+
+def test_a_lookup_splits_at_the_longest_field_name_that_fits(session):
+    (path, lookup) = Task.__mapper__.resolve(Q(changes_={"by": 1})).path, "exact"
+    assert [field.key for field in path] == ["changes"]
+    found = Task.objects.filter(changes___contains={"by": 1}).query.where
+    assert ([field.name for field in found.path], found.lookup) == (["changes_"], "contains")
+    assert lookup == "exact"
+
+
+def test_an_empty_in_is_known_to_find_nothing(server, session):
+    assert list(Task.objects.filter(id__in=[])) == []
+    assert Task.objects.filter(id__in=[]).count() == 0
+    assert not Task.objects.filter(size=5, id__in=[]).exists()
+    assert server.asked == []
+
+
+def test_a_comma_in_a_list_of_values_is_refused_where_commas_separate(server, session):
+    with pytest.raises(UnsupportedLookup, match=r"name__in.*comma"):
+        list(Task.objects.filter(name__in=["a,b", "c"]))
+    assert server.asked == []
+
+
+# -- Q and expressions ----------------------------------------------------------------------------
+
+
+def where(*conditions, **lookups) -> str:
+    return str(Task.objects.filter(*conditions, **lookups).query.where)
+
+
+def test_q_joins_conditions():
+    assert where(Q(name="a") & Q(size=1)) == "(name__exact='a' & size__exact=1)"
+    assert where(Q(name="a") | Q(size=1)) == "(name__exact='a' | size__exact=1)"
+    assert where(~Q(name="a")) == "~name__exact='a'"
+    assert where(~(Q(name="a") | Q(size=1))) == "~(name__exact='a' | size__exact=1)"
+    assert where(~~Q(name="a")) == "name__exact='a'"
+    assert where(Q(name="a", size=1)) == "(name__exact='a' & size__exact=1)"
+    assert where(Q(Q(name="a") | Q(name="b"), size=1)) == (
+        "((name__exact='a' | name__exact='b') & size__exact=1)"
+    )
+
+
+def test_q_beside_an_expression_and_a_lookup():
+    assert where(Q(name="a") | ~Q(name="b"), Task.id > 7, size=1) == (
+        "((name__exact='a' | ~name__exact='b') & id__gt=7 & size__exact=1)"
+    )
+
+
+def test_an_empty_q_says_nothing():
+    assert Task.objects.filter(Q()).query.where is None
+    assert where(Q() | Q(name="a")) == where(Q() & Q(name="a")) == "name__exact='a'"
+    assert where(Q(name="a") | Q()) == "name__exact='a'"
+
+
+def test_what_a_negated_empty_q_excludes_is_nothing():
+    assert Task.objects.exclude(Q()).query.where is None
+    assert Task.objects.exclude().query.where is None
+
+
+def test_exclude_negates_all_of_its_conditions_together():
+    query = Task.objects.filter(size=1).exclude(name="a", done=True).query
+    assert str(query.where) == "(size__exact=1 & ~(name__exact='a' & done__exact=True))"
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        (lambda: Task.name == "x", "name__exact='x'"),
+        (lambda: Task.name != "x", "~name__exact='x'"),
+        (lambda: Task.note == None, "note__isnull=True"),  # noqa: E711 - an expression
+        (lambda: Task.note != None, "~note__isnull=True"),  # noqa: E711
+        (lambda: Task.id > 7, "id__gt=7"),
+        (lambda: Task.id >= 7, "id__gte=7"),
+        (lambda: Task.id < 7, "id__lt=7"),
+        (lambda: Task.id <= 7, "id__lte=7"),
+        (lambda: 7 < Task.id, "id__gt=7"),
+        (lambda: Task.id.in_([1, 2]), "id__in=(1, 2)"),
+        (lambda: Task.size.between(1, 2), "size__range=(1, 2)"),
+        (lambda: Task.name.contains("x"), "name__contains='x'"),
+        (lambda: Task.name.icontains("x"), "name__icontains='x'"),
+        (lambda: Task.name.startswith("x"), "name__startswith='x'"),
+        (lambda: Task.name.endswith("x"), "name__endswith='x'"),
+        (lambda: Task.name.regex("x"), "name__regex='x'"),
+        (lambda: Task.note.is_null(), "note__isnull=True"),
+        (lambda: Task.note.is_null(False), "note__isnull=False"),
+        (lambda: (Task.id == 1) | (Task.id == 2), "(id__exact=1 | id__exact=2)"),
+        (lambda: ~(Task.id == 1) & Q(name="x"), "(~id__exact=1 & name__exact='x')"),
+        (lambda: Task.project == 3, "project__exact=3"),
+        (lambda: Task.changes_.contains({"a": 1}), "changes___contains={'a': 1}"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_field_of_the_class_is_an_expression(expression, said):
+    assert where(expression()) == said
+
+
+def test_an_expression_has_no_truth_value():
+    with pytest.raises(TypeError, match="& | ~"):
+        bool(Task.id > 7)
+    with pytest.raises(TypeError, match="chain"):
+        1 < Task.id < 7  # noqa: B015
+    with pytest.raises(TypeError):
+        Q(name="a") and Q(name="b")
+
+
+def test_an_expression_of_another_model_is_refused():
+    with pytest.raises(QueryError, match=r"Project\.name is no field of Task"):
+        Task.objects.filter(Project.name == "x")
+
+
+@pytest.mark.parametrize("value", ["name", 7, None, Task.id])
+def test_filter_takes_conditions_only(value):
+    with pytest.raises(TypeError, match="conditions"):
+        Task.objects.filter(value)
+
+
+def test_a_combination_that_the_server_lacks_is_refused_before_sending(server, session):
+    for query in (
+        Task.objects.filter(Q(name="a") | Q(name="b")),
+        Task.objects.exclude(name="a"),
+        Task.objects.filter(Task.name != "a"),
+    ):
+        with pytest.raises(UnsupportedLookup, match="filter_locally"):
+            list(query)
+        with pytest.raises(UnsupportedLookup):
+            query.count()
+    assert server.asked == []
+
+
+# -- bad names and values -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "make"),
+    [
+        (FieldDoesNotExist, "Did you mean 'name'", lambda: Task.objects.filter(nam="x")),
+        (FieldDoesNotExist, "Did you mean 'name'", lambda: Task.objects.exclude(Q(nam="x"))),
+        (FieldDoesNotExist, "Did you mean 'size'", lambda: Task.objects.filter(sizes__gt=1)),
+        (FieldDoesNotExist, "Did you mean 'name'", lambda: Task.objects.order_by("-nam")),
+        (FieldDoesNotExist, "Did you mean 'name'", lambda: Task.objects.only("nam")),
+        (FieldDoesNotExist, "Did you mean 'tags'", lambda: Task.objects.prefetch_related("tag")),
+        (FieldDoesNotExist, "Its fields: ", lambda: Task.objects.filter(qqqqq="x")),
+        (QueryError, "Did you mean 'name'", lambda: Task.objects.filter(project__nam="x")),
+        (QueryError, "Did you mean 'contains'", lambda: Task.objects.filter(name__containz="x")),
+        (QueryError, "Lookups: contains", lambda: Task.objects.filter(name__qqqqq="x")),
+        (QueryError, "Lookups: contains", lambda: Task.objects.filter(id__in__gt=1)),
+        (
+            QueryError,
+            "'name__contains'.*no lookup",
+            lambda: Task.objects.filter(size__name__contains=1),
+        ),
+        (QueryError, "is a lookup", lambda: Task.objects.order_by("name__in")),
+        (QueryError, "field names", lambda: Task.objects.order_by(Task.name)),
+        (QueryError, "no relation", lambda: Task.objects.prefetch_related("name")),
+        (QueryError, "write-only", lambda: Task.objects.filter(secret="x")),
+        (QueryError, "write-only", lambda: Task.objects.order_by("secret")),
+        (QueryError, "reverse", lambda: Project.objects.filter(tasks=1)),
+        (QueryError, "reverse", lambda: Project.objects.order_by("tasks")),
+        (QueryError, "reverse", lambda: Project.objects.only("tasks")),
+        (QueryError, "FETCH_PEERS", lambda: Task.objects.fetch_mode("peers")),
+        (QueryError, "id='x'", lambda: Task.objects.filter(id="x")),
+        (QueryError, "id=True", lambda: Task.objects.filter(id=True)),
+        (QueryError, "size='big'", lambda: Task.objects.filter(size="big")),
+        (QueryError, "size=1.5", lambda: Task.objects.filter(size=1.5)),
+        (QueryError, "size__gt=None", lambda: Task.objects.filter(size__gt=None)),
+        (QueryError, "name=5", lambda: Task.objects.filter(name=5)),
+        (QueryError, "name__contains.*text", lambda: Task.objects.filter(name__contains=5)),
+        (QueryError, "done='yes'", lambda: Task.objects.filter(done="yes")),
+        (QueryError, "stage=.1.", lambda: Task.objects.filter(stage=[1])),
+        (QueryError, "created=5", lambda: Task.objects.filter(created=5)),
+        (QueryError, "created='soon'", lambda: Task.objects.filter(created="soon")),
+        (QueryError, "project='abc'", lambda: Task.objects.filter(project="abc")),
+        (QueryError, "several values", lambda: Task.objects.filter(name__in="abc")),
+        (QueryError, "several values", lambda: Task.objects.filter(id__in=5)),
+        (QueryError, "id__in='x'", lambda: Task.objects.filter(id__in=[1, "x"])),
+        (QueryError, "two values", lambda: Task.objects.filter(size__range=5)),
+        (QueryError, "two values", lambda: Task.objects.filter(size__range=(1, 2, 3))),
+        (QueryError, "True or False", lambda: Task.objects.filter(note__isnull="x")),
+        (QueryError, "page_size", lambda: Task.objects.iterator(page_size=0)),
+        (QueryError, "prefetch_pages", lambda: Task.objects.iterator(prefetch_pages=-1)),
+    ],
+)
+def test_a_query_that_makes_no_sense_is_refused_where_it_is_written(
+    server, session, error, message, make
+):
+    with pytest.raises(error, match=message):
+        make()
+    assert server.asked == []
+
+
+# -- order ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("names", "said", "found"),
+    [
+        (["-id"], "-id", [6, 5, 4, 3, 2, 1]),
+        (["stage", "-size"], "stage,-size", [4, 2, 6, 5, 3, 1]),
+        (["-pk"], "-id", [6, 5, 4, 3, 2, 1]),
+        (["created"], "created_date", [1, 2, 3, 4, 5, 6]),
+    ],
+)
+def test_order_is_said_to_the_server(server, session, names, said, found):
+    assert ids(Task.objects.order_by(*names)) == found
+    assert server.asked == [f"GET /tasks/?ordering={said}"]
+
+
+def test_order_leads_through_relations(server, session):
+    assert ids(Task.objects.filter(project__isnull=False).order_by("-project__name", "id")) == [
+        *(5, 3, 4, 1, 2)
+    ]
+    assert server.asked == ["GET /tasks/?project__isnull=false&ordering=-project__name,id"]
+
+
+def test_a_model_has_an_order_of_its_own(server, session):
+    assert [row.name for row in Ranked.objects.all()] == ["c", "b", "a"]
+    assert [row.name for row in Ranked.objects.order_by("id")] == ["b", "a", "c"]
+    assert server.asked == ["GET /ranked/?ordering=-name", "GET /ranked/?ordering=id"]
+
+
+def test_order_by_nothing_is_the_servers_own_order(server, session):
+    assert [row.name for row in Ranked.objects.order_by()] == ["b", "a", "c"]
+    assert [row.name for row in Ranked.objects.order_by("id").order_by()] == ["b", "a", "c"]
+    assert server.asked == ["GET /ranked/", "GET /ranked/"]
+
+
+def test_reverse_turns_the_order_round(server, session):
+    assert ids(Task.objects.order_by("stage", "-id").reverse()) == [1, 3, 5, 6, 2, 4]
+    assert [row.name for row in Ranked.objects.reverse()] == ["a", "b", "c"]
+    assert ids(Task.objects.reverse()) == [6, 5, 4, 3, 2, 1]
+    assert ids(Task.objects.order_by("id").reverse().reverse()[:2]) == [1, 2]
+    assert server.asked == [
+        "GET /tasks/?ordering=-stage,id",
+        "GET /ranked/?ordering=name",
+        "GET /tasks/?ordering=-id",
+        "GET /tasks/?ordering=id&page_size=2",
+    ]
+
+
+def test_ordering_where_the_server_knows_none_is_refused_before_sending(server):
+    from objmapper import Session
+
+    with Session(server.client(can_order=False)) as session:
+        with pytest.raises(UnsupportedLookup, match=r"order_by\(-id\).*sorted"):
+            list(Task.objects.order_by("-id"))
+        assert server.asked == []
+        assert ids(Task.objects.all()) == [1, 2, 3, 4, 5, 6]
+        assert session.dirty == []
+
+
+# -- slices ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 100])
+@pytest.mark.parametrize(
+    "cut",
+    [
+        *(slice(None, 2), slice(2, 4), slice(4, None), slice(1, 1), slice(3, 1), slice(0, 0)),
+        *(slice(None), slice(5, 99), slice(7, 9), slice(None, 99), slice(3, 6)),
+    ],
+    ids=str,
+)
+def test_a_slice_is_what_a_list_would_give(server, session, cut, size):
+    server.page_size = size
+    assert ids(Task.objects.order_by("id")[cut]) == [1, 2, 3, 4, 5, 6][cut]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (slice(1, 5), slice(1, 3)),
+        (slice(1, 5), slice(2, None)),
+        (slice(2, None), slice(1, 2)),
+        (slice(1, 3), slice(1, 99)),
+        (slice(1, 3), slice(5, 9)),
+    ],
+    ids=str,
+)
+def test_a_slice_of_a_slice_is_what_a_list_would_give(server, session, first, second):
+    assert ids(Task.objects.all()[first][second]) == [1, 2, 3, 4, 5, 6][first][second]
+
+
+def test_a_slice_is_lazy_and_asks_for_no_more_than_it_shows(server, session):
+    query = Task.objects.all()[:2]
+    assert isinstance(query, QuerySet)
+    assert server.asked == []
+    assert ids(query) == [1, 2]
+    assert server.asked == ["GET /tasks/?page_size=2"]
+
+
+def test_an_empty_slice_asks_nothing(server, session):
+    assert list(Task.objects.all()[:0]) == list(Task.objects.all()[3:3]) == []
+    assert Task.objects.all()[:0].count() == 0
+    assert server.asked == []
+
+
+def test_a_slice_with_a_step_is_a_list(server, session):
+    query = Task.objects.order_by("id")
+    assert ids(query[:5:2]) == [1, 3, 5]
+    assert ids(query[1::2]) == [2, 4, 6]
+    assert ids(query[::-1]) == [6, 5, 4, 3, 2, 1]
+    assert isinstance(query[::2], list)
+
+
+def test_an_index_asks_for_one_object(server, session):
+    assert Task.objects.order_by("id")[3].id == 4
+    assert len(server.asked) == 1
+    with pytest.raises(IndexError, match="99"):
+        Task.objects.all()[99]
+
+
+@pytest.mark.parametrize("bad", [-1, slice(-1, None), slice(None, -1), slice(-3, -1)], ids=str)
+def test_a_negative_slice_is_refused(server, session, bad):
+    for query in (Task.objects.all(), Task.objects.all()[1:4]):
+        with pytest.raises(QueryError, match="[Nn]egative"):
+            query[bad]
+    loaded = Task.objects.all()
+    len(loaded)
+    with pytest.raises(QueryError, match="[Nn]egative"):
+        loaded[bad]
+
+
+@pytest.mark.parametrize("bad", ["a", None, 1.5, (1, 2), slice("a", "b")], ids=str)
+def test_what_is_no_index_is_refused(server, session, bad):
+    with pytest.raises(TypeError):
+        Task.objects.all()[bad]
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        lambda query: query.filter(name="x"),
+        lambda query: query.exclude(name="x"),
+        lambda query: query.order_by("id"),
+        lambda query: query.reverse(),
+        lambda query: query.filter_locally(bool),
+        lambda query: query.in_bulk([1]),
+    ],
+    ids="filter exclude order_by reverse filter_locally in_bulk".split(),
+)
+def test_nothing_is_filtered_or_sorted_after_a_slice(server, session, after):
+    with pytest.raises(QueryError, match="after a slice"):
+        after(Task.objects.all()[:2])
+    assert server.asked == []
+
+
+# -- explain --------------------------------------------------------------------------------------
+
+
+def test_explain_tells_what_would_be_asked_and_asks_nothing(server, session):
+    query = Task.objects.filter(project__name="p1", size__lt=10).order_by("-size")
+    text = query.filter_locally(bool).prefetch_related("assignee").explain()
+    assert server.asked == []
+    assert "GET http://small.test/api/tasks/?project__name=p1&size__lt=10&ordering=-size" in text
+    assert "project__name" in text
+    assert "1 local filter" in text
+    assert "assignee" in text
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        lambda: Task.objects.all(),
+        lambda: Task.objects.filter(name="ä b&c").order_by("-id")[2:4],
+        lambda: Task.objects.only("name").filter(created=NAIVE),
+        lambda: Ranked.objects.all()[:1],
+        lambda: Project.objects.reference(1).tasks.filter(name="x"),
+    ],
+)
+def test_the_url_that_explain_shows_is_the_one_that_is_asked(server, session, query):
+    shown = query().explain().partition("GET ")[2].splitlines()[0]
+    list(query())
+    assert server.asked[0] == "GET " + shown.removeprefix("http://small.test/api")
+
+
+def test_explain_refuses_what_the_server_lacks(server, session):
+    with pytest.raises(UnsupportedLookup):
+        Task.objects.exclude(name="x").explain()
+
+
+def test_repr_shows_the_query_and_never_sends(server, session):
+    query = Task.objects.filter(name="x").order_by("-id")[2:4]
+    assert repr(query) == "<QuerySet of Task: name__exact='x' order_by -id [2:4]>"
+    assert repr(Task.objects.all()) == "<QuerySet of Task: all>"
+    assert repr(Task.objects) == "<Task.objects>"
+    assert server.asked == []
