@@ -16,7 +16,7 @@ from objmapper.connection import ThreadSessions
 from objmapper.cvat import login
 from objmapper.cvat.dialect import CVAT
 from objmapper.cvat.models import Job, Label, Project, Task, User
-from objmapper.cvat.repositories import Repository
+from objmapper.cvat.repositories import Repository, Users
 from objmapper.dialects.base import unwrap
 from objmapper.exceptions import ContractError, StatusError, TransportError
 from objmapper.operation import Request
@@ -137,8 +137,8 @@ class Client(http_client.Client):
         return Repository(Task, self)
 
     @property
-    def users(self) -> Repository[User]:
-        return Repository(User, self)
+    def users(self) -> Users:
+        return Users(User, self)
 
     # -- who is logged in -------------------------------------------------------------------------
 

@@ -100,9 +100,9 @@ class Summary(Embedded):
 
 
 class Attribute(Embedded):
-    """An attribute that a label defines."""
+    """An attribute that a label defines; its id tells CVAT which one a changed label means."""
 
-    id = fields.Integer(read_only=True)
+    id = fields.Integer(null=True)
     name = fields.String(required=True)
     mutable = fields.Boolean(default=False)
     input_type = fields.String(

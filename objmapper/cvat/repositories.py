@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from objmapper.cvat.models import CVATModel, by_field_name
+from objmapper.cvat.models import CVATModel, User, by_field_name
+from objmapper.dialects.base import unwrap
 from objmapper.query import Q, Query
 from objmapper.queryset import Manager
 from objmapper.report import CommitReport
@@ -20,6 +21,10 @@ M = TypeVar("M", bound=CVATModel)
 
 class Repository(Manager[M]):
     """The objects of one kind on one server: a manager, and the verbs of CVAT's own SDK."""
+
+    if TYPE_CHECKING:  # a property that returns one is read as it is
+
+        def __get__(self, instance: Any, owner: Any = None) -> Self: ...  # type: ignore[override]
 
     def __init__(self, model: type[M], client: Any) -> None:
         super().__init__()
@@ -60,3 +65,12 @@ class Repository(Manager[M]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.model.__name__} at {self._client.base_url}>"
+
+
+class Users(Repository[User]):
+    """The users that the one who is logged in may see."""
+
+    def retrieve_current_user(self) -> User:
+        """Return who is logged in."""
+        response = self._client.request("GET", "/users/self")
+        return self.retrieve(unwrap(response.json(), "id", response))
