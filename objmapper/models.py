@@ -127,7 +127,7 @@ class Model(Stateful, metaclass=ModelMeta):
     DoesNotExist: ClassVar[type[ObjectDoesNotExist]] = ObjectDoesNotExist
     MultipleObjectsReturned: ClassVar[type[MultipleObjectsReturned]] = MultipleObjectsReturned
     Schema: ClassVar[_SchemaOf] = _SchemaOf()
-    objects: ClassVar[Manager[Self]] = Manager()  # type: ignore[misc]
+    objects: ClassVar[Manager[Self]] = Manager()
 
     def __init__(self, **values: Any) -> None:
         mapper = type(self).__mapper__

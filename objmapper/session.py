@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from objmapper import loading, reading, scope, signals, unitofwork
+from objmapper import loading, paging, reading, scope, signals, unitofwork
 from objmapper.client import Client
 from objmapper.exceptions import DetachedError, SessionError, SessionThreadError
 from objmapper.identity import IdentityMap
@@ -247,7 +247,7 @@ class Session:
 
     def _drop(self, obj: Any) -> None:
         for kept in (self._new, self._touched, self._deleted, self._uncertain, self._tags):
-            kept.pop(id(obj), None)  # type: ignore[attr-defined]
+            kept.pop(id(obj), None)
         self._watched.discard(obj)
         mapper = type(obj).__mapper__
         if mapper.has_key or mapper.singleton:
@@ -343,7 +343,7 @@ class Session:
     def rows(self, query: Query) -> Iterator[dict[str, Any]]:
         """Yield the rows of a query as they came; no objects are made."""
         self._open()
-        for page in reading.row_pages(self, query):
+        for page in paging.row_pages(self, query):
             yield from page
 
     def get_one(self, query: Query, key: Any) -> Any:

@@ -12,12 +12,16 @@ from objmapper.query import NOTHING, FetchMode, Q, Query, take_path_values
 M = TypeVar("M")
 
 
+def _everything(model: Any) -> Query:
+    return Query(model.__mapper__)
+
+
 class Chaining(Generic[M]):
     """A query that another one is made from."""
 
     def __init__(self, model: type[M], query: Query | None = None, session: Any = None) -> None:
         self.model: Any = model
-        self.query: Query = query or Query(self.model.__mapper__)
+        self.query: Query = query or _everything(model)
         self._session = session
         self._results: list[M] | None = None
 
