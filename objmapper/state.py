@@ -290,32 +290,35 @@ def base_value(obj: Stateful, field: Any) -> Any:
     return field.tolerant(raw)
 
 
-def snapshot_of(obj: Stateful, field: Any) -> None:
+def watch(obj: Stateful, key: str, snapshot: bytes | None) -> None:
     """Keep what a mutable value is now, so that in-place changes can be found."""
     state = own(obj)
     if state.snapshots is None:
-        state.snapshots = {}
-    if field.key not in state.snapshots:
+        state.snapshots = {key: snapshot}
+    else:
+        state.snapshots[key] = snapshot
+    touched(obj)
+
+
+def snapshot_of(obj: Stateful, field: Any) -> None:
+    """Watch a mutable value from now on, if it is not watched yet."""
+    snapshots = obj._state.snapshots
+    if snapshots is None or field.key not in snapshots:
         raw = obj._row.get(field.key, ABSENT)
-        state.snapshots[field.key] = None if raw is ABSENT else freeze(field.dump(raw))
-        touched(obj)
+        watch(obj, field.key, None if raw is ABSENT else freeze(field.dump(raw)))
 
 
 def touch(obj: Stateful, field: Any, value: Any) -> Any:
     """First read of a mutable value: snapshot it, convert it, keep the conversion in the row."""
-    state = obj._state
-    if value is None or (state.originals is not None and field.key in state.originals):
+    state, key = obj._state, field.key
+    if value is None or (state.originals is not None and key in state.originals):
         return value
     converted = field.load(obj, value)  # before the snapshot: a malformed value changes nothing
     if field.plain:
-        snapshot_of(obj, field)
-        return converted
-    state = own(obj)
-    if state.snapshots is None:
-        state.snapshots = {}
-    state.snapshots[field.key] = freeze(field.dump(converted))
-    touched(obj)
-    obj._row[field.key] = converted
+        watch(obj, key, freeze(value))
+    else:
+        watch(obj, key, freeze(field.dump(converted)))
+        obj._row[key] = converted
     return converted
 
 
@@ -383,7 +386,7 @@ def changed_keys(obj: Stateful) -> list[str]:
 def unchanged(field: Any, snapshot: bytes | None, value: Any) -> bool:
     """Whether a mutable value still is what its snapshot says."""
     try:
-        wire = field.dump(value)
+        wire = value if field.plain else field.dump(value)
         if freeze(wire) == snapshot:
             return True
     except ValueError:  # holds what is not JSON: certainly the user's doing

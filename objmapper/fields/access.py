@@ -66,18 +66,19 @@ def embedded_reader(field: Any) -> Reader:
 
 def writer(field: Any) -> Writer:
     """Return what sets *field* of a model's objects and keeps what it had before."""
-    key, python_type, fast = field.key, field.python_type, field.fast
+    key = field.key
+    expected = field.python_type if field.fast else None  # which is the class of nothing
 
     def set_(obj: Any, value: Any) -> None:
         row = obj._row
         originals = obj._state.originals
         if originals is not None and key in originals:
-            if fast and value.__class__ is python_type:
+            if value.__class__ is expected:
                 base = originals[key]
                 if base != value:
                     row[key] = value
                     return
-                if base.__class__ is python_type:
+                if base.__class__ is expected:
                     restore(obj, field)
                     return
         elif key in row:
@@ -85,7 +86,7 @@ def writer(field: Any) -> Writer:
             if old.__class__ is value.__class__:
                 if old == value:
                     return
-                if fast and value.__class__ is python_type:
+                if value.__class__ is expected:
                     change(obj, key, old)
                     row[key] = value
                     return

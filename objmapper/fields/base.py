@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -193,7 +194,7 @@ class Field(_Descriptor[T]):
 
     # -- values -----------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def plain(self) -> bool:
         """Whether Python's value is the JSON value itself."""
         return type(self).to_python is Field.to_python and type(self).to_wire is Field.to_wire

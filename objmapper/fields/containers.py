@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 import marshmallow
@@ -75,7 +76,7 @@ class List(_Container[T]):
         self.of = self.of.clone()
         self.of.bind(model, name, embedded=True)
 
-    @property
+    @cached_property
     def plain(self) -> bool:
         return self.of.plain and type(self).to_python is List.to_python
 
@@ -170,7 +171,7 @@ class Dict(_Container[T]):
             self.of = self.of.clone()
             self.of.bind(model, name, embedded=True)
 
-    @property
+    @cached_property
     def plain(self) -> bool:
         return (self.of is None or self.of.plain) and type(self).to_python is Dict.to_python
 
