@@ -237,6 +237,14 @@ def test_storages_are_objects_inside(door, thing):
     assert answer.json() == ["The specified cloud storage 3 does not exist."]
 
 
+def test_organization_id_can_be_null_only_as_there_are_none(door, thing):
+    path, _ = thing
+    assert door.patch(path, {"organization_id": None}).json()["organization_id"] is None
+    answer = door.patch(path, {"organization_id": 5})
+    problem = ["The specified organization #5 does not exist."]
+    assert (answer.status_code, answer.json()) == (400, problem)
+
+
 def test_a_task_takes_a_null_storage_and_a_project_does_not(door, task):
     assert door.patch(f"/tasks/{task['id']}", {"target_storage": None}).status_code == 200
     key = door.post("/projects", {"name": "p"}).json()["id"]

@@ -13,6 +13,7 @@ import hmac
 import secrets
 import sqlite3
 from functools import lru_cache
+from typing import Any
 
 from objmapper.server.cvat.call import Answer, Call
 from objmapper.server.cvat.errors import Forbidden, Invalid, NotFound, Unauthorized
@@ -187,6 +188,16 @@ def check_organization(call: Call) -> None:
     asked = (slug if slug is not None else header) or key
     if asked:
         raise NotFound(f"{asked} organization does not exist.")
+
+
+def check_new_organization(given: dict[str, Any]) -> None:
+    """What a PATCH moves to another organization: out of one is done, into one can't be.
+
+    2.80 takes the key (known from cvat-sdk 2.80); how it refuses an unknown one is a guess.
+    """
+    key = given.pop("organization_id", None)
+    if key is not None:
+        raise Invalid([f"The specified organization #{key} does not exist."])
 
 
 def hashed(password: str) -> str:

@@ -6,7 +6,7 @@ import sqlite3
 from typing import Any
 
 from objmapper.server.cvat import label_edits, storages, users
-from objmapper.server.cvat.auth import check_organization
+from objmapper.server.cvat.auth import check_new_organization, check_organization
 from objmapper.server.cvat.call import Answer, Call
 from objmapper.server.cvat.pages import page
 from objmapper.server.cvat.permissions import (
@@ -22,7 +22,7 @@ from objmapper.server.cvat.validation import Field, Integer, Text, clean
 
 STATUSES = ("annotation", "validation", "completed")
 
-FIELDS: dict[str, Field] = {
+_CREATABLE: dict[str, Field] = {
     "name": Text(256, required=True),
     "owner_id": Integer(null=True),
     "assignee_id": Integer(null=True),
@@ -31,6 +31,8 @@ FIELDS: dict[str, Field] = {
     "target_storage": storages.field(null=False),
     "source_storage": storages.field(null=False),
 }
+
+_CHANGEABLE: dict[str, Field] = {**_CREATABLE, "organization_id": Integer(null=True)}
 
 LISTING = Listing(
     source=(
@@ -122,7 +124,7 @@ def created(call: Call, _: dict[str, str]) -> Answer:
     """POST /api/projects."""
     check_organization(call)
     require_creator(call)
-    given = clean(call.body(), FIELDS, partial=False)
+    given = clean(call.body(), _CREATABLE, partial=False)
     require_known_people(call, given, "owner_id", "assignee_id")
     wanted = given.pop("labels", [])
     given |= storages.stored(call, given, {})
@@ -153,7 +155,8 @@ def updated(call: Call, path: dict[str, str]) -> Answer:
     body = call.body()
     narrow = isinstance(body, dict) and {"owner_id", "assignee_id"} & set(body)
     require(call, row, PROJECT_OWNER if narrow else PROJECT_STAFF)
-    given = clean(body, FIELDS, partial=True)
+    given = clean(body, _CHANGEABLE, partial=True)
+    check_new_organization(given)
     require_known_people(call, given, "owner_id", "assignee_id")
     wanted = given.pop("labels", None)
     label_edits.update(call, wanted or [], {"project_id": row["id"]})

@@ -6,7 +6,7 @@ import sqlite3
 from typing import Any
 
 from objmapper.server.cvat import label_edits, projects, storages, users
-from objmapper.server.cvat.auth import check_organization
+from objmapper.server.cvat.auth import check_new_organization, check_organization
 from objmapper.server.cvat.call import Answer, Call
 from objmapper.server.cvat.errors import Broken, Invalid
 from objmapper.server.cvat.pages import page
@@ -27,7 +27,7 @@ MODES = ("annotation", "interpolation")
 MEDIA = ("image", "point_cloud", "audio")
 _LARGEST = 2**31 - 1
 
-_CHANGEABLE: dict[str, Field] = {
+_COMMON: dict[str, Field] = {
     "name": Text(256, required=True),
     "project_id": Integer(null=True),
     "owner_id": Integer(null=True),
@@ -39,10 +39,11 @@ _CHANGEABLE: dict[str, Field] = {
     "source_storage": storages.field(null=True),
 }
 _CREATABLE: dict[str, Field] = {
-    **_CHANGEABLE,
+    **_COMMON,
     "overlap": Integer(null=True, least=0, most=_LARGEST),
     "segment_size": Integer(least=0, most=_LARGEST),
 }
+_CHANGEABLE: dict[str, Field] = {**_COMMON, "organization_id": Integer(null=True)}
 
 LISTING = Listing(
     source=(
@@ -224,6 +225,7 @@ def updated(call: Call, path: dict[str, str]) -> Answer:
     narrow = isinstance(body, dict) and {"owner_id", "assignee_id", "project_id"} & set(body)
     require(call, row, TASK_OWNERS if narrow else TASK_STAFF)
     given = clean(body, _CHANGEABLE, partial=True)
+    check_new_organization(given)
     require_known_people(call, given, "owner_id", "assignee_id")
     wanted = given.pop("labels", None)
     if row["project_id"] is None and wanted:
