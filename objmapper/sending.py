@@ -8,14 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from objmapper.exceptions import (
-    ConnectError,
-    ContractError,
-    ObjMapperError,
-    ServerError,
-    Timeout,
-    TransportError,
-)
+from objmapper.exceptions import ContractError, ObjMapperError, StatusError, TransportError
 from objmapper.operation import Fate, Operation, Outcome, Response
 
 
@@ -33,13 +26,14 @@ def send(client: Any, operation: Operation) -> Outcome:
 def fate_of(error: ObjMapperError, operation: Operation) -> Fate:
     """Say whether a write that failed may have been done all the same.
 
-    An error status below 500 is the server's refusal; what surely was not sent is not done.
+    A 4xx is the server's refusal, and what surely was not sent is not done. A redirect that is not
+    followed may be either: "done, look there", or "not here".
     """
-    if isinstance(error, ServerError | ContractError):
-        return Fate.UNCERTAIN
-    if isinstance(error, ConnectError | Timeout | TransportError) and not hasattr(error, "status"):
+    if isinstance(error, StatusError):
+        return Fate.FAILED if 400 <= error.status < 500 else Fate.UNCERTAIN
+    if isinstance(error, TransportError):
         return Fate.UNCERTAIN if error.sent else Fate.FAILED
-    return Fate.FAILED
+    return Fate.UNCERTAIN if isinstance(error, ContractError) else Fate.FAILED
 
 
 class Sender:
