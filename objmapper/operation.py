@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 from objmapper.exceptions import ContractError
 
+_loads: Callable[[bytes], Any]
 try:  # the extra "speed"
-    from orjson import loads as _loads
+    import orjson
+
+    _loads = orjson.loads
 except ImportError:  # pragma: no cover - one of the two is there, each tox environment has its own
-    from json import loads as _loads
+    _loads = json.loads
 
 MASK = "***"
 
@@ -187,7 +190,8 @@ class Response:
 
     status: int
     headers: Mapping[str, str]
-    content: bytes
+    #: Not in the repr: a login's answer holds a key.
+    content: bytes = field(repr=False)
     method: str = ""
     url: str = ""
     seconds: float = 0.0
@@ -378,7 +382,7 @@ def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def table(rows: list[tuple[str, ...]]) -> str:
+def table(rows: Sequence[tuple[str, ...]]) -> str:
     """Return *rows* as aligned text; the first row is the head."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]

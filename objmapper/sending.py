@@ -17,13 +17,13 @@ def send(client: Any, operation: Operation) -> Outcome:
     try:
         response: Response = client.send(operation.request)
     except ObjMapperError as error:
-        return Outcome(operation, fate_of(error, operation), error=error)
+        return Outcome(operation, fate_of(error), error=error)
     except Exception as error:  # a hook of the user's own HTTP session, an auth callable
         return Outcome(operation, Fate.UNCERTAIN, error=error)
     return Outcome(operation, Fate.DONE, response)
 
 
-def fate_of(error: ObjMapperError, operation: Operation) -> Fate:
+def fate_of(error: ObjMapperError) -> Fate:
     """Say whether a write that failed may have been done all the same.
 
     A 4xx is the server's refusal, and what surely was not sent is not done. A redirect that is not
