@@ -51,6 +51,7 @@ CREATE TABLE IF NOT EXISTS task (
     status TEXT NOT NULL DEFAULT 'annotation',
     overlap INTEGER,
     segment_size INTEGER NOT NULL DEFAULT 0,
+    initial_replicas INTEGER NOT NULL DEFAULT 0,
     mode TEXT NOT NULL DEFAULT '',
     dimension TEXT NOT NULL DEFAULT '2d',
     data_id INTEGER,

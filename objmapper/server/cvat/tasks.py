@@ -42,6 +42,7 @@ _CREATABLE: dict[str, Field] = {
     **_COMMON,
     "overlap": Integer(null=True, least=0, most=_LARGEST),
     "segment_size": Integer(least=0, most=_LARGEST),
+    "initial_replicas": Integer(least=0, most=_LARGEST),
 }
 _CHANGEABLE: dict[str, Field] = {**_COMMON, "organization_id": Integer(null=True)}
 
@@ -124,7 +125,7 @@ def _one(
         "updated_date": row["updated_date"],
         "overlap": row["overlap"],
         "segment_size": row["segment_size"],
-        "initial_replicas": 0,
+        "initial_replicas": row["initial_replicas"],
         "status": row["status"],
         "guide_id": None,
         **(_data(row) if row["data_id"] is not None else {}),
