@@ -121,7 +121,7 @@ class User(CVATModel):
     first_name = fields.String()
     last_name = fields.String()
     email = fields.String(null=True)
-    groups = fields.List(fields.String())
+    groups = fields.List(fields.String(), null=True)
     is_staff = fields.Boolean(null=True)
     is_superuser = fields.Boolean(null=True)
     is_active = fields.Boolean(null=True)
