@@ -10,7 +10,8 @@ import enum
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, BinaryIO
+from types import MappingProxyType
+from typing import Any, BinaryIO, NamedTuple
 
 from objmapper.exceptions import ContractError
 
@@ -242,16 +243,15 @@ class Fate(enum.StrEnum):
     PENDING = "pending"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One object's part of an operation: what it sends, by wire name, as it stood at the plan."""
 
     kind: str
     object: Any
     #: ``{wire name under which the row keeps it: wire value sent}``
-    sent: Mapping[str, Any] = field(default_factory=dict)
+    sent: Mapping[str, Any] = MappingProxyType({})
     #: ``{field name: (old, new)}`` as users see it
-    changes: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    changes: Mapping[str, tuple[Any, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

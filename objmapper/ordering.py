@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -69,7 +68,7 @@ def _cut(ring: list[Change]) -> tuple[int, Change, Change]:
                 rest = {name: value for name, value in change.sent.items() if name != key}
                 shown = {field.name: change.changes[field.name]}
                 update = Change(Kind.UPDATE, change.object, {key: wire}, shown)
-                return id(change.object), replace(change, sent=rest), update
+                return id(change.object), change._replace(sent=rest), update
     path = " -> ".join(repr(change.object) for change in ring)
     raise CircularDependencyError(
         f"These objects each need another one to exist first: {path}. Make one of the references "

@@ -44,6 +44,9 @@ class Lifecycle(enum.StrEnum):
     DETACHED = "detached"
 
 
+_NEW = (Lifecycle.TRANSIENT, Lifecycle.PENDING)
+
+
 class Owner(Protocol):
     """What a state needs of its session."""
 
@@ -182,7 +185,7 @@ def lifecycle(obj: Stateful) -> Lifecycle:
 
 def is_new(obj: Stateful) -> bool:
     """Whether the server has never seen *obj*."""
-    return obj._state.lifecycle in (Lifecycle.TRANSIENT, Lifecycle.PENDING)
+    return obj._state.lifecycle in _NEW
 
 
 def touched(obj: Stateful) -> None:

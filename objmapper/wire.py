@@ -6,6 +6,7 @@ Schema is made for who wants one, and runs where a model declares schema-level v
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import marshmallow
@@ -13,14 +14,20 @@ import marshmallow
 from objmapper.exceptions import FieldDoesNotExist
 from objmapper.fields.base import _flat
 from objmapper.operation import Change, Kind, Pending, Secret
-from objmapper.state import ABSENT, base_value, changed_keys, is_new
+from objmapper.state import ABSENT, base_value, changed_keys, freeze, is_new, thaw
 
 Problem = tuple[object, str | None, list[str]]
 
 
 def wire_value(field: Any, value: Any) -> Any:
-    """Return what a request carries for a value; a write-only one is wrapped as Secret."""
+    """Return what a request carries for a value; a write-only one is wrapped as Secret.
+
+    A container is copied: what is sent stays what it was, while the user goes on changing his own.
+    """
     wire = field.dump(value)
+    if field.mutable:
+        with suppress(ValueError):  # holds what is no JSON: validation says so
+            wire = thaw(freeze(wire))
     return Secret(wire) if field.write_only and wire is not None else wire
 
 
