@@ -105,17 +105,6 @@ def can_ask_many(dialect: Any, mapper: Any) -> bool:
     return dialect.max_keys > 1 and "in" in dialect.lookups_of((mapper.pk,))
 
 
-def total(session: Any, query: Query) -> int:
-    """Return how many rows match."""
-    if query.finds_nothing:
-        return 0
-    request = session.dialect.count_request(query)
-    if request is None:
-        return sum(len(rows) for rows in row_pages(session, query))
-    count: int = session.dialect.read_count(session.client.send(request))
-    return count
-
-
 # -- relations and deferred fields ----------------------------------------------------------------
 
 
@@ -164,7 +153,7 @@ def load_field(session: Any, obj: Any, field: Any) -> None:
         and can_ask_many(session.dialect, mapper)
     ):
         keys = _peers(session, obj, key, page, field)[: session.dialect.max_keys]
-        if len(keys) > 1 or session.dialect.lists_are_full:
+        if len(keys) > 1:
             path = tuple(session.dialect.path_values(obj).items())
             query = Query(mapper.root.__mapper__, path_values=path, fetch_mode=page.mode)
             by_keys(session, query, keys)

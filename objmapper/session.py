@@ -359,7 +359,7 @@ class Session:
     def count(self, query: Query) -> int:
         """Return how many rows match."""
         with self.using():
-            return reading.total(self, query)
+            return paging.total(self, query)
 
     def explain(self, query: Query) -> str:
         """Return what a query would ask; nothing is sent."""

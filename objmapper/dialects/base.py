@@ -56,6 +56,8 @@ class Dialect:
     can_skip: bool = False
     #: Whether unknown filters are ignored, so that a page must be checked against its query.
     ignores_unknown_filters: bool = False
+    #: Whether unknown orders are ignored, so that a page must be checked against its query.
+    ignores_unknown_orders: bool = False
     #: How many keys one request may name (``id__in``); 0: the server can't do that.
     max_keys: int = 0
     #: Rows asked for in one page; None leaves it to the server.
@@ -188,7 +190,12 @@ class Dialect:
         if keys is None:
             keys = mapper.order(mapper.declared_ordering)
         if query.reversed:
-            keys = keys or ((Order((mapper.pk,)),) if mapper.has_key else ())
+            if not keys and not mapper.has_key:
+                raise QueryError(
+                    f"{mapper.model.__name__} has neither an order nor a key, so there is no opposite "
+                    "order and no last one; say order_by(...)."
+                )
+            keys = keys or (Order((mapper.pk,)),)
             return [Order(key.path, not key.descending) for key in keys]
         return list(keys)
 
@@ -225,7 +232,7 @@ class Dialect:
         return RowPage(rows_of(response.json(), response))
 
     def count_request(self, query: Query) -> Request | None:
-        """Return the cheapest request that tells how many rows match; None if there is none."""
+        """Return the request that tells how many rows match; None: pages of a list tell it, if any."""
         return None
 
     def read_count(self, response: Response) -> int:

@@ -2,8 +2,8 @@
 
 Read from the framework's documentation and from version 3.18: page-number and limit/offset
 pagination answer ``{count, next, previous, results}``, cursor pagination the same without a count,
-no pagination a bare list. A page past the end is a 404. Unknown parameters are ignored, so the first
-page is checked against the query's own equality conditions.
+no pagination a bare list. A page past the end is a 404. Unknown parameters are ignored, so pages are
+checked against the query.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from objmapper.dialects.base import (
     rows_of,
     total_of,
     unwrap,
-    with_params,
 )
 from objmapper.exceptions import UnsupportedLookup
 from objmapper.operation import Request, Response
@@ -34,6 +33,7 @@ class DRF(Dialect):
     can_order = True
     lists_are_full = True
     ignores_unknown_filters = True
+    ignores_unknown_orders = True
     max_keys = 100
     trailing_slash = True
     #: The name of the page size parameter (``page_size_query_param``; views have none by default).
@@ -73,14 +73,3 @@ class DRF(Dialect):
         rows = rows_of(unwrap(body, "results", response), response)
         total = total_of(body.get("count"), response)
         return RowPage(rows, total, link_of(unwrap(body, "next", response), response))
-
-    def count_request(self, query: Query) -> Request | None:
-        first = self.list_request(query, None)
-        return with_params(first, [(self.page_size_param, 1)])
-
-    def read_count(self, response: Response) -> int:
-        body = response.json()
-        if isinstance(body, list):
-            return len(body)
-        total = total_of(unwrap(body, "count", response), response)
-        return 0 if total is None else total

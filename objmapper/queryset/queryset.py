@@ -106,7 +106,7 @@ class QuerySet(Chaining[M]):
         )
 
     def first(self) -> M | None:
-        """Return the first object, by key if there is no order, or None."""
+        """Return the first object, or None; by key if there is no order and the server can sort."""
         return next(iter(self._ordered()[:1]), None)
 
     def last(self) -> M | None:
@@ -118,7 +118,7 @@ class QuerySet(Chaining[M]):
     def _ordered(self) -> Self:
         query, mapper = self.query, self.query.mapper
         ordered = mapper.declared_ordering if query.order_by is None else query.order_by
-        if ordered or query.is_sliced or not mapper.has_key:
+        if ordered or query.is_sliced or not mapper.has_key or not self.session.dialect.can_order:
             return self
         return self.order_by(mapper.pk.name)
 
@@ -172,12 +172,17 @@ class QuerySet(Chaining[M]):
         mapper = self.query.mapper
         if self.query.local:
             raise QueryError("values() makes no objects, so filter_locally() has none to ask.")
-        names = names or tuple(n for n in mapper.fields if n not in mapper.has_many)
+        if not names:
+            return tuple(field for field in mapper.by_key.values() if not field.write_only)
         fields = []
         for name in names:
             field = mapper.pk if name == "pk" else mapper.fields.get(name)
             if field is None or name in mapper.has_many:
                 raise FieldDoesNotExist.of(mapper.model.__name__, name, mapper.fields, "values")
+            if field.write_only:
+                raise QueryError(
+                    f"values({name!r}): {field} is write-only, the server shows it never."
+                )
             fields.append(field)
         return tuple(fields)
 
