@@ -42,12 +42,15 @@ class ModelSignal(Signal):
     def announce(self, sender: type, **kwargs: Any) -> list[Exception]:
         """Call each receiver once and return what they raised, Veto included."""
         raised: list[Exception] = []
-        called: set[int] = set()
+        called: set[tuple[int, int]] = set()
         for cls in sender.__mro__:
             for receiver in self.receivers_for(cls):
-                if id(receiver) in called:
+                # A bound method is made anew each time it is asked for.
+                owner = getattr(receiver, "__self__", None)
+                which = (id(owner), id(getattr(receiver, "__func__", receiver)))
+                if which in called:
                     continue
-                called.add(id(receiver))
+                called.add(which)
                 try:
                     receiver(sender, **kwargs)
                 except Exception as error:

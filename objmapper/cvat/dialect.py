@@ -117,11 +117,11 @@ class CVAT(Dialect):
             compiled = json_logic.compile_node(node, self.wire_name)
             yield "filter", json.dumps(compiled, separators=(",", ":"))
 
-    def _top(self, node: Node | None) -> tuple[Node, ...]:
-        """Return the conditions that are ANDed at the top."""
-        if node is None:
-            return ()
-        return node.children if isinstance(node, And) else (node,)
+    def _top(self, node: Node | None) -> list[Node]:
+        """Return the conditions that are ANDed, nested or not."""
+        if isinstance(node, And):
+            return [found for child in node.children for found in self._top(child)]
+        return [] if node is None else [node]
 
     def order_parameter(self, keys: Sequence[Order]) -> tuple[str, Any]:
         names = [("-" if key.descending else "") + self.wire_name(key) for key in keys]

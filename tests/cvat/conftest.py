@@ -1,0 +1,83 @@
+"""The same tests through both doors: in process and over a socket, each checked to the contract."""
+
+import pytest
+
+from objmapper.cvat import Client, make_client
+from objmapper.server import serve
+
+ADMIN = ("admin", "secret")
+ALICE = ("alice", "wonder")
+
+
+@pytest.fixture(params=["in process", "socket"])
+def open_client(request):
+    """``open_client(seed="2x3")`` opens a server and a client that is signed in as its superuser."""
+    servers, clients = [], []
+
+    def open_(seed=None):
+        users = [":".join(ADMIN), ":".join(ALICE)]
+        if request.param == "socket":
+            running = serve("cvat", seed=seed, users=users, check=True)
+            request.addfinalizer(running.close)
+            clients.append(make_client(running.url, credentials=ADMIN))
+            servers.append(running.server)
+        else:
+            query = "&".join([*(f"user={user}" for user in users), f"seed={seed}" if seed else ""])
+            clients.append(Client(f"embedded://cvat?check=1&{query.rstrip('&')}"))
+            servers.append(clients[-1].server)
+        return clients[-1]
+
+    yield open_
+    for client in clients:
+        client.close()
+    for server in servers:
+        assert server.violations == []
+
+
+@pytest.fixture
+def client(open_client):
+    """A client of an empty server; its session is the current one."""
+    with open_client() as client:
+        yield client
+
+
+@pytest.fixture
+def seeded(open_client):
+    """A client of a server with two projects of four tasks each, three jobs a task."""
+    with open_client("2x4") as client:
+        yield client
+
+
+@pytest.fixture
+def requests_of():
+    """``with requests_of() as sent:`` gathers the requests that go out meanwhile, as (verb, path)."""
+    return Sent
+
+
+class Sent:
+    """What was sent while the block ran."""
+
+    def __enter__(self):
+        from objmapper import signals
+
+        self.requests = []
+        signals.request_sent.connect(self._note)
+        return self
+
+    def _note(self, sender, request):
+        self.requests.append(request)
+
+    def __exit__(self, *exc_info):
+        from objmapper import signals
+
+        signals.request_sent.disconnect(self._note)
+
+    def __len__(self):
+        return len(self.requests)
+
+    def __iter__(self):
+        return iter((request.method, request.shown_path) for request in self.requests)
+
+    @property
+    def bodies(self):
+        return [request.shown_body() for request in self.requests if request.body is not None]
