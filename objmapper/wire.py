@@ -33,18 +33,17 @@ def wire_value(field: Any, value: Any) -> Any:
 
 def problems(obj: Any, keys: list[str] | None = None) -> list[Problem]:
     """Return what is wrong with *obj*: all of a new one, else what changed."""
-    mapper, row = type(obj).__mapper__, obj._row
+    mapper, row, new = type(obj).__mapper__, obj._row, is_new(obj)
     found: list[Problem] = []
-    keys = changed_keys(obj) if keys is None else keys
-    for key in keys:
+    for key in changed_keys(obj) if keys is None else keys:
         field = mapper.by_key[key]
-        if field.read_only and not (is_new(obj) and _is_discriminator(mapper, field)):
+        if field.read_only and not (new and _is_discriminator(mapper, field)):
             found.append((obj, field.name, ["Is read-only, and was changed in place."]))
             continue
         messages = field.check(field.dump(row.get(key)))
         if messages:
             found.append((obj, field.name, messages))
-    if is_new(obj):
+    if new:
         for field in mapper.by_key.values():
             if field.required and field.key not in row:
                 found.append((obj, field.name, ["Missing data for required field."]))
@@ -88,27 +87,35 @@ def update(obj: Any) -> Change:
 
 def _change(kind: Kind, obj: Any, keys: list[str]) -> Change:
     by_key, row = type(obj).__mapper__.by_key, obj._row
-    sent = {key: wire_value(by_key[key], row.get(key)) for key in keys}
-    return Change(kind, obj, sent, shown_changes(obj, keys))
+    sent, shown = {}, {}
+    for key in keys:
+        field = by_key[key]
+        sent[key] = wire_value(field, row.get(key))
+        shown[field.name] = shown_change(obj, field)
+    return Change(kind, obj, sent, shown)
 
 
 def body(change: Change) -> dict[str, Any]:
     """Return a change's JSON body, under the names that the server reads."""
     by_key = type(change.object).__mapper__.by_key
-    return {by_key[key].write_key: value for key, value in change.sent.items()}
-
-
-def shown_changes(obj: Any, keys: list[str] | None = None) -> dict[str, tuple[Any, Any]]:
-    """Return ``{field name: (old, new)}``; what was never set before is None; secrets are masked."""
-    by_key = type(obj).__mapper__.by_key
     found = {}
-    for key in changed_keys(obj) if keys is None else keys:
-        field = by_key[key]
-        old, new = base_value(obj, field), obj._row.get(key)
-        if field.write_only:
-            old, new = None, Secret(new)
-        found[field.name] = (None if old is ABSENT else field.shown(old), new)
+    for key, value in change.sent.items():
+        found[by_key[key].write_key] = value
     return found
+
+
+def shown_changes(obj: Any) -> dict[str, tuple[Any, Any]]:
+    """Return ``{field name: (old, new)}``."""
+    by_key = type(obj).__mapper__.by_key
+    return {by_key[key].name: shown_change(obj, by_key[key]) for key in changed_keys(obj)}
+
+
+def shown_change(obj: Any, field: Any) -> tuple[Any, Any]:
+    """Return a field's old and new value; what was never set before is None; secrets are masked."""
+    old, new = base_value(obj, field), obj._row.get(field.key)
+    if field.write_only:
+        return None, Secret(new)
+    return None if old is ABSENT else field.shown(old), new
 
 
 def to_dict(obj: Any) -> dict[str, Any]:

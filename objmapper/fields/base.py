@@ -64,6 +64,14 @@ class Options(TypedDict, total=False):
     doc: str  #: the attribute's docstring
 
 
+#: marshmallow fields that check the type of a value and nothing else, beside their validators.
+_TYPE_IS_ALL = {
+    marshmallow.fields.String: (str,),
+    marshmallow.fields.Integer: (int,),
+    marshmallow.fields.Boolean: (bool,),
+    marshmallow.fields.Raw: (object,),
+}
+
 if TYPE_CHECKING:
 
     class _Descriptor(Generic[T]):
@@ -154,7 +162,6 @@ class Field(_Descriptor[T]):
         self.validators = _validators(validate)
         self.doc = doc
         self.embedded = False
-        self._marshmallow: marshmallow.fields.Field[Any] | None = None
 
     # -- declaration ------------------------------------------------------------------------------
 
@@ -323,13 +330,20 @@ class Field(_Descriptor[T]):
             return [] if self.null else ["May not be null."]
         if not self.accepts(wire):
             return [f"Not a valid {type(self).__name__.lower()}: {_cut(wire)}."]
-        if self._marshmallow is None:
-            self._marshmallow = self.marshmallow_field()
+        if self._checker is None:
+            return []
         try:
-            self._marshmallow.deserialize(wire)
+            self._checker.deserialize(wire)
         except marshmallow.ValidationError as error:
             return _flat(error.messages)
         return []
+
+    @cached_property
+    def _checker(self) -> marshmallow.fields.Field[Any] | None:
+        """The marshmallow field for what ``accepts`` leaves open; None where that is nothing."""
+        found = self.marshmallow_field()
+        settled = _TYPE_IS_ALL.get(type(found)) == self.wire_types
+        return None if settled and not found.validators else found
 
     def marshmallow_field(self, **options: Any) -> marshmallow.fields.Field[Any]:
         """Return the marshmallow field that says the same."""
