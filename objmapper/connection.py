@@ -48,9 +48,11 @@ class Connection(ThreadSessions):
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if not any(exc_info):
-            self.warn_of_pending()
-        self.close()
+        try:
+            if not any(exc_info):
+                self.warn_of_pending()
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Close the sessions and the client; another ``connect`` may follow."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from objmapper import loading
+from objmapper import loading, naturalkey
 from objmapper.exceptions import (
     ContractError,
     FieldFetchBlocked,
@@ -33,7 +33,7 @@ def object_pages(session: Any, query: Query, ahead: int = 0) -> Iterator[list[An
     for rows in row_pages(session, query, ahead):
         with session.using():
             page = query_page(session, query)
-            found = loading.instances(session.identity, query.mapper, rows, page, path)
+            found = _instances(session, query.mapper, rows, page, path)
             session.keep(found)
             loading.announce(session, query.mapper, found)
             if query.local:
@@ -44,6 +44,14 @@ def object_pages(session: Any, query: Query, ahead: int = 0) -> Iterator[list[An
         yield found
         if left == 0:
             return
+
+
+def _instances(
+    session: Any, mapper: Any, rows: list[dict[str, Any]], page: Page, path: dict[str, Any]
+) -> list[Any]:
+    if session.keyless:
+        naturalkey.recognise(session, mapper, rows)
+    return loading.instances(session.identity, mapper, rows, page, path)
 
 
 def fetch(session: Any, query: Query) -> list[Any]:
@@ -67,7 +75,7 @@ def one(session: Any, query: Query, key: Any) -> Any:
         ) from error
     row = session.dialect.read_row(mapper, response)
     page = query_page(session, query, full=True)
-    found = loading.instances(session.identity, mapper, [row], page, path)
+    found = _instances(session, mapper, [row], page, path)
     session.keep(found)
     loading.announce(session, mapper, found)
     if mapper.has_key and key is not None and mapper.key_in(row) != mapper.normalise(key):
@@ -145,10 +153,13 @@ def load_field(session: Any, obj: Any, field: Any) -> None:
         )
     key = mapper.key_in(obj._row)
     if key is None and mapper.has_key:
-        by_natural_key(session, obj)
+        naturalkey.find_key(session, obj)
         return
+    # Rows of a list that were sent whole lack the field: another list would as well.
+    deferred = page.via is not None or page.only is not None or session.dialect.lists_are_full
     if (
         page.mode is FetchMode.FETCH_PEERS
+        and deferred
         and mapper.has_key
         and can_ask_many(session.dialect, mapper)
     ):
@@ -195,7 +206,7 @@ def reload(session: Any, obj: Any, *, overwrite: bool = False) -> None:
         raise QueryError(f"{mapper.model.__name__} is keyless: it has no address to load it from.")
     key = mapper.key_in(obj._row)
     if key is None:
-        by_natural_key(session, obj)
+        naturalkey.find_key(session, obj)
         key = mapper.key_in(obj._row)
     path = session.dialect.path_values(obj)
     request = session.dialect.detail_request(mapper, key, path)
@@ -213,39 +224,6 @@ def reload(session: Any, obj: Any, *, overwrite: bool = False) -> None:
         loading.receive(obj, row, page)
     session.keep([obj])
     loading.announce(session, mapper, [obj])
-
-
-def by_natural_key(session: Any, obj: Any) -> None:
-    """Find the key of an object that was created without the answer telling it."""
-    mapper = type(obj).__mapper__
-    where = None
-    query = Query(mapper)
-    for name in mapper.natural_key:
-        field = mapper.fields[name]
-        wire = field.dump(obj._row.get(field.key))
-        if wire is not None:
-            query = query.having(Condition((field,), "exact", wire))
-            where = query.where
-    if where is None:
-        raise mapper.model.DoesNotExist(
-            f"{obj!r} has no key, and no natural_key to find it by (Meta.natural_key)."
-        )
-    rows = [row for page in row_pages(session, query) for row in page]
-    if len(rows) != 1:
-        error = mapper.model.MultipleObjectsReturned if rows else mapper.model.DoesNotExist
-        raise error(f"{obj!r} was looked for by {where}: {len(rows)} were found.")
-    adopt(session, obj, rows[0], full=session.dialect.lists_are_full)
-
-
-def adopt(session: Any, obj: Any, row: dict[str, Any], *, full: bool) -> None:
-    """Give an object the key and the row that it turned out to have."""
-    mapper = type(obj).__mapper__
-    loading.receive(obj, row, Page(session.ref, mapper, [mapper.key_in(row)], full=full))
-    if mapper.key_in(obj._row) is None:
-        obj._row[mapper.pk.key] = row[mapper.pk.key]
-    key = mapper.identity_in(obj._row)
-    if session.identity.get(mapper.root, key) is None:
-        session.identity.add(mapper.root, key, obj)
 
 
 def prefetch(session: Any, mapper: Any, objects: list[Any], names: Iterable[str]) -> None:

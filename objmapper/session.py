@@ -59,6 +59,8 @@ class Session:
         self._deleted: dict[int, Any] = {}
         self._uncertain: dict[int, tuple[Any, Outcome]] = {}
         self._tags: dict[int, str] = {}
+        #: What the server has, and has not told the keys of.
+        self.keyless: weakref.WeakSet[Any] = weakref.WeakSet()
         self._tokens: list[Token[Any]] = []
 
     # -- the session of a context -----------------------------------------------------------------
@@ -76,9 +78,11 @@ class Session:
     ) -> None:
         scope.current.reset(self._tokens.pop())
         if not self._tokens:
-            if kind is None:
-                self.warn_of_pending()
-            self.close()
+            try:
+                if kind is None:
+                    self.warn_of_pending()
+            finally:
+                self.close()
 
     def warn_of_pending(self, stacklevel: int = 3) -> None:
         """Warn of what was never sent; for the ``with`` statement that is left."""
@@ -249,6 +253,7 @@ class Session:
         for kept in (self._new, self._touched, self._deleted, self._uncertain, self._tags):
             kept.pop(id(obj), None)
         self._watched.discard(obj)
+        self.keyless.discard(obj)
         mapper = type(obj).__mapper__
         if mapper.has_key or mapper.singleton:
             self.identity.remove(mapper.root, mapper.identity_in(obj._row), obj)
@@ -411,8 +416,11 @@ class Session:
         """Enter an object that the server has created."""
         self._new.pop(id(obj), None)
         self._uncertain.pop(id(obj), None)
+        mapper = type(obj).__mapper__
         if key is not None:
-            self.identity.add(type(obj).__mapper__.root, key, obj)
+            self.identity.add(mapper.root, key, obj)
+        elif mapper.has_key:
+            self.keyless.add(obj)
         self.keep([obj])
 
     def forget(self, obj: Any) -> None:

@@ -108,9 +108,11 @@ class Client(http_client.Client):
 
     def __exit__(self, *exc_info: object) -> None:
         scope.current.reset(self._tokens.pop())
-        if not any(exc_info):
-            self._sessions.warn_of_pending()
-        self.close()
+        try:
+            if not any(exc_info):
+                self._sessions.warn_of_pending()
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Close the sessions and the connections; the credentials are forgotten."""

@@ -241,7 +241,7 @@ def test_the_order_is_the_server_s(seeded):
 
 def test_unknown_names_and_wrong_values_are_refused_here(client, requests_of):
     with requests_of() as sent:
-        with pytest.raises(AttributeError, match="nmae.*name"):
+        with pytest.raises(AttributeError, match=r"nmae.*name"):
             Task.objects.filter(nmae="x")
         with pytest.raises(QueryError):
             Task.objects.filter(id="many")

@@ -1,0 +1,120 @@
+"""Objects that the server has and whose keys are not known yet: their natural keys tell them apart.
+
+What is created inside its parent's request, as a label, is not told its key by the answer. The key
+is looked for when it is first touched; a row that comes before is recognised.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from objmapper import loading
+from objmapper.fields import ForeignKey
+from objmapper.paging import row_pages
+from objmapper.query import Condition, FetchMode, Query
+from objmapper.state import ABSENT, Page, base_value, freeze
+
+
+def of_object(obj: Any) -> tuple[bytes, ...]:
+    """Return the natural key that the server has of *obj*, whatever was changed since."""
+    mapper = type(obj).__mapper__
+    return tuple(freeze(_wire(field, base_value(obj, field))) for field in _fields(mapper))
+
+
+def of_row(mapper: Any, row: dict[str, Any]) -> tuple[bytes, ...]:
+    """Return the natural key of a row."""
+    return tuple(freeze(_wire(field, row.get(field.key))) for field in _fields(mapper))
+
+
+def _fields(mapper: Any) -> list[Any]:
+    return [mapper.fields[name] for name in mapper.natural_key]
+
+
+def _wire(field: Any, value: Any) -> Any:
+    """Return the JSON of a value in its one form; what a row lacks is null."""
+    if value is ABSENT or value is None:
+        return None
+    if not isinstance(field, ForeignKey):
+        return field.dump(field.tolerant(value))
+    try:
+        key = field.key_value(value)
+    except (ValueError, TypeError):
+        return None
+    return None if key is None else field.target.__mapper__.pk.to_wire(key)
+
+
+def recognise(session: Any, mapper: Any, rows: list[dict[str, Any]]) -> None:
+    """Give the objects that wait for their keys those of *rows*, before other objects are made."""
+    waiting = {of_object(obj): obj for obj in _waiting(session, mapper)}
+    for row in rows if waiting else ():
+        obj = waiting.pop(of_row(mapper, row), None)
+        if obj is not None:
+            adopt(session, obj, row)
+
+
+def _waiting(session: Any, mapper: Any) -> list[Any]:
+    return [obj for obj in session.keyless if type(obj).__mapper__.root is mapper.root]
+
+
+def find_key(session: Any, obj: Any) -> None:
+    """Ask for the row of an object without a key, and for its peers' in the same request.
+
+    Raises the model's DoesNotExist and MultipleObjectsReturned.
+    """
+    mapper = type(obj).__mapper__
+    if not mapper.natural_key:
+        raise mapper.model.DoesNotExist(
+            f"{obj!r} has no key, and no natural_key to find it by (Meta.natural_key)."
+        )
+    peers = _peers(session, obj)
+    query = _query(session, obj, peers)
+    rows = [row for page in row_pages(session, query) for row in page]
+    wanted = of_object(obj)
+    found = rows if len(peers) == 1 else [row for row in rows if of_row(mapper, row) == wanted]
+    if len(found) != 1:
+        error = mapper.model.MultipleObjectsReturned if found else mapper.model.DoesNotExist
+        raise error(f"{obj!r} was looked for by {query.where}: {len(found)} were found.")
+    recognise(session, mapper, rows)
+    if mapper.key_in(obj._row) is None:
+        adopt(session, obj, found[0])
+
+
+def _peers(session: Any, obj: Any) -> list[Any]:
+    """Return *obj* and those that differ from it in the last part of the natural key only."""
+    mapper, dialect = type(obj).__mapper__, session.dialect
+    last = _fields(mapper)[-1]
+    alone = obj._state.page.mode is not FetchMode.FETCH_PEERS
+    if alone or dialect.max_keys < 2 or "in" not in dialect.lookups_of((last,)):
+        return [obj]
+    others = [
+        other
+        for other in _waiting(session, mapper)
+        if other is not obj and of_object(other)[:-1] == of_object(obj)[:-1]
+    ]
+    return [obj, *others[: dialect.max_keys - 1]]
+
+
+def _query(session: Any, obj: Any, peers: list[Any]) -> Query:
+    mapper = type(obj).__mapper__
+    *others, last = _fields(mapper)
+    query = Query(mapper, path_values=tuple(session.dialect.path_values(obj).items()))
+    for field in others:
+        wire = _wire(field, base_value(obj, field))
+        if wire is not None:
+            query = query.having(Condition((field,), "exact", wire))
+    wires = [_wire(last, base_value(peer, last)) for peer in peers]
+    if len(wires) > 1:
+        return query.having(Condition((last,), "in", tuple(wires)))
+    return query.having(Condition((last,), "exact", wires[0]))
+
+
+def adopt(session: Any, obj: Any, row: dict[str, Any]) -> None:
+    """Give an object the key and the row that it turned out to have."""
+    mapper = type(obj).__mapper__
+    full = session.dialect.lists_are_full
+    page = Page(session.ref, mapper, [mapper.key_in(row)], full=full)
+    loading.receive(obj, row, page)
+    key = mapper.identity_in(obj._row)
+    session.keyless.discard(obj)
+    if session.identity.get(mapper.root, key) is None:
+        session.identity.add(mapper.root, key, obj)
