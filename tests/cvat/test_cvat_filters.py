@@ -128,7 +128,7 @@ def test_every_lookup_of_the_dialect_was_asked_above():
         (Task.id.between(2, 4) & (Task.name != "task 1-03"), lambda row: row["id"] in (2, 4)),
         (Task.project.is_null(), lambda row: False),
     ],
-    ids=str,
+    ids=lambda value: repr(value) if isinstance(value, Q) else "",
 )
 def test_conditions_nest(seeded, question, holds):
     wanted = {row["id"] for row in all_rows(seeded, Task) if holds(row)}
@@ -169,7 +169,7 @@ def test_a_lookup_that_cvat_lacks_is_refused_before_it_is_sent(client, requests_
         (Job, "start_frame", "task__name"),
         (Label, "svg", "color"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", value),
 )
 def test_a_field_that_cvat_does_not_filter_by_is_refused_with_those_that_it_does(
     client, requests_of, model, name, there_is
