@@ -53,7 +53,7 @@ def recognise(session: Any, mapper: Any, rows: list[dict[str, Any]]) -> None:
 
 
 def _waiting(session: Any, mapper: Any) -> list[Any]:
-    return [obj for obj in session.keyless if type(obj).__mapper__.root is mapper.root]
+    return [obj for obj in session.members.keyless if type(obj).__mapper__.root is mapper.root]
 
 
 def find_key(session: Any, obj: Any) -> None:
@@ -115,6 +115,6 @@ def adopt(session: Any, obj: Any, row: dict[str, Any]) -> None:
     page = Page(session.ref, mapper, [mapper.key_in(row)], full=full)
     loading.receive(obj, row, page)
     key = mapper.identity_in(obj._row)
-    session.keyless.discard(obj)
+    session.members.keyless.discard(obj)
     if session.identity.get(mapper.root, key) is None:
         session.identity.add(mapper.root, key, obj)

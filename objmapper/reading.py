@@ -5,7 +5,7 @@ Everything here takes the session that asks; rows become objects in ``loading``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from objmapper.exceptions import (
 )
 from objmapper.paging import asked, page_size, query_page, row_pages
 from objmapper.query import Condition, FetchMode, Query
-from objmapper.state import Page, own
+from objmapper.state import Page, base_value, own
 from objmapper.transport.urls import with_params
 
 # -- objects --------------------------------------------------------------------------------------
@@ -49,7 +49,7 @@ def object_pages(session: Any, query: Query, ahead: int = 0) -> Iterator[list[An
 def _instances(
     session: Any, mapper: Any, rows: list[dict[str, Any]], page: Page, path: dict[str, Any]
 ) -> list[Any]:
-    if session.keyless:
+    if session.members.keyless:
         naturalkey.recognise(session, mapper, rows)
     return loading.instances(session.identity, mapper, rows, page, path)
 
@@ -57,7 +57,7 @@ def _instances(
 def fetch(session: Any, query: Query) -> list[Any]:
     """Return all objects of a query."""
     found = [obj for page in object_pages(session, query) for obj in page]
-    prefetch(session, query.mapper, found, query.prefetch)
+    prefetch(session, query, found)
     return found
 
 
@@ -80,7 +80,7 @@ def one(session: Any, query: Query, key: Any) -> Any:
     loading.announce(session, mapper, found)
     if mapper.has_key and key is not None and mapper.key_in(row) != mapper.normalise(key):
         raise ContractError(f"{request.shown_path} was asked for, {mapper.key_in(row)!r} came.")
-    prefetch(session, mapper, found, query.prefetch)
+    prefetch(session, query, found)
     return found[0]
 
 
@@ -226,65 +226,80 @@ def reload(session: Any, obj: Any, *, overwrite: bool = False) -> None:
     loading.announce(session, mapper, [obj])
 
 
-def prefetch(session: Any, mapper: Any, objects: list[Any], names: Iterable[str]) -> None:
-    """Load relations of *objects*: one wave of requests each, whatever their number."""
+def prefetch(session: Any, query: Query, objects: list[Any]) -> None:
+    """Load the relations that *query* names: one wave of requests each, whatever their number."""
     tree: dict[str, list[str]] = {}
-    for name in names:
+    for name in query.prefetch:
         head, _, rest = name.partition("__")
         tree.setdefault(head, []).extend([rest] if rest else [])
     for name, below in tree.items():
         if not objects:
             return
-        field = mapper.fields[name]
-        forward = name in mapper.foreign_keys
-        found = _forward(session, field, objects) if forward else _reverse(session, field, objects)
-        prefetch(session, field.target.__mapper__, found, below)
+        field = query.mapper.fields[name]
+        target, mode = field.target.__mapper__, query.fetch_mode
+        if name in query.mapper.foreign_keys:
+            found = _forward(session, field, objects, Query(target, fetch_mode=mode))
+        else:
+            found = _reverse(session, field, objects, mode)
+        prefetch(session, Query(target, prefetch=tuple(below), fetch_mode=mode), found)
 
 
-def _forward(session: Any, field: Any, objects: list[Any]) -> list[Any]:
+def _forward(session: Any, field: Any, objects: list[Any], query: Query) -> list[Any]:
     targets = {id(t): t for obj in objects if (t := field.__get__(obj)) is not None}
-    mapper = field.target.__mapper__
     lacking = [
         key
         for target in targets.values()
-        if not target._state.full and (key := mapper.key_in(target._row)) is not None
+        if not target._state.full and (key := query.mapper.key_in(target._row)) is not None
     ]
     if lacking:
-        by_keys(session, Query(mapper), lacking)
+        by_keys(session, query, lacking)
     return list(targets.values())
 
 
-def _reverse(session: Any, field: Any, objects: list[Any]) -> list[Any]:
-    mapper, by, dialect = field.target.__mapper__, field.by, session.dialect
+def _reverse(
+    session: Any, field: Any, objects: list[Any], mode: FetchMode, *, together: bool = True
+) -> list[Any]:
+    """Load what refers to *objects*, as the managers of the relation would show it.
+
+    *together*: in one request for many, where the server can be asked so.
+    """
+    by, dialect = field.by, session.dialect
+    query: Query = replace(field.target.objects.query, fetch_mode=mode)
     holders = {key: obj for obj in objects if (key := by.key_value(obj)) is not None}
     groups: dict[Any, list[Any]] = {key: [] for key in holders}
-    everything: list[Any] = []
-    below = any(by is field for field in mapper.path_fields)
-    together = dialect.max_keys > 1 and "in" in dialect.lookups_of((by,)) and not below
-    keys = list(holders)
+    below = any(by is field for field in query.mapper.path_fields)
+    together = together and dialect.max_keys > 1 and "in" in dialect.lookups_of((by,)) and not below
+    keys, everything = list(holders), []
     step = dialect.max_keys if together else 1
     for start in range(0, len(keys), step):
         chunk = keys[start : start + step]
-        for child in fetch(session, _children_query(mapper, by, chunk, together)):
-            key = by.key_value(child._row.get(by.key))
-            if key not in groups and not together:
-                key = chunk[0]
-            if key in groups:
-                groups[key].append(child)
-            everything.append(child)
+        found = fetch(session, _referring(query, by, chunk, together=together, below=below))
+        for child in found:
+            key = _parent(child, by) if together else chunk[0]
+            if key not in groups:  # the rows don't say whose they are
+                return _reverse(session, field, objects, mode, together=False)
+            groups[key].append(child)
+        everything += found
     for key, obj in holders.items():
         state = own(obj)
         state.prefetched = {**(state.prefetched or {}), field.name: groups[key]}
     return everything
 
 
-def _children_query(mapper: Any, by: Any, keys: list[Any], together: bool) -> Query:
+def _referring(query: Query, by: Any, keys: list[Any], *, together: bool, below: bool) -> Query:
+    """Return *query* for what refers to the objects of *keys*: one of them, unless *together*."""
     wires = tuple(by.target.__mapper__.pk.to_wire(key) for key in keys)
+    if below:
+        return replace(query, path_values=((by.name, wires[0]),))
     if together:
-        return Query(mapper).having(Condition((by,), "in", wires))
-    if any(by is field for field in mapper.path_fields):
-        return Query(mapper, path_values=((by.name, wires[0]),))
-    return Query(mapper).having(Condition((by,), "exact", wires[0]))
+        return query.having(Condition((by,), "in", wires))
+    return query.having(Condition((by,), "exact", wires[0]))
+
+
+def _parent(child: Any, by: Any) -> Any:
+    """Return the key of what the server says a child refers to, whatever the user made of it."""
+    theirs = (child._state.theirs or {}).get(by.key)
+    return by.key_value(base_value(child, by) if theirs is None else theirs)
 
 
 def explain(session: Any, query: Query) -> str:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from objmapper import loading, ordering, signals, wire
@@ -21,6 +21,9 @@ from objmapper.progress import Progress
 from objmapper.report import CommitReport, Entry
 from objmapper.sending import Sender
 from objmapper.state import InstanceState, Lifecycle, Page, Stateful, is_new, own, settle
+
+#: Tells which objects a commit writes and which it deletes; asked again after receivers had a say.
+Chosen = Callable[[], tuple[list[Any], list[Any]]]
 
 
 def closure(session: Any, roots: Iterable[Any]) -> list[Any]:
@@ -45,7 +48,7 @@ def closure(session: Any, roots: Iterable[Any]) -> list[Any]:
     for root in roots:
         visit(root)
     for obj in found.values():
-        session.check_belongs(obj)
+        session.members.check(obj)
     return list(found.values())
 
 
@@ -121,7 +124,7 @@ def plan(
 
 
 def ask_receivers(
-    session: Any, objects: Iterable[Any], deleted: list[Any], fields: frozenset[str] | None
+    session: Any, chosen: Chosen, fields: frozenset[str] | None
 ) -> tuple[tuple[Change, Exception], ...]:
     """Fire the ``pre_`` signals, also for what receivers change; return what they vetoed."""
     pre = {
@@ -136,8 +139,8 @@ def ask_receivers(
         return ()
     asked: set[int] = set()
     vetoed: list[tuple[Change, Exception]] = []
-    objects = list(objects)
     while True:
+        objects, deleted = chosen()
         changes = changes_of(session, closure(session, objects), deleted, fields)
         new = [change for change in changes if id(change.object) not in asked]
         if not new:
@@ -231,7 +234,7 @@ class Commit:
                 outcome = Outcome(outcome.operation, Fate.UNCERTAIN, outcome.response, error)
         if outcome.fate is Fate.UNCERTAIN:
             for obj in outcome.operation.objects:
-                self.session.mark_uncertain(obj, outcome)
+                self.session.members.uncertain[id(obj)] = (obj, outcome)
         if outcome.fate is not Fate.DONE and self.on_error == "stop":
             self.stopped = True
         self.note(outcome)
@@ -245,7 +248,7 @@ class Commit:
         rows = draft.read(response) if draft.read is not None else [None] * len(draft.changes)
         for change, row in zip(draft.changes, rows, strict=True):
             if change.kind == Kind.DELETE:
-                self.session.forget(change.object)
+                self.session.members.forget(change.object)
             else:
                 settle_change(self.session, change, row, response)
 
@@ -339,7 +342,7 @@ def settle_change(session: Any, change: Change, row: Any, response: Any) -> None
         )
         state.page, state.full, state.session = page, full, session.ref
         state.lifecycle = Lifecycle.PERSISTENT
-        session.born(obj, key)
+        session.members.born(obj, key)
     else:
         loading.acknowledge(obj, sent, row)
     if settle(obj):

@@ -1,0 +1,183 @@
+"""Members: the objects of one session, by what its next commit does with them."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from objmapper import loading
+from objmapper.exceptions import SessionError
+from objmapper.identity import IdentityMap
+from objmapper.models import Model
+from objmapper.operation import Outcome
+from objmapper.state import Lifecycle, Page, is_new, own, revert, session_of
+
+
+class Members:
+    """New, touched, deleted and uncertain objects, beside the identity map of them all.
+
+    *session* is held weakly, as everywhere: the two would keep each other alive.
+    """
+
+    def __init__(self, session: weakref.ref[Any], keep: int) -> None:
+        self.session = session
+        self.identity = IdentityMap(keep)
+        self.new: dict[int, Any] = {}
+        #: What may have changed, kept alive until that is settled.
+        self.touched: dict[int, Any] = {}
+        #: What may change in place only through a container that somebody may still hold.
+        self.watched: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.deleted: dict[int, Any] = {}
+        #: What met an unknown fate, with the outcome that says how.
+        self.uncertain: dict[int, tuple[Any, Outcome]] = {}
+        #: What the server has, and has not told the keys of.
+        self.keyless: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.tags: dict[int, str] = {}
+
+    def __contains__(self, obj: object) -> bool:
+        if id(obj) in self.new:
+            return True
+        if not isinstance(obj, Model) or session_of(obj) is not self.session():
+            return False
+        return obj._state.lifecycle not in (Lifecycle.TRANSIENT, Lifecycle.DETACHED)
+
+    def candidates(self) -> list[Any]:
+        """Return what may have changed, in the order in which it was touched."""
+        found = dict(self.touched)
+        found.update((id(obj), obj) for obj in self.watched)
+        return [o for number, o in found.items() if number not in self.deleted and not is_new(o)]
+
+    def pending(self) -> tuple[list[Any], list[Any]]:
+        """Return what a commit of the whole session looks at: objects to write, and to delete."""
+        return [*self.new.values(), *self.candidates()], list(self.deleted.values())
+
+    def check(self, obj: Any) -> None:
+        """Raise SessionError unless *obj* is of this session, or of none."""
+        session = session_of(obj)
+        if session is not None and session is not self.session() and not session.closed:
+            raise SessionError(
+                f"{obj!r} belongs to another session; session.merge(obj) takes a copy of it, "
+                "other.expunge(obj) lets it go."
+            )
+
+    def add(self, obj: Any) -> None:
+        """Mark a transient object, attach a detached one, unmark a deleted one."""
+        if not isinstance(obj, Model):
+            raise TypeError(f"A session takes model objects, not {obj!r}.")
+        self.check(obj)
+        if id(obj) in self.deleted:
+            del self.deleted[id(obj)]
+            own(obj).lifecycle = Lifecycle.PERSISTENT
+        elif obj._state.lifecycle is Lifecycle.TRANSIENT:
+            state = own(obj)
+            state.lifecycle, state.session = Lifecycle.PENDING, self.session
+            self.new[id(obj)] = obj
+            for children in (state.children or {}).values():
+                for child in children:
+                    self.add(child)
+        elif obj not in self:
+            self.attach(obj)
+
+    def attach(self, obj: Any) -> None:
+        """Make a detached object this session's. Raises SessionError if it has one of that key."""
+        mapper = type(obj).__mapper__
+        key = mapper.identity_in(obj._row)
+        if mapper.has_key and key is None:
+            raise SessionError(f"{obj!r} has no key, so it can't be attached.")
+        if self.identity.get(mapper.root, key) is not None:
+            raise SessionError(
+                f"{obj!r} is in this session already, as another object; session.merge() brings "
+                "the changes of a copy into it."
+            )
+        state = own(obj)
+        state.lifecycle, state.session = Lifecycle.PERSISTENT, self.session
+        state.page = Page(self.session, mapper, [mapper.key_in(obj._row)], full=state.full)
+        self.identity.add(mapper.root, key, obj)
+        self.touched[id(obj)] = obj
+
+    def merge(self, obj: Any) -> Any:
+        """Bring a copy's changes into the object of the same key, and return that one."""
+        mapper = type(obj).__mapper__
+        key = mapper.identity_in(obj._row) if mapper.has_key else None
+        found = None if key is None else self.identity.get(mapper.root, key)
+        if found is obj:
+            return obj
+        if found is None:
+            clone = obj.__copy__()
+            if key is None or is_new(obj):
+                self.add(clone)
+            else:
+                self.attach(clone)
+            return clone
+        for name, (_, value) in obj.changes.items():
+            setattr(found, name, value)
+        return found
+
+    def mark_deleted(self, obj: Any) -> None:
+        """Mark an object that the next commit deletes; a new one is just forgotten."""
+        self.check(obj)
+        if id(obj) in self.new:
+            self.expunge(obj)
+            return
+        if obj not in self:
+            raise SessionError(f"{obj!r} is not in this session, so it can't be deleted by it.")
+        own(obj).lifecycle = Lifecycle.DELETED
+        self.deleted[id(obj)] = obj
+
+    def expunge(self, obj: Any) -> None:
+        """Let an object go: a new one is transient again, others are detached."""
+        if obj not in self and id(obj) not in self.uncertain:
+            raise SessionError(f"{obj!r} is not in this session.")
+        self._let_go(obj, Lifecycle.TRANSIENT if id(obj) in self.new else Lifecycle.DETACHED)
+
+    def forget(self, obj: Any) -> None:
+        """Let go of an object that the server has deleted; it keeps its values."""
+        self._let_go(obj, Lifecycle.DETACHED)
+
+    def _let_go(self, obj: Any, lifecycle: Lifecycle) -> None:
+        for kept in (self.new, self.touched, self.deleted, self.uncertain, self.tags):
+            kept.pop(id(obj), None)
+        self.watched.discard(obj)
+        self.keyless.discard(obj)
+        mapper = type(obj).__mapper__
+        if mapper.has_key or mapper.singleton:
+            self.identity.remove(mapper.root, mapper.identity_in(obj._row), obj)
+        state = own(obj)
+        state.lifecycle, state.session = lifecycle, None
+
+    def born(self, obj: Any, key: Any) -> None:
+        """Enter an object that the server has created."""
+        self.new.pop(id(obj), None)
+        self.uncertain.pop(id(obj), None)
+        mapper = type(obj).__mapper__
+        if key is not None:
+            self.identity.add(mapper.root, key, obj)
+        elif mapper.has_key:
+            self.keyless.add(obj)
+        self.keep([obj])
+
+    def keep(self, objects: list[Any]) -> None:
+        """Keep a page alive for a while; let go of what left the window unchanged."""
+        window = self.identity.window
+        window.keep(objects)
+        while window.left:
+            loading.release(window.left.pop(), self.touched, self.watched)
+
+    def rollback(self) -> None:
+        """Forget what was not sent."""
+        for obj in self.candidates():
+            revert(obj)
+        for obj in self.deleted.values():
+            own(obj).lifecycle = Lifecycle.PERSISTENT
+            revert(obj)
+        for obj in self.new.values():
+            state = own(obj)
+            state.lifecycle, state.session = Lifecycle.TRANSIENT, None
+        for kept in (self.new, self.deleted, self.touched, self.tags):
+            kept.clear()
+
+    def clear(self) -> None:
+        """Let go of everything at once; objects keep their values."""
+        self.identity.clear()
+        for kept in (self.new, self.touched, self.deleted, self.uncertain, self.tags):
+            kept.clear()
