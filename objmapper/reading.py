@@ -19,7 +19,7 @@ from objmapper.exceptions import (
 )
 from objmapper.paging import asked, page_size, query_page, row_pages
 from objmapper.query import Condition, FetchMode, Query
-from objmapper.state import Page, base_value, own
+from objmapper.state import ABSENT, Page, base_value, own
 from objmapper.transport.urls import with_params
 
 # -- objects --------------------------------------------------------------------------------------
@@ -298,8 +298,10 @@ def _referring(query: Query, by: Any, keys: list[Any], *, together: bool, below:
 
 def _parent(child: Any, by: Any) -> Any:
     """Return the key of what the server says a child refers to, whatever the user made of it."""
-    theirs = (child._state.theirs or {}).get(by.key)
-    return by.key_value(base_value(child, by) if theirs is None else theirs)
+    raw = (child._state.theirs or {}).get(by.key, ABSENT)
+    if raw is ABSENT:
+        raw = base_value(child, by)
+    return None if raw is ABSENT else by.key_value(raw)
 
 
 def explain(session: Any, query: Query) -> str:

@@ -52,6 +52,7 @@ class Task(Base):
     changes_ = fields.Dict(data_key="changes")
     secret = fields.String(write_only=True)
     steps: fields.HasMany["Step"] = fields.HasMany(by="task")
+    artifacts: fields.HasMany["Artifact"] = fields.HasMany(by="task")
 
 
 class Step(Base):

@@ -1,0 +1,590 @@
+"""Relations: what touching one asks, what prefetch_related asks, and the managers of the other side."""
+
+import pytest
+from query_models import Board, LiveManager, Note, Page, Project, Step, Task, Team
+
+from objmapper import (
+    FETCH_ONE,
+    FETCH_PEERS,
+    RAISE,
+    CommitError,
+    DetachedError,
+    FieldFetchBlocked,
+    Manager,
+    QueryError,
+    QuerySet,
+    ReadOnlyFieldError,
+    Session,
+    ValidationError,
+    inspect,
+)
+
+
+def ids(objects) -> list[int]:
+    return [obj.id for obj in objects]
+
+
+@pytest.fixture
+def limited(server):
+    """``limited(**capabilities)`` opens a session whose dialect is able to do less, or more."""
+    opened = []
+
+    def open_(**capabilities) -> Session:
+        opened.append(Session(server.client(**capabilities)).__enter__())
+        return opened[-1]
+
+    yield open_
+    for session in reversed(opened):
+        session.rollback()
+        session.__exit__(None, None, None)
+
+
+def tasks() -> list[Task]:
+    return list(Task.objects.order_by("id"))
+
+
+# -- touching a relation --------------------------------------------------------------------------
+
+
+def test_the_key_of_a_relation_is_known_without_a_request(server, session):
+    found = tasks()
+    assert [task.project and task.project.id for task in found] == [1, 1, 2, 2, 3, None]
+    assert found[0].project is found[1].project
+    assert found[0].project == Project.objects.reference(1)
+    repr(found[0].project)
+    assert hash(found[0].project) == hash(found[1].project)
+    assert len(server.asked) == 1
+
+
+def test_touching_a_relation_loads_it_for_all_rows_of_the_page(server, session):
+    found = tasks()
+    assert found[2].project.name == "p2"
+    assert server.asked[1:] == ["GET /projects/?id__in=2,1,3&page_size=3"]
+    assert [task.project and task.project.name for task in found] == [
+        *("p1", "p1", "p2", "p2", "p3", None)
+    ]
+    assert len(server.asked) == 2
+
+
+def test_peers_of_peers_come_in_one_request_too(server, session):
+    found = [task for task in tasks() if task.project]
+    assert [task.project.team.name for task in found] == ["blue", "blue", "red", "red", "blue"]
+    assert [line.partition("?")[0] for line in server.asked] == [
+        *("GET /tasks/", "GET /projects/", "GET /teams/")
+    ]
+
+
+def test_a_nested_row_serves_what_it_has_and_loads_the_rest_with_its_peers(server, session):
+    found = tasks()
+    assert [task.assignee and task.assignee.name for task in found] == [*"ab", None, *"ab", None]
+    assert len(server.asked) == 1
+    assert found[0].assignee.email == "a@x"
+    assert found[1].assignee.email == "b@x"
+    assert server.asked[1:] == ["GET /users/?id__in=1,2&page_size=2"]
+
+
+def test_peers_are_those_of_the_same_page(server, session):
+    server.page_size = 2
+    found = tasks()
+    assert found[2].project.name == "p2"
+    assert server.asked[3:] == ["GET /projects/2/"]
+
+
+def test_peers_are_at_most_what_fits_one_request(server, limited):
+    limited(max_keys=2)
+    found = tasks()
+    assert [task.project.name for task in found[:5]] == ["p1", "p1", "p2", "p2", "p3"]
+    assert server.asked[1:] == ["GET /projects/?id__in=1,2&page_size=2", "GET /projects/3/"]
+
+
+def test_what_is_loaded_already_is_not_asked_again(server, session):
+    Project.objects.get(id=1)
+    found = tasks()
+    assert found[0].project.name == "p1"
+    assert len(server.asked) == 2
+    assert found[4].project.name == "p3"
+    assert server.asked[2:] == ["GET /projects/?id__in=3,2&page_size=2"]
+
+
+def test_a_relation_to_what_is_gone_is_told_where_it_is_touched(server, session):
+    del server.tables["projects"].rows[3]
+    found = tasks()
+    assert found[0].project.name == "p1"
+    assert found[2].project.name == "p2"
+    with pytest.raises(Project.DoesNotExist):
+        found[4].project.name  # noqa: B018 - reading is what is tested
+    assert server.asked[1:] == ["GET /projects/?id__in=1,2,3&page_size=3", "GET /projects/3/"]
+
+
+def test_one_by_one_where_one_request_names_one_key(server, limited):
+    limited(max_keys=0)
+    found = tasks()
+    assert [task.project.name for task in found[:4]] == ["p1", "p1", "p2", "p2"]
+    assert server.asked[1:] == ["GET /projects/1/", "GET /projects/2/"]
+
+
+def test_fetch_one_loads_one(server, session):
+    found = list(Task.objects.order_by("id").fetch_mode(FETCH_ONE))
+    assert [task.project.name for task in found[:4]] == ["p1", "p1", "p2", "p2"]
+    assert server.asked[1:] == ["GET /projects/1/", "GET /projects/2/"]
+    (deferred, *_) = Task.objects.only("id").order_by("-id").fetch_mode(FETCH_ONE)
+    assert deferred.name == "epsilon"
+
+
+def test_fetch_one_of_deferred_fields_loads_one(server, session):
+    found = list(Task.objects.only("name").order_by("id").fetch_mode(FETCH_ONE))
+    assert (found[0].size, found[0].note, found[1].size) == (5, None, 7)
+    assert server.asked[1:] == ["GET /tasks/1/", "GET /tasks/2/"]
+
+
+def test_raise_refuses_every_lazy_load(server, session):
+    found = list(Task.objects.order_by("id").fetch_mode(RAISE))
+    assert found[0].project.id == 1
+    assert found[0].assignee.name == "a"
+    with pytest.raises(FieldFetchBlocked, match=r"Project\.name of <Project 1>.*prefetch_related"):
+        found[0].project.name  # noqa: B018
+    with pytest.raises(FieldFetchBlocked):
+        found[0].assignee.email  # noqa: B018
+    deferred = Task.objects.only("name").fetch_mode(RAISE).order_by("-id")[0]
+    assert deferred.name == "epsilon"
+    assert len(server.asked) == 2
+
+
+def test_the_fetch_mode_is_that_of_all_that_a_query_loads(server, session):
+    query = Task.objects.order_by("id").fetch_mode(RAISE)
+    found = list(query.prefetch_related("project", "steps"))
+    assert found[0].project.name == "p1"
+    assert [step.name for step in found[0].steps.all()] == ["s1", "s2"]
+    for touch in (
+        lambda: found[0].project.team.name,
+        lambda: found[0].steps.all()[0].task.project.team.name,
+        lambda: query.get(id=2).project.team.name,
+    ):
+        with pytest.raises(FieldFetchBlocked, match=r"Team\.name"):
+            touch()
+
+
+def test_peers_are_the_default(session):
+    assert Task.objects.all().query.fetch_mode is FETCH_PEERS
+
+
+def test_a_field_that_lists_lack_is_asked_of_each_detail_once(server, limited):
+    server.tables["tasks"].thin = ("id", "name", "project")
+    limited(lists_are_full=False)
+    found = tasks()
+    assert found[0].name == "alpha"
+    assert [task.size for task in found[:3]] == [5, 7, 9]
+    assert [task.note for task in found[:3]] == [None, "x", None]
+    assert server.asked[1:] == ["GET /tasks/1/", "GET /tasks/2/", "GET /tasks/3/"]
+
+
+def test_a_field_of_a_relation_that_lists_have_comes_with_peers_where_lists_are_thin(
+    server, limited
+):
+    server.tables["projects"].thin = ("id", "name")
+    limited(lists_are_full=False)
+    found = tasks()
+    assert [task.project.name for task in found[:5]] == ["p1", "p1", "p2", "p2", "p3"]
+    assert server.asked[1:] == ["GET /projects/?id__in=1,2,3&page_size=3"]
+    assert [task.project.team.id for task in found[:3]] == [2, 2, 1]
+    assert server.asked[2:] == ["GET /projects/1/", "GET /projects/2/"]
+
+
+# -- prefetch_related -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "paths"),
+    [
+        (lambda: Task.objects.prefetch_related("project"), ["projects"]),
+        (lambda: Task.objects.prefetch_related("project", "assignee"), ["projects", "users"]),
+        (lambda: Task.objects.prefetch_related("project__team"), ["projects", "teams"]),
+        (lambda: Task.objects.prefetch_related("project", "project__team"), ["projects", "teams"]),
+        (lambda: Project.objects.prefetch_related("tasks"), ["tasks"]),
+        (lambda: Project.objects.prefetch_related("tasks", "team"), ["tasks", "teams"]),
+        (lambda: Project.objects.prefetch_related("tasks__assignee"), ["tasks", "users"]),
+        (lambda: Project.objects.prefetch_related("tasks__steps"), ["tasks", "steps"]),
+        (
+            lambda: Step.objects.prefetch_related("task__project__team", "task__assignee"),
+            ["tasks", "projects", "teams", "users"],
+        ),
+    ],
+)
+def test_a_relation_that_is_prefetched_is_one_wave_of_requests(server, session, query, paths):
+    found = list(query())
+    assert [line.split("/")[1] for line in server.asked[1:]] == paths
+    for obj in found:
+        match obj:
+            case Task():
+                assert obj.project is None or obj.project.name
+                assert obj.assignee is None or obj.assignee.name
+            case Project():
+                assert all(task.name for task in obj.tasks.all())
+            case Step():
+                assert obj.task.project.team.name
+                assert obj.task.assignee.email
+    assert len(server.asked) == 1 + len(paths)
+
+
+def test_a_relation_to_many_is_one_list_of_all_of_them(server, session):
+    first, second, third = Project.objects.order_by("id").prefetch_related("tasks")
+    assert server.asked[1:] == ["GET /tasks/?project__in=1,2,3"]
+    assert ids(first.tasks.all()) == [1, 2]
+    assert ids(second.tasks.all()) == [3, 4]
+    assert ids(third.tasks.all()) == [5]
+    assert (first.tasks.count(), first.tasks.exists(), len(first.tasks.all())) == (2, True, 2)
+    assert ids(first.tasks) == [1, 2]
+    assert first.tasks.all()[0].project is first
+    assert len(server.asked) == 2
+
+
+def test_a_relation_to_many_without_any_is_known_to_be_empty(server, session):
+    server.tables["projects"].rows[9] = {"id": 9, "name": "p9", "team": None}
+    *_, last = Project.objects.order_by("id").prefetch_related("tasks")
+    assert list(last.tasks.all()) == []
+    assert not last.tasks.exists()
+    assert len(server.asked) == 2
+
+
+def test_a_prefetched_relation_is_fresh_after_refresh(server, session):
+    (project,) = Project.objects.filter(id=1).prefetch_related("tasks")
+    server.tables["tasks"].rows[9] = server.tables["tasks"].rows[1] | {"id": 9}
+    assert ids(project.tasks.all()) == [1, 2]
+    assert ids(project.tasks.filter(size=5)) == [1, 9]
+    project.refresh()
+    assert ids(project.tasks.all()) == [1, 2, 9]
+
+
+def test_waves_grow_with_what_fits_a_request_not_with_the_rows(server, session):
+    projects = server.tables["projects"].rows
+    projects.update({n: {"id": n, "name": f"p{n}", "team": 1} for n in range(1, 251)})
+    assert len(list(Project.objects.prefetch_related("tasks"))) == 250
+    pages = [line for line in server.asked if line.startswith("GET /projects/")]
+    assert (len(pages), len(server.asked) - len(pages)) == (3, 3)
+
+
+def test_prefetching_where_one_request_names_one_key(server, limited):
+    limited(max_keys=0)
+    list(Task.objects.order_by("id").prefetch_related("project"))
+    assert server.asked[1:] == ["GET /projects/1/", "GET /projects/2/", "GET /projects/3/"]
+    server.seen.clear()
+    found = list(Project.objects.order_by("id").prefetch_related("tasks"))
+    assert server.asked[1:] == [f"GET /tasks/?project={n}" for n in (1, 2, 3)]
+    assert [ids(project.tasks.all()) for project in found] == [[1, 2], [3, 4], [5]]
+
+
+def test_prefetching_rows_that_do_not_say_whose_they_are(server, limited):
+    server.tables["tasks"].thin = ("id", "name")
+    limited(lists_are_full=False)
+    found = list(Project.objects.order_by("id").prefetch_related("tasks"))
+    assert [ids(project.tasks.all()) for project in found] == [[1, 2], [3, 4], [5]]
+    assert server.asked[2:] == [f"GET /tasks/?project={n}" for n in (1, 2, 3)]
+
+
+def test_prefetching_below_nested_endpoints_is_a_list_each(server, session):
+    found = list(Task.objects.filter(id__in=[1, 2]).order_by("id").prefetch_related("artifacts"))
+    assert server.asked[1:] == ["GET /tasks/1/artifacts/", "GET /tasks/2/artifacts/"]
+    assert [ids(task.artifacts.all()) for task in found] == [[1, 2], []]
+    assert found[0].artifacts.all()[0].task is found[0]
+
+
+def test_prefetching_goes_with_get_with_slices_and_with_iterators(server, session):
+    task = Task.objects.prefetch_related("project").get(id=1)
+    assert server.asked == ["GET /tasks/1/", "GET /projects/?id__in=1&page_size=1"]
+    assert task.project.name == "p1"
+    server.seen.clear()
+    assert [
+        len(project.tasks.all())
+        for project in Project.objects.order_by("id").prefetch_related("tasks")[1:3]
+    ] == [2, 1]
+    assert server.asked[1:] == ["GET /tasks/?project__in=2,3"]
+    server.seen.clear()
+    query = Project.objects.order_by("id").prefetch_related("tasks")
+    found = query.iterator(page_size=2, prefetch_pages=0)
+    assert [len(project.tasks.all()) for project in found] == [2, 2, 1]
+    assert [line.partition("?")[0] for line in server.asked] == [
+        *("GET /projects/", "GET /tasks/", "GET /projects/", "GET /tasks/")
+    ]
+
+
+def test_what_a_local_filter_drops_is_not_prefetched(server, session):
+    query = Project.objects.filter_locally(lambda project: project.id == 2)
+    assert ids(query.prefetch_related("tasks")) == [2]
+    assert server.asked[1:] == ["GET /tasks/?project__in=2"]
+
+
+def test_prefetching_nothing_asks_nothing(server, session):
+    assert list(Task.objects.filter(name="gone").prefetch_related("project", "steps")) == []
+    assert list(Task.objects.filter(id=6).prefetch_related("project", "assignee"))
+    assert len(server.asked) == 2
+
+
+def test_a_change_survives_prefetching_over_it(server, session):
+    task = Task.objects.get(id=1)
+    task.name = "mine"
+    assert [t.name for t in Project.objects.prefetch_related("tasks").get(id=1).tasks.all()] == [
+        *("mine", "beta")
+    ]
+    assert session.dirty == [task]
+
+
+def test_prefetching_shows_what_the_server_has_not_what_was_changed_here(server, session):
+    moved, dropped = Task.objects.get(id=1), Task.objects.get(id=2)
+    moved.project, dropped.project = 2, None
+    first, second, _ = Project.objects.order_by("id").prefetch_related("tasks")
+    assert ids(first.tasks.all()) == [1, 2]
+    assert ids(second.tasks.all()) == [3, 4]
+    assert session.dirty == [moved, dropped]
+
+
+def test_prefetching_shows_what_the_targets_manager_shows(server, session):
+    board, *_ = Board.objects.prefetch_related("pages")
+    assert ids(board.pages.all()) == [1, 3]
+    assert server.asked[1:] == ["GET /pages/?live=true&board__in=1"]
+
+
+# -- the manager of the other side ----------------------------------------------------------------
+
+
+def test_a_relation_to_many_is_a_manager_of_what_the_server_has(server, session):
+    project = Project.objects.reference(1)
+    assert isinstance(project.tasks, Manager)
+    assert not isinstance(project.tasks, list)
+    assert repr(project.tasks) == "<tasks of <Project 1>>"
+    assert isinstance(project.tasks.all(), QuerySet)
+    assert server.asked == []
+    assert ids(project.tasks.all()) == ids(project.tasks) == [1, 2]
+    assert server.asked == ["GET /tasks/?project=1"] * 2
+
+
+@pytest.mark.parametrize(
+    ("ask", "answer"),
+    [
+        (lambda tasks: ids(tasks.filter(name="beta")), [2]),
+        (lambda tasks: ids(tasks.filter(size__gt=0).order_by("-id")), [2, 1]),
+        (lambda tasks: tasks.get(name="beta").id, 2),
+        (lambda tasks: tasks.get(id=2).id, 2),
+        (lambda tasks: tasks.count(), 2),
+        (lambda tasks: tasks.exists(), True),
+        (lambda tasks: bool(tasks), True),
+        (lambda tasks: tasks.first().id, 1),
+        (lambda tasks: tasks.last().id, 2),
+        (lambda tasks: list(tasks.in_bulk([1, 2, 3])), [1, 2]),
+        (lambda tasks: list(tasks.in_bulk()), [1, 2]),
+        (lambda tasks: tasks.values_list("id", flat=True), [1, 2]),
+        (lambda tasks: ids(tasks.iterator(page_size=1)), [1, 2]),
+        (lambda tasks: ids(tasks.order_by("id")[1:]), [2]),
+        (lambda tasks: tasks.all()[1].id, 2),
+        (lambda tasks: tasks[1].id, 2),
+        (lambda tasks: ids(tasks.prefetch_related("assignee")), [1, 2]),
+        (lambda tasks: ids(tasks.filter_locally(lambda task: task.done)), [1]),
+        (lambda tasks: ids(tasks.only("id")), [1, 2]),
+        (lambda tasks: tasks.get_or_create(name="beta")[1], False),
+    ],
+)
+def test_every_question_is_about_the_one_object(server, session, ask, answer):
+    assert ask(Project.objects.reference(1).tasks) == answer
+    own = [line for line in server.asked if line.startswith("GET /tasks/")]
+    assert own
+    assert all("project=1" in line for line in own)
+
+
+def test_explain_is_about_the_one_object(server, session):
+    assert "/tasks/?project=1\n" in Project.objects.reference(1).tasks.explain() + "\n"
+
+
+def test_an_object_of_another_parent_is_not_found(session):
+    with pytest.raises(Task.DoesNotExist):
+        Project.objects.reference(1).tasks.get(id=5)
+
+
+def test_creating_through_a_manager_refers_to_the_object(server, session):
+    project = Project.objects.get(id=2)
+    task = project.tasks.create(name="new")
+    assert (task.id, task.project) == (7, project)
+    assert server.seen[-1].method == "POST"
+    assert server.seen[-1].body == {"name": "new", "stage": "draft", "project": 2}
+    made, created = project.tasks.get_or_create(name="newer", defaults={"size": 3})
+    assert (made.project, made.size, created) == (project, 3, True)
+    both = project.tasks.bulk_create([Task(name="x", project=project)])
+    assert both[0].project is project
+
+
+def test_updating_and_deleting_through_a_manager_keep_to_the_object(server, session):
+    project = Project.objects.reference(1)
+    assert project.tasks.update(size=99) == 2
+    assert sorted(str(seen) for seen in server.seen if seen.method == "PATCH") == [
+        *("PATCH /tasks/1/", "PATCH /tasks/2/")
+    ]
+    assert project.tasks.all().delete() == 2
+    assert sorted(server.tables["tasks"].rows) == [3, 4, 5, 6]
+
+
+def test_deleting_all_is_said_in_full(server, session):
+    for manager in (Task.objects, Project.objects.reference(1).tasks):
+        with pytest.raises(QueryError, match=r"\.all\(\)\.delete\(\)"):
+            manager.delete()
+    assert server.asked == []
+
+
+def test_a_manager_has_no_length_of_its_own(server, session):
+    for manager in (Task.objects, Project.objects.reference(1).tasks):
+        with pytest.raises(TypeError, match=r"\.count\(\)"):
+            len(manager)
+    assert server.asked == []
+
+
+def test_adding_through_a_manager_is_one_commit_of_these_objects(server, session):
+    project, task, other = Project.objects.get(id=1), Task.objects.get(id=5), Task.objects.get(id=6)
+    untouched = Task.objects.get(id=3)
+    untouched.name = "pending"
+    report = project.tasks.add(task, other, new := Task(name="new"))
+    assert [obj.project for obj in (task, other, new)] == [project] * 3
+    assert sorted(map(str, server.seen[-3:])) == [
+        *("PATCH /tasks/5/", "PATCH /tasks/6/", "POST /tasks/")
+    ]
+    assert (len(report.created), len(report.updated)) == (1, 2)
+    assert session.dirty == [untouched]
+
+
+def test_adding_takes_objects_of_the_right_model_only(server, session):
+    project = Project.objects.reference(1)
+    for wrong in (Team(name="x"), 5, None, [Task(name="x")]):
+        with pytest.raises(TypeError, match="Task objects"):
+            project.tasks.add(Task(name="fine"), wrong)
+    assert server.asked == []
+    assert session.new == []
+
+
+def test_a_new_parent_has_nothing_on_the_server(server, session):
+    project = Project(name="new")
+    for ask in (
+        lambda: list(project.tasks.all()),
+        lambda: project.tasks.filter(name="x"),
+        lambda: project.tasks.count(),
+        lambda: list(project.tasks.iterator()),
+        lambda: project.tasks.explain(),
+        lambda: project.tasks.values("id"),
+    ):
+        with pytest.raises(QueryError, match=r"<Project.*not on the server yet"):
+            ask()
+    assert server.asked == []
+
+
+def test_creating_below_a_new_parent_creates_the_parent_first(server, session):
+    project = Project(name="new")
+    task = project.tasks.create(name="first")
+    assert server.asked == ["POST /projects/", "POST /tasks/"]
+    assert server.seen[1].body["project"] == project.id == task.project.id == 4
+    assert ids(project.tasks.all()) == [task.id]
+    pending = Project(name="newer")
+    session.add(pending)
+    assert pending.tasks.add(Task(name="second")).created.objects[0] is pending
+
+
+def test_a_manager_can_not_be_set(session):
+    project = Project.objects.reference(1)
+    with pytest.raises(ReadOnlyFieldError, match=r"manager.*create"):
+        project.tasks = []
+
+
+def test_a_manager_asks_the_session_of_its_object(server, session):
+    other = Session(server.client())
+    project = Project.objects.using(other).get(id=1)
+    assert all(inspect(task).session is other for task in project.tasks.all())
+    assert inspect(project.tasks.create(name="x")).session is other
+    assert inspect(project.tasks.using(session).first()).session is session
+    other.close()
+
+
+def test_a_manager_of_an_object_without_a_session_raises(server, session):
+    with Session(server.client()):
+        project = Project.objects.prefetch_related("tasks").get(id=1)
+        bare = Project.objects.get(id=2)
+    assert ids(project.tasks.all()) == [1, 2]
+    asked = len(server.asked)
+    for ask in (
+        lambda: list(bare.tasks.all()),
+        lambda: bare.tasks.count(),
+        lambda: bare.tasks.create(name="x"),
+        lambda: list(project.tasks.filter(name="beta")),
+    ):
+        with pytest.raises(DetachedError, match="closed"):
+            ask()
+    import pickle
+
+    copy = pickle.loads(pickle.dumps(Project.objects.get(id=1)))
+    with pytest.raises(DetachedError):
+        list(copy.tasks.all())
+    assert len(server.asked) == asked + 1
+
+
+def test_a_manager_of_a_session_that_is_gone_raises(server):
+    import gc
+
+    session = Session(server.client())
+    project = session.get(Project, 1)
+    del session
+    gc.collect()
+    with Session(server.client()):
+        with pytest.raises(DetachedError):
+            list(project.tasks.all())
+        with pytest.raises(DetachedError):
+            project.tasks.create(name="x")
+
+
+# -- managers of one's own ------------------------------------------------------------------------
+
+
+def test_a_query_set_of_ones_own_makes_a_manager(server, session):
+    assert ids(Note.objects.short()) == [1]
+    assert ids(Note.objects.filter(size__gt=0).short().order_by("-id")) == [1]
+    assert server.asked[0] == "GET /notes/?size__lt=10"
+    assert Note.objects.get(id=3).size == 21
+    assert type(Note.objects.all()).__name__ == "NoteQuerySet"
+
+
+def test_a_manager_of_ones_own_begins_with_its_filter(server, session):
+    assert ids(Page.objects.all()) == ids(Page.objects) == [1, 3, 4]
+    assert Page.objects.count() == 3
+    assert ids(Page.objects.named("n3")) == [3]
+    assert server.asked[0] == "GET /pages/?live=true"
+    with pytest.raises(Page.DoesNotExist):
+        Page.objects.get(id=2)
+
+
+def test_related_managers_are_made_of_the_targets_own(server, session):
+    board = Board.objects.reference(1)
+    assert ids(board.notes.short()) == [1]
+    assert ids(board.notes.all()) == [1, 2]
+    assert ids(board.notes.filter(size__gt=0).short()) == [1]
+    assert ids(board.pages.all()) == [1, 3]
+    assert ids(board.pages.named("n3")) == [3]
+    assert isinstance(board.pages, LiveManager)
+    assert "GET /notes/?project=1&size__lt=10" in server.asked
+    assert "GET /pages/?live=true&board=1&name=n3" in server.asked
+
+
+def test_a_manager_is_inherited(server, session):
+    class Special(Note):
+        class Meta:
+            endpoint = "notes2"
+            registry = Note.__mapper__.registry
+
+    server.table("notes2", [{"id": 1, "size": 5, "project": None}])
+    (found,) = Special.objects.short()
+    assert type(found) is Special
+
+
+# -- what fails leaves nothing behind -------------------------------------------------------------
+
+
+def test_what_a_manager_could_not_create_is_not_sent_later(server, session):
+    project = Project.objects.get(id=1)
+    with pytest.raises(ValidationError, match=r"name.*[Rr]equired|Missing"):
+        project.tasks.create()
+    server.fail("POST", "/tasks/", 400, {"name": ["Taken."]})
+    with pytest.raises(CommitError) as caught:
+        project.tasks.create(name="x")
+    assert caught.value.report.failed[0].error.errors == {"name": ["Taken."]}
+    assert session.new == []
