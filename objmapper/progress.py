@@ -25,4 +25,8 @@ def progress_bar(progress: bool | Progress, total: int) -> Iterator[Progress | N
             "progress=True needs tqdm: install objmapper[progress], or give a callable."
         ) from None
     with tqdm(total=total, unit="request") as bar:
-        yield lambda done, of: bar.update(done - bar.n) and None
+
+        def tell(done: int, of: int) -> None:
+            bar.update(done - bar.n)
+
+        yield tell

@@ -44,6 +44,7 @@ class List(_Container[T]):
 
     python_type = list
     wire_types = (list,)
+    of: Field[Any]
 
     if TYPE_CHECKING:
 
@@ -130,6 +131,7 @@ class Dict(_Container[T]):
 
     python_type = dict
     wire_types = (dict,)
+    of: Field[Any] | None
 
     if TYPE_CHECKING:
 
@@ -199,8 +201,9 @@ class Dict(_Container[T]):
         messages = super().check(wire)
         if isinstance(wire, dict):
             messages += [f"{key!r} is no text." for key in wire if not isinstance(key, str)]
-            for key, item in wire.items() if self.of is not None else ():
-                messages += [f"{key}: {text}" for text in self.of.check(item)]
+            if self.of is not None:
+                for key, item in wire.items():
+                    messages += [f"{key}: {text}" for text in self.of.check(item)]
         return messages or not_json(wire)
 
     def marshmallow_field(self, **options: Any) -> marshmallow.fields.Field[Any]:
@@ -232,6 +235,7 @@ class Nested(Field[T]):
 
     wire_types = (dict,)
     mutable = True
+    of: type[Any]
 
     if TYPE_CHECKING:
 
@@ -278,13 +282,13 @@ class Nested(Field[T]):
         return messages
 
     def marshmallow_field(self, **options: Any) -> marshmallow.fields.Field[Any]:
-        if self.validators:
-            return marshmallow.fields.Raw(
-                allow_none=self.null,
-                validate=[lambda wire, v=v: v(self.to_python(dict(wire))) for v in self.validators],
-                **options,
-            )
-        return marshmallow.fields.Dict(allow_none=self.null, **options)
+        def judge(wire: Any) -> None:
+            for validator in self.validators:
+                validator(self.to_python(dict(wire)))
+
+        return marshmallow.fields.Dict(
+            allow_none=self.null, validate=judge if self.validators else None, **options
+        )
 
 
 __all__ = ["Dict", "List", "Nested", "not_json"]

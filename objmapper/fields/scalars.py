@@ -6,12 +6,12 @@ import decimal
 import enum
 import uuid
 import warnings
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, Unpack, overload
 
 import marshmallow
 
 from objmapper.exceptions import DeclarationError
-from objmapper.fields.base import Field, Options
+from objmapper.fields.base import Field, MarshmallowType, Options
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as DefaultTypeVar
@@ -146,7 +146,7 @@ class String(Field[Str]):
 
     python_type = str
     wire_types = (str,)
-    marshmallow_type = marshmallow.fields.String
+    marshmallow_type: ClassVar[MarshmallowType] = marshmallow.fields.String
 
     if TYPE_CHECKING:
 
@@ -221,32 +221,35 @@ class Enum(Field[V]):
 
     wire_types = (str, int, float)
     fast = True
+    of: type[enum.Enum]
+    members: dict[Any, enum.Enum]
+    warned: set[Any]
 
     if TYPE_CHECKING:
 
         @overload
         def __init__(
             self: Enum[E],
-            enum: type[E],
+            of: type[E],
             *,
             null: Literal[False] = False,
             **options: Unpack[Options],
         ) -> None: ...
         @overload
         def __init__(
-            self: Enum[E | None], enum: type[E], *, null: Literal[True], **options: Unpack[Options]
+            self: Enum[E | None], of: type[E], *, null: Literal[True], **options: Unpack[Options]
         ) -> None: ...
-        def __init__(self, enum: Any, *, null: bool = False, **options: Any) -> None: ...
+        def __init__(self, of: Any, *, null: bool = False, **options: Any) -> None: ...
 
     else:
 
-        def __init__(self, enum_class, **options):
+        def __init__(self, of, **options):
             super().__init__(**options)
-            if not (isinstance(enum_class, type) and issubclass(enum_class, enum.Enum)):
-                raise DeclarationError(f"Enum takes an enum.Enum class, not {enum_class!r}.")
-            self.enum = enum_class
-            self.python_type = enum_class
-            self.members = {member.value: member for member in enum_class}
+            if not (isinstance(of, type) and issubclass(of, enum.Enum)):
+                raise DeclarationError(f"Enum takes an enum.Enum class, not {of!r}.")
+            self.of = of
+            self.python_type = of
+            self.members = {member.value: member for member in of}
             self.warned = set()
 
     def to_python(self, wire: Any) -> Any:
@@ -257,7 +260,7 @@ class Enum(Field[V]):
             self.warned.add(wire)
             known = ", ".join(map(repr, self.members))
             warnings.warn(
-                f"{self} is {wire!r} on the server, which {self.enum.__name__} does not know "
+                f"{self} is {wire!r} on the server, which {self.of.__name__} does not know "
                 f"({known}); it reads as the raw value.",
                 stacklevel=4,
             )
@@ -273,7 +276,7 @@ class Enum(Field[V]):
         return self.coerce(wire)
 
     def dump(self, value: Any) -> Any:
-        return value.value if isinstance(value, self.enum) else value
+        return value.value if isinstance(value, self.of) else value
 
     def check(self, wire: Any) -> list[str]:
         if wire is not None and (not self.accepts(wire) or wire not in self.members):
@@ -283,7 +286,7 @@ class Enum(Field[V]):
 
     def marshmallow_field(self, **options: Any) -> marshmallow.fields.Field[Any]:
         return marshmallow.fields.Enum(
-            self.enum,
+            self.of,
             by_value=True,
             allow_none=self.null,
             validate=self.validators or None,

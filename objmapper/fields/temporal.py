@@ -47,6 +47,7 @@ class DateTime(_Temporal[DTime]):
     python_type = dt.datetime
     fast = False  # a naive one is made aware when it is set
     marshmallow_type = marshmallow.fields.DateTime
+    assume: dt.tzinfo | None
 
     if TYPE_CHECKING:
 
@@ -154,6 +155,7 @@ class TimeDelta(Field[Delta]):
     python_type = dt.timedelta
     wire_types = (int, float, str)
     marshmallow_type = marshmallow.fields.Raw
+    format: Literal["seconds", "iso", "django"]
 
     if TYPE_CHECKING:
 
