@@ -10,7 +10,7 @@ import enum
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from types import MappingProxyType, NoneType
 from typing import Any, BinaryIO, NamedTuple
 
 from objmapper.exceptions import ContractError
@@ -24,6 +24,8 @@ except ImportError:  # pragma: no cover - one of the two is there, each tox envi
     _loads = json.loads
 
 MASK = "***"
+#: What holds no other value: most values are of these, and to know that is quicker than to ask.
+_SCALARS = frozenset({str, int, float, bool, NoneType})
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,8 @@ class Request:
 
 def resolve(value: Any) -> Any:
     """Return *value* with Pending and Secret replaced, through lists and dicts."""
+    if value.__class__ in _SCALARS:
+        return value
     if isinstance(value, Pending):
         return value.key(value.of)
     if isinstance(value, Secret):
@@ -173,16 +177,19 @@ def shown(value: Any) -> Any:
 
 def has_pending(value: Any) -> Iterator[Any]:
     """Yield the objects whose keys *value* waits for."""
-    if isinstance(value, Pending):
-        yield value.of
-    elif isinstance(value, Secret):
-        yield from has_pending(value.value)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from has_pending(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from has_pending(item)
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if value.__class__ in _SCALARS:
+            continue
+        if isinstance(value, Pending):
+            yield value.of
+        elif isinstance(value, Secret):
+            waiting.append(value.value)
+        elif isinstance(value, Mapping):
+            waiting += value.values()
+        elif isinstance(value, list | tuple):
+            waiting += value
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -88,28 +89,27 @@ def ordered(drafts: list[Draft]) -> tuple[Operation, ...]:
             elif change.kind == Kind.DELETE:
                 deletes[_identity(change.object)] = number
             first.setdefault(id(change.object), number)
-    after: list[set[int]] = [set() for _ in range(len(drafts) + 1)]
+    after: defaultdict[int, set[int]] = defaultdict(set)
     for number, draft in enumerate(drafts, 1):
-        after[number].update(creates[n] for n in _awaited(draft) if n in creates)
+        for awaited in _awaited(draft) if creates else ():
+            if creates.get(awaited, number) != number:
+                after[number].add(creates[awaited])
         for change in draft.changes:
-            if change.kind != Kind.CREATE:  # the second half of a cut cycle waits for the first
-                after[number].add(first[id(change.object)])
+            earlier = first[id(change.object)]
+            if earlier != number and change.kind != Kind.CREATE:  # the second half of a cut cycle
+                after[number].add(earlier)
             for parent in _referred(change) if deletes else ():
-                if parent in deletes:
+                if deletes.get(parent, number) != number:
                     after[deletes[parent]].add(number)
-    for number, waits in enumerate(after):
-        waits.discard(number)
     return _in_waves(drafts, after)
 
 
 def _awaited(draft: Draft) -> Iterable[int]:
     """Yield the ids of the objects whose keys a request needs, or that it is told to wait for."""
     request = draft.request
-    if request.path.__class__ is not str:
-        yield from map(id, has_pending(request.path))
-    for _, value in request.params:
-        yield from map(id, has_pending(value))
-    yield from map(id, has_pending(getattr(request.body, "value", None)))
+    parts = [request.path, *(value for _, value in request.params)]
+    parts.append(getattr(request.body, "value", None))
+    yield from map(id, has_pending(parts))
     yield from map(id, draft.after)
 
 
@@ -132,13 +132,8 @@ def _referred(change: Change) -> Iterable[tuple[Any, Any]]:
                 yield field.target.__mapper__.root, key
 
 
-def _in_waves(drafts: list[Draft], after: list[set[int]]) -> tuple[Operation, ...]:
-    sorter: TopologicalSorter[int] = TopologicalSorter()
-    for number in range(1, len(drafts) + 1):
-        if after[number]:
-            sorter.add(number, *after[number])
-        else:
-            sorter.add(number)
+def _in_waves(drafts: list[Draft], after: Mapping[int, set[int]]) -> tuple[Operation, ...]:
+    sorter = TopologicalSorter(after)
     try:
         sorter.prepare()
     except CycleError as error:
@@ -154,8 +149,11 @@ def _in_waves(drafts: list[Draft], after: list[set[int]]) -> tuple[Operation, ..
         for number in ready:
             waves[number] = wave
         sorter.done(*ready)
+    # What neither waits nor is waited for is not in the graph: it goes first.
     operations = [
         Operation(number, draft, frozenset(after[number]), waves[number])
+        if number in waves
+        else Operation(number, draft)
         for number, draft in enumerate(drafts, 1)
     ]
     operations.sort(key=lambda op: (op.wave, op.number))

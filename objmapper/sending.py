@@ -114,10 +114,14 @@ class Sender:
 
 def _lanes(operations: list[Operation]) -> list[list[Operation]]:
     """Group operations that must not run side by side; each other one is a lane of its own."""
-    lanes: dict[Any, list[Operation]] = {}
+    lanes: list[list[Operation]] = []
+    shared: dict[Any, list[Operation]] = {}
     for operation in operations:
-        lane = operation.draft.lane
-        lanes.setdefault(("alone", operation.number) if lane is None else lane, []).append(
-            operation
-        )
-    return list(lanes.values())
+        name = operation.draft.lane
+        if name in shared:
+            shared[name].append(operation)
+            continue
+        lanes.append([operation])
+        if name is not None:
+            shared[name] = lanes[-1]
+    return lanes

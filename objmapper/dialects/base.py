@@ -6,8 +6,9 @@ no session. Third parties register theirs under the entry point group ``objmappe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -28,6 +29,8 @@ class RowPage:
 
 def quote_key(value: Any) -> str:
     """Return a key as one path segment; dots are quoted, or ``..`` would climb out of it."""
+    if value.__class__ is int:
+        return str(value)
     text = quote(str(value), safe="")
     return text.replace(".", "%2E") if set(text) == {"."} else text
 
@@ -255,24 +258,17 @@ class Dialect:
 
     def draft(self, change: Change) -> Draft:
         """Return the request for one change."""
-        obj = change.object
+        kind, obj, _, _ = change
         mapper = type(obj).__mapper__
-        if change.kind == Kind.CREATE:
+        if kind == Kind.CREATE:
             return self.draft_create(change, mapper)
-        if change.kind == Kind.UPDATE:
-            request = Request(self.update_method, self.address(obj), body=Json(wire.body(change)))
-        else:
-            request = Request("DELETE", self.address(obj))
-        repeatable = change.kind in self.idempotent
+        method, body, read = "DELETE", None, None
+        if kind == Kind.UPDATE:
+            method, body, read = self.update_method, Json(wire.body(change)), self.reader(mapper)
+        repeatable = kind in self.idempotent
+        request = Request(method, self.address(obj), body=body, repeatable=repeatable)
         settle = Settle.REPEAT if repeatable else Settle.LOOK_UP
-        return Draft(
-            change.kind,
-            (change,),
-            self.marked(request, repeatable),
-            repeatable,
-            settle,
-            read=None if change.kind == Kind.DELETE else self.reader(mapper),
-        )
+        return Draft(kind, (change,), request, repeatable, settle, read=read)
 
     def draft_create(self, change: Change, mapper: Any) -> Draft:
         """Return the request that creates one object."""
@@ -291,19 +287,12 @@ class Dialect:
     #: Whether an object whose key the client chooses is created by PUT to its own address.
     creates_by_put: bool = False
 
-    def marked(self, request: Request, repeatable: bool) -> Request:
-        """Return a write's request with its repeatability told to the transport."""
-        return Request(
-            request.method, request.path, request.params, request.headers, request.body, repeatable
-        )
-
-    def reader(self, mapper: Any) -> Any:
+    def reader(self, mapper: Any) -> Callable[[Response], list[Any]]:
         """Return what reads a write's answer: one row, or None when it has no body."""
+        return partial(self.read_written, mapper)
 
-        def read(response: Response) -> list[Any]:
-            return [self.read_row(mapper, response) if response.content.strip() else None]
-
-        return read
+    def read_written(self, mapper: Any, response: Response) -> list[Any]:
+        return [self.read_row(mapper, response) if response.content.strip() else None]
 
     def read_error(self, response: Response) -> tuple[Any, list[str], dict[str, list[str]]] | None:
         """Return body, messages and messages by wire name of an error; None: the usual reading."""
