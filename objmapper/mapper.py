@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from objmapper import lookups
 from objmapper.exceptions import ContractError, DeclarationError, QueryError, near_misses
 from objmapper.fields import Field, ForeignKey, HasMany
-from objmapper.query import Node, Order, Q
+from objmapper.query import Node, Order, Q, Query
 from objmapper.queryset import RelatedManager
 from objmapper.state import Page
 
@@ -236,7 +237,7 @@ class Mapper:
         return None if value is None else field.key_of(value)
 
     def classes_of(self, rows: list[dict[str, Any]]) -> list[Any]:
-        """Return the class of each row: a polymorphic subclass, else the model itself.
+        """Return the class of each row: a polymorphic subclass, else the root of them all.
 
         Raises ContractError where that can't be told.
         """
@@ -255,8 +256,8 @@ class Mapper:
                 f"{self.model.__name__}: which class a row belongs to can't be told: {error!r}"
             ) from None
         for value, kind in kinds.items():
-            if kind is None or not issubclass(kind, self.model):
-                kinds[value] = self.model
+            if kind is None:
+                kinds[value] = self.root
         return [kinds[value] for value in told]
 
     def instance(self, row: dict[str, Any], page: Page) -> Any:
@@ -267,6 +268,17 @@ class Mapper:
         return obj
 
     # -- queries ----------------------------------------------------------------------------------
+
+    def everything(self) -> Query:
+        """Return the query for all objects of the model; of one kind of several, for that kind."""
+        query, on, model = Query(self), self.polymorphic_on, self.model
+        if self.root is model or on is None:
+            return query
+        if not isinstance(on, str):
+            return replace(query, local=(lambda obj: isinstance(obj, model),))
+        kinds = [value for value, kind in self.polymorphic.items() if issubclass(kind, model)]
+        lookup = {on: kinds[0]} if len(kinds) == 1 else {f"{on}__in": kinds}
+        return query.having(self.resolve(Q(**lookup)))
 
     def resolve(self, q: Q) -> Node | None:
         """Return the checked tree of conditions of *q*."""

@@ -78,6 +78,8 @@ def one(session: Any, query: Query, key: Any) -> Any:
     found = _instances(session, mapper, [row], page, path)
     session.keep(found)
     loading.announce(session, mapper, found)
+    if not isinstance(found[0], mapper.model):
+        raise mapper.model.DoesNotExist(f"{found[0]!r} is no {mapper.model.__name__}.")
     if mapper.has_key and key is not None and mapper.key_in(row) != mapper.normalise(key):
         raise ContractError(f"{request.shown_path} was asked for, {mapper.key_in(row)!r} came.")
     prefetch(session, query, found)

@@ -13,7 +13,8 @@ M = TypeVar("M")
 
 
 def _everything(model: Any) -> Query:
-    return Query(model.__mapper__)
+    query: Query = model.__mapper__.everything()
+    return query
 
 
 class Chaining(Generic[M]):

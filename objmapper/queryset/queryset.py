@@ -327,7 +327,7 @@ class Manager(QuerySet[M]):
                 )
             bound = object.__new__(type(self))
             bound.__dict__.update(self.__dict__, model=owner)
-            bound.query = Query(owner.__mapper__)
+            bound.query = owner.__mapper__.everything()
             bound.query = bound.get_queryset().query
             return bound
 

@@ -88,6 +88,45 @@ class Artifact(Base):
         endpoint = "tasks/{task}/artifacts"
 
 
+class Alert(Base):
+    """Of two kinds, told apart by a field."""
+
+    id = fields.Integer(primary_key=True)
+    source = fields.String()
+    name = fields.String()
+
+    class Meta:
+        polymorphic_on = "source"
+
+
+class UserAlert(Alert):
+    class Meta:
+        polymorphic_identity = "user"
+
+
+class MetricAlert(Alert):
+    limit = fields.Integer(null=True)
+
+    class Meta:
+        polymorphic_identity = "metric"
+
+
+class Shape(Base):
+    """Of kinds that a row's keys tell apart."""
+
+    id = fields.Integer(primary_key=True)
+
+    class Meta:
+        polymorphic_on = staticmethod(lambda row: "circle" if "radius" in row else "square")
+
+
+class Circle(Shape):
+    radius = fields.Integer()
+
+    class Meta:
+        polymorphic_identity = "circle"
+
+
 class NoteQuerySet(QuerySet[Any]):
     def short(self) -> "NoteQuerySet":
         return self.filter(size__lt=10)
@@ -165,6 +204,14 @@ def fill(server: Any) -> None:
     server.table("ranked", [{"id": n, "name": name} for n, name in enumerate("bac", 1)])
     server.table("events", [{"message": "m1"}, {"message": "m2"}], key="message")
     server.table("tasks/{task}/artifacts", [{"id": n, "name": f"f{n}", "task": 1} for n in (1, 2)])
+    server.table(
+        "alerts",
+        [
+            {"id": n, "source": source, "name": f"a{n}"}
+            for n, source in enumerate(("user", "metric", "other", "user"), 1)
+        ],
+    )
+    server.table("shapes", [{"id": 1}, {"id": 2, "radius": 3}, {"id": 3}, {"id": 4, "radius": 5}])
     server.table("boards", [{"id": 1}])
     server.table("notes", [{"id": n, "size": 7 * n, "project": 1 + n // 3} for n in (1, 2, 3)])
     server.table(

@@ -4,7 +4,20 @@ import datetime as dt
 import threading
 
 import pytest
-from query_models import Artifact, Event, Project, Ranked, Stage, Task, User
+from query_models import (
+    Alert,
+    Artifact,
+    Circle,
+    Event,
+    MetricAlert,
+    Project,
+    Ranked,
+    Shape,
+    Stage,
+    Task,
+    User,
+    UserAlert,
+)
 
 from objmapper import (
     ContractError,
@@ -685,6 +698,39 @@ def test_objects_without_a_key_are_read(server, session):
     assert Event.objects.values_list("message", flat=True) == ["m1", "m2"]
     with pytest.raises(QueryError):
         Event.objects.last()
+
+
+def test_a_query_of_a_kind_asks_for_that_kind(server, session):
+    assert [type(obj) for obj in Alert.objects.order_by("id")] == [
+        *(UserAlert, MetricAlert, Alert, UserAlert)
+    ]
+    assert ids(UserAlert.objects.order_by("id")) == [1, 4]
+    assert (UserAlert.objects.count(), UserAlert.objects.filter(name="a4").get().id) == (2, 4)
+    assert server.asked[1:] == [
+        "GET /alerts/?source=user&ordering=id",
+        "GET /alerts/?source=user&page_size=1",
+        "GET /alerts/?source=user&name=a4&page_size=2",
+    ]
+    assert UserAlert.objects.get(id=1) is Alert.objects.get(id=1)
+    with pytest.raises(UserAlert.DoesNotExist):
+        UserAlert.objects.get(id=2)
+    assert session.get(UserAlert, 3) is None
+
+
+def test_a_query_of_a_kind_that_only_rows_tell_is_filtered_here(server, session):
+    assert [type(obj) for obj in Shape.objects.order_by("id")] == [Shape, Circle, Shape, Circle]
+    assert ids(Circle.objects.order_by("id")) == [2, 4]
+    assert ids(Circle.objects.order_by("id")[1:]) == [4]
+    assert Circle.objects.count() == 2
+    assert Circle.objects.get(id=2).radius == 3
+    with pytest.raises(Circle.DoesNotExist):
+        Circle.objects.get(id=1)
+
+
+def test_a_key_of_another_kind_is_none_of_this_one(server, session):
+    assert session.get(Circle, 1) is None
+    assert session.get(Circle, 2).radius == 3
+    assert type(session.get(Shape, 1)) is Shape
 
 
 def test_an_endpoint_below_another_is_filtered_by_its_parent(server, session):
