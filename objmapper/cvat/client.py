@@ -271,14 +271,15 @@ def api_url(url: str, verify: bool | str = True) -> str:
 
     Raises ValueError for what is no address of a server.
     """
-    url = url.strip().rstrip("/").removesuffix("/api")
-    if "@" in urlsplit(url if "://" in url else f"//{url}").netloc:
+    scheme, separator, place = url.strip().rpartition("://")
+    place = place.rstrip("/").removesuffix("/api")
+    if "@" in urlsplit(f"//{place}").netloc:
         raise ValueError(
             "The address has a user in it; give credentials=(user, password) or login() instead."
         )
-    if "://" in url:
-        return f"{url}/api"
-    secure, plain = f"https://{url}/api", f"http://{url}/api"
+    if separator:
+        return f"{scheme}://{place}/api"
+    secure, plain = f"https://{place}/api", f"http://{place}/api"
     host = urlsplit(secure).hostname or ""
     # Elsewhere plain http is never guessed: whoever sits between could get the credentials.
     if is_loopback(host) and not answers(secure, verify) and answers(plain, verify):
