@@ -146,6 +146,10 @@ class ForeignKey(_Relation[T]):
         return None if value is None else pk.key_of(value)
 
     def coerce(self, value: Any) -> Any:
+        if isinstance(value, Stateful) and not isinstance(value, self.target):
+            raise TypeError(
+                f"{self} takes a {self.target.__name__}, its key or None, not {value!r}."
+            )
         return value
 
     def value_in(self, row: dict[str, Any]) -> Any:
@@ -180,13 +184,6 @@ class ForeignKey(_Relation[T]):
         except (ValueError, TypeError):
             return False
         return one is not None and bool(one == other)
-
-    def guard(self, obj: Stateful, value: Any) -> None:
-        super().guard(obj, value)
-        if isinstance(value, Stateful) and not isinstance(value, self.target):
-            raise TypeError(
-                f"{self} takes a {self.target.__name__}, its key or None, not {value!r}."
-            )
 
     def check(self, wire: Any) -> list[str]:
         if wire is None or isinstance(wire, Pending):

@@ -7,13 +7,13 @@ A method either returns a new query set (``chaining``) or does I/O (here); the s
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from objmapper import scope
 from objmapper.exceptions import FieldDoesNotExist, QueryError, ReadOnlyFieldError, ValidationError
-from objmapper.query import Q, Query, only_key
+from objmapper.query import FetchMode, Q, Query, only_key
 from objmapper.queryset.chaining import Chaining
 
 if TYPE_CHECKING:
@@ -208,9 +208,17 @@ class QuerySet(Chaining[M]):
 
     def bulk_create(self, objects: Iterable[M], **options: Any) -> list[M]:
         """Create several objects, in as few requests as the server's batches permit."""
-        created = list(objects)
+        created = self._mine(objects)
         self._commit(created, **options)
         return created
+
+    def _mine(self, objects: Iterable[M]) -> list[M]:
+        """Return *objects* as a list. Raises TypeError for one of another model."""
+        found = list(objects)
+        for obj in found:
+            if not isinstance(obj, self.model):
+                raise TypeError(f"{self!r} takes {self.model.__name__} objects, not {obj!r}.")
+        return found
 
     def _commit(self, objects: list[M], **options: Any) -> CommitReport:
         """Commit these objects, new ones among them, and nothing else."""
@@ -305,7 +313,15 @@ class QuerySet(Chaining[M]):
         )
 
 
-class Manager(QuerySet[M]):
+class Objects(QuerySet[M]):
+    """What type checkers see of ``Model.objects``: the manager of the class that asks."""
+
+    if TYPE_CHECKING:
+
+        def __get__(self, instance: None, owner: type[T]) -> Manager[T]: ...
+
+
+class Manager(Objects[M]):
     """``Task.objects``: where queries begin. It keeps no results."""
 
     queryset_class: type[QuerySet[Any]] = QuerySet
@@ -315,8 +331,26 @@ class Manager(QuerySet[M]):
         self._results = None
 
     if TYPE_CHECKING:
-
-        def __get__(self, instance: None, owner: type[T]) -> Manager[T]: ...
+        # A manager class of one's own stays itself, and what it chains is a query set.
+        def __get__(self, instance: None, owner: type) -> Self: ...  # type: ignore[override]
+        def all(self) -> QuerySet[M]: ...  # type: ignore[override]
+        def none(self) -> QuerySet[M]: ...  # type: ignore[override]
+        def filter(self, *conditions: Q, **lookups: Any) -> QuerySet[M]: ...  # type: ignore[override]
+        def exclude(self, *conditions: Q, **lookups: Any) -> QuerySet[M]: ...  # type: ignore[override]
+        def order_by(self, *names: str) -> QuerySet[M]: ...  # type: ignore[override]
+        def reverse(self) -> QuerySet[M]: ...  # type: ignore[override]
+        def only(self, *names: str) -> QuerySet[M]: ...  # type: ignore[override]
+        def prefetch_related(self, *names: str) -> QuerySet[M]: ...  # type: ignore[override]
+        def fetch_mode(self, mode: FetchMode) -> QuerySet[M]: ...  # type: ignore[override]
+        def using(self, session: Any) -> QuerySet[M]: ...  # type: ignore[override]
+        def filter_locally(  # type: ignore[override]
+            self, predicate: Callable[[M], bool]
+        ) -> QuerySet[M]: ...
+        @overload  # type: ignore[override]
+        def __getitem__(self, index: int) -> M: ...
+        @overload
+        def __getitem__(self, index: slice) -> QuerySet[M]: ...
+        def __getitem__(self, index: int | slice) -> Any: ...
 
     else:
 

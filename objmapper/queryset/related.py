@@ -58,40 +58,36 @@ class RelatedManager(Manager[M]):
         return live_session(self._obj, f"The relation {self._field.name!r}")
 
     def get_queryset(self) -> QuerySet[M]:
-        found: QuerySet[M] = self.all()
-        return found
+        return self.all()
 
     def _chain(self, query: Query) -> Any:
         return self.queryset_class(self.model, query, self.session)
 
-    def all(self) -> Any:
+    def all(self) -> QuerySet[M]:  # type: ignore[override]  # a query set, as of every manager
         """Return all of them; a prefetched relation is not asked again until ``refresh()``."""
         prefetched = (self._obj._state.prefetched or {}).get(self._field.name)
         if prefetched is None:
-            return self._chain(self.query)
+            fresh: QuerySet[M] = self._chain(self.query)
+            return fresh
         found = self.queryset_class(self.model, self.query, session_of(self._obj))
         found._results = list(prefetched)
         return found
 
     def count(self) -> int:
-        total: int = self.all().count()
-        return total
+        return self.all().count()
 
     def exists(self) -> bool:
-        found: bool = self.all().exists()
-        return found
+        return self.all().exists()
 
     def _given(self, values: dict[str, Any]) -> dict[str, Any]:
         return {self._field.by_name: self._obj} | values
 
     def add(self, *objects: M) -> CommitReport:
         """Make *objects* refer to the object, as one commit; a pending object goes first."""
-        for obj in objects:
-            if not isinstance(obj, self.model):
-                raise TypeError(f"{self!r} takes {self.model.__name__} objects, not {obj!r}.")
-        for obj in objects:
+        added = self._mine(objects)
+        for obj in added:
             setattr(obj, self._field.by_name, self._obj)
-        return self._commit(list(objects))
+        return self._commit(added)
 
     def __repr__(self) -> str:
         return f"<{self._field.name} of {self._obj!r}>"
