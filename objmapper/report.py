@@ -33,6 +33,13 @@ class Entry:
         return f"<{self.object!r}{why}>"
 
 
+_DONE: dict[str, str] = {
+    Kind.CREATE: "created",
+    Kind.UPDATE: "updated",
+    Kind.DELETE: "deleted",
+}
+
+
 class Entries(list[Entry]):
     """The entries of one fate, in plan order; ``obj in entries`` asks for an object."""
 
@@ -79,20 +86,10 @@ class CommitReport:
             self._list_of(outcome.fate, change.kind).append(entry)
 
     def _list_of(self, fate: Fate, kind: str) -> Entries:
-        if fate is Fate.DONE:
-            done = {
-                Kind.CREATE: self.created,
-                Kind.UPDATE: self.updated,
-                Kind.DELETE: self.deleted,
-            }
-            return done.get(kind, self.actions)  # type: ignore[call-overload,no-any-return]
-        by_fate: dict[Fate, Entries] = {
-            Fate.FAILED: self.failed,
-            Fate.SKIPPED: self.skipped,
-            Fate.UNCERTAIN: self.uncertain,
-            Fate.PENDING: self.pending,
-        }
-        return by_fate[fate]
+        # The other fates are called as their lists are.
+        name = _DONE.get(kind, "actions") if fate is Fate.DONE else fate
+        found: Entries = getattr(self, name)
+        return found
 
     def counts(self) -> dict[str, int]:
         """How many objects met which fate; fates without any are left out."""

@@ -29,37 +29,36 @@ Chosen = Callable[[], tuple[list[Any], list[Any]]]
 def closure(session: Any, roots: Iterable[Any]) -> list[Any]:
     """Return *roots* with the new objects that they refer to, parents first, and their children."""
     found: dict[int, Any] = {}
-
-    def visit(obj: Any) -> None:
-        waiting = [(obj, False)]
-        while waiting:
-            current, ready = waiting.pop()
-            if ready:
-                found.setdefault(id(current), current)
-                continue
-            if id(current) in found or id(current) in seen:
-                continue
-            seen.add(id(current))
-            waiting.append((current, True))
-            waiting += [(child, False) for child in reversed(_children(current))]
-            waiting += [(parent, False) for parent in reversed(_new_parents(current))]
-
     seen: set[int] = set()
-    for root in roots:
-        visit(root)
+    waiting = [(root, False) for root in reversed(list(roots))]
+    while waiting:
+        obj, ready = waiting.pop()
+        if not ready:
+            if id(obj) in seen:
+                continue
+            seen.add(id(obj))
+            parents, children = _new_parents(obj), _children(obj)
+            if parents or children:
+                waiting.append((obj, True))
+                waiting += [(child, False) for child in reversed(children)]
+                waiting += [(parent, False) for parent in reversed(parents)]
+                continue
+        found[id(obj)] = obj
     for obj in found.values():
         session.members.check(obj)
     return list(found.values())
 
 
 def _children(obj: Any) -> list[Any]:
-    children = obj._state.children
-    return [child for group in (children or {}).values() for child in group if is_new(child)]
+    groups = obj._state.children
+    if not groups:
+        return []
+    return [child for group in groups.values() for child in group if is_new(child)]
 
 
 def _new_parents(obj: Any) -> list[Any]:
-    mapper, row = type(obj).__mapper__, obj._row
-    values = (row.get(field.key) for field in mapper.foreign_keys.values())
+    foreign_keys, row = type(obj).__mapper__.foreign_keys, obj._row
+    values = [row.get(field.key) for field in foreign_keys.values()] if foreign_keys else ()
     return [value for value in values if isinstance(value, Stateful) and is_new(value)]
 
 
@@ -169,6 +168,7 @@ class Commit:
         self.outcomes: dict[int, Outcome] = {}
         self.stopped = False
         self._announced: set[int] = set()
+        self._by_number = {operation.number: operation for operation in plan}
         self._undone: dict[int, Any] = {id(c.object): c.object for c, _ in plan.vetoed}
 
     def run(self) -> CommitReport:
@@ -203,6 +203,8 @@ class Commit:
 
     def _waits_for_undone(self, operation: Operation) -> bool:
         """Whether an operation refers to a new object that was vetoed, or whose fate is unknown."""
+        if not self._undone and not self.session.members.uncertain:
+            return False
         return any(
             id(parent) in self._undone or self.session.is_uncertain(parent)
             for obj in operation.objects
@@ -288,15 +290,12 @@ class Commit:
             elif operation.number in self._announced:
                 continue
             self._announced.add(operation.number)
-            waited = [o for n in outcome.waited_for for o in self._objects_of(n)]
+            waited = [o for n in outcome.waited_for for o in self._by_number[n].objects]
             if outcome.fate is Fate.SKIPPED and not waited:
                 waited = [p for o in operation.objects for p in _new_parents(o)]
             self.report.add(outcome, waited)
             if outcome.fate is Fate.DONE:
                 self.report.errors += tell_post(self.session, operation)
-
-    def _objects_of(self, number: int) -> tuple[Any, ...]:
-        return next((op.objects for op in self.plan if op.number == number), ())
 
     def finish(self) -> None:
         for change, error in self.plan.vetoed:
@@ -307,15 +306,18 @@ class Commit:
             )
 
 
+_POST: dict[str, signals.ModelSignal] = {
+    Kind.CREATE: signals.post_create,
+    Kind.UPDATE: signals.post_update,
+    Kind.DELETE: signals.post_delete,
+}
+
+
 def tell_post(session: Any, operation: Operation) -> list[Exception]:
     """Tell the ``post_`` receivers of an operation's objects; return what they raised."""
     raised: list[Exception] = []
     for change in operation.changes:
-        signal = {
-            Kind.CREATE: signals.post_create,
-            Kind.UPDATE: signals.post_update,
-            Kind.DELETE: signals.post_delete,
-        }.get(change.kind)  # type: ignore[call-overload]
+        signal = _POST.get(change.kind)
         if signal is None or not signal.receivers:
             continue
         more = {"changes": change.changes} if change.kind == Kind.UPDATE else {}
