@@ -29,7 +29,7 @@ LABELS = ("car", "person", "tree")
 SUBSETS = ("train", "train", "val", "test", "")
 #: Without the extra "progress" it runs as well, but shows no bar.
 HAS_TQDM = importlib.util.find_spec("tqdm") is not None
-#: Lines of the plan, and of the audit, that are printed.
+#: Lines of the plan that are printed of many that are alike.
 SHOWN = 3
 
 
@@ -66,7 +66,7 @@ def run(client: Client, projects: list[Project], credentials: tuple[str, str]) -
     session = client.session
     http = checking.PlainHTTP(client.base_url, *credentials)
     before = checking.snapshot(http, [project.id for project in projects])
-    say(f"It holds {before}.", "")
+    say(f"It holds {before}, declared as classes in objmapper/cvat/models.py.", "")
 
     say("1. The migration reads and marks (objmapper/cli/migration.py); nothing is changed yet.")
     with counted() as reads:
@@ -83,7 +83,8 @@ def run(client: Client, projects: list[Project], credentials: tuple[str, str]) -
     with Audit(log):
         report = session.commit(progress=HAS_TQDM)
     lines = log.getvalue().splitlines()
-    say(*(f"   {line}" for line in lines[:SHOWN]), f"   ... {len(lines)} lines of audit", "")
+    first = {line.partition(" ")[0]: f"   {line}" for line in reversed(lines)}
+    say(*reversed(first.values()), f"   ... {len(lines)} lines of audit", "")
     say("4. The report:", f"   {report}", *compared(sum(reads.values()), report), "")
 
     say("5. The check: all rows are read again over plain HTTP (urllib, nothing of objmapper), and")
