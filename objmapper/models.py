@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import uuid
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar, cast
 
 from objmapper import declaration, scope, wire
 from objmapper.exceptions import (
@@ -20,7 +20,7 @@ from objmapper.exceptions import (
 )
 from objmapper.fields import UUID, Field
 from objmapper.mapper import Mapper, default_registry
-from objmapper.queryset import Manager
+from objmapper.queryset import Manager, Objects
 from objmapper.state import (
     ABSENT,
     InstanceState,
@@ -35,6 +35,9 @@ from objmapper.state import (
 
 if TYPE_CHECKING:
     import marshmallow
+
+    from objmapper.report import CommitReport
+    from objmapper.session import Session
 
 M = TypeVar("M", bound="Model")
 
@@ -127,7 +130,8 @@ class Model(Stateful, metaclass=ModelMeta):
     DoesNotExist: ClassVar[type[ObjectDoesNotExist]] = ObjectDoesNotExist
     MultipleObjectsReturned: ClassVar[type[MultipleObjectsReturned]] = MultipleObjectsReturned
     Schema: ClassVar[_SchemaOf] = _SchemaOf()
-    objects: ClassVar[Manager[Self]] = Manager()
+    # Not annotated: pyright would hold the managers that subclasses declare to the annotation.
+    objects = cast("Objects[Any]", Manager())
 
     def __init__(self, **values: Any) -> None:
         mapper = type(self).__mapper__
@@ -153,16 +157,18 @@ class Model(Stateful, metaclass=ModelMeta):
 
     # -- verbs: each acts at once, on this object alone -------------------------------------------
 
-    def commit(self) -> Any:
+    def commit(self) -> CommitReport:
         """Send this object's changes now, with the pending parents it refers to.
 
-        Returns the CommitReport. Raises ValidationError before anything is sent, CommitError.
+        Raises ValidationError before anything is sent, CommitError.
         """
-        return _session_for(self).commit_objects([self])
+        report: CommitReport = _session_for(self).commit_objects([self])
+        return report
 
-    def delete(self) -> Any:
-        """Delete this object on the server now; returns the CommitReport. Raises CommitError."""
-        return live_session(self, "Deletion").delete_objects([self])
+    def delete(self) -> CommitReport:
+        """Delete this object on the server now. Raises CommitError."""
+        report: CommitReport = live_session(self, "Deletion").delete_objects([self])
+        return report
 
     def refresh(self) -> None:
         """Load this object anew; its uncommitted changes are given up. Raises DoesNotExist."""
@@ -441,7 +447,7 @@ class Inspection:
         return lifecycle(self._obj)
 
     @property
-    def session(self) -> Any | None:
+    def session(self) -> Session | None:
         """The session that the object belongs to, None when it has none or the session is closed."""
         session = session_of(self._obj)
         return None if session is None or session.closed else session

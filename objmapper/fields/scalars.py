@@ -48,6 +48,8 @@ class Integer(Field[Int]):
         def __init__(
             self: Integer[int | None], *, null: Literal[True], **options: Unpack[Options]
         ) -> None: ...
+        @overload
+        def __init__(self, *, null: bool, **options: Unpack[Options]) -> None: ...
         def __init__(self, *, null: bool = False, **options: Any) -> None: ...
 
     def key_of(self, value: Any) -> Any:
@@ -74,6 +76,8 @@ class Float(Field[Flt]):
         def __init__(
             self: Float[float | None], *, null: Literal[True], **options: Unpack[Options]
         ) -> None: ...
+        @overload
+        def __init__(self, *, null: bool, **options: Unpack[Options]) -> None: ...
         def __init__(self, *, null: bool = False, **options: Any) -> None: ...
 
     def to_python(self, wire: Any) -> Any:
@@ -109,6 +113,8 @@ class Decimal(Field[Dec]):
             null: Literal[True],
             **options: Unpack[Options],
         ) -> None: ...
+        @overload
+        def __init__(self, *, null: bool, **options: Unpack[Options]) -> None: ...
         def __init__(self, *, null: bool = False, **options: Any) -> None: ...
 
     def to_python(self, wire: Any) -> Any:
@@ -138,6 +144,8 @@ class Boolean(Field[Bool]):
         def __init__(
             self: Boolean[bool | None], *, null: Literal[True], **options: Unpack[Options]
         ) -> None: ...
+        @overload
+        def __init__(self, *, null: bool, **options: Unpack[Options]) -> None: ...
         def __init__(self, *, null: bool = False, **options: Any) -> None: ...
 
 
@@ -158,6 +166,8 @@ class String(Field[Str]):
         def __init__(
             self: String[str | None], *, null: Literal[True], **options: Unpack[Options]
         ) -> None: ...
+        @overload
+        def __init__(self, *, null: bool, **options: Unpack[Options]) -> None: ...
         def __init__(self, *, null: bool = False, **options: Any) -> None: ...
 
     def key_of(self, value: Any) -> Any:
@@ -173,11 +183,39 @@ class URL(String[Str]):
         lambda **options: marshmallow.fields.Url(require_tld=False, **options)
     )
 
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: URL[str], *, null: Literal[False] = False, **options: Unpack[Options]
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: URL[str | None], *, null: Literal[True], **options: Unpack[Options]
+        ) -> None: ...
+        @overload
+        def __init__(self, *, null: bool, **options: Unpack[Options]) -> None: ...
+        def __init__(self, *, null: bool = False, **options: Any) -> None: ...
+
 
 class Email(String[Str]):
     """An e-mail address."""
 
     marshmallow_type = marshmallow.fields.Email
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: Email[str], *, null: Literal[False] = False, **options: Unpack[Options]
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: Email[str | None], *, null: Literal[True], **options: Unpack[Options]
+        ) -> None: ...
+        @overload
+        def __init__(self, *, null: bool, **options: Unpack[Options]) -> None: ...
+        def __init__(self, *, null: bool = False, **options: Any) -> None: ...
 
 
 class UUID(Field[Uid]):
@@ -198,6 +236,8 @@ class UUID(Field[Uid]):
         def __init__(
             self: UUID[uuid.UUID | None], *, null: Literal[True], **options: Unpack[Options]
         ) -> None: ...
+        @overload
+        def __init__(self, *, null: bool, **options: Unpack[Options]) -> None: ...
         def __init__(self, *, null: bool = False, **options: Any) -> None: ...
 
     def to_python(self, wire: Any) -> Any:

@@ -67,6 +67,14 @@ class DateTime(_Temporal[DTime]):
             null: Literal[True],
             **options: Unpack[Options],
         ) -> None: ...
+        @overload
+        def __init__(
+            self,
+            *,
+            assume: dt.tzinfo | Literal["utc"] | None = "utc",
+            null: bool,
+            **options: Unpack[Options],
+        ) -> None: ...
         def __init__(self, *, assume: Any = "utc", null: bool = False, **options: Any) -> None: ...
 
     else:
@@ -109,6 +117,8 @@ class Date(_Temporal[Day]):
         def __init__(
             self: Date[dt.date | None], *, null: Literal[True], **options: Unpack[Options]
         ) -> None: ...
+        @overload
+        def __init__(self, *, null: bool, **options: Unpack[Options]) -> None: ...
         def __init__(self, *, null: bool = False, **options: Any) -> None: ...
 
     def to_python(self, wire: Any) -> Any:
@@ -131,6 +141,8 @@ class Time(_Temporal[Clock]):
         def __init__(
             self: Time[dt.time | None], *, null: Literal[True], **options: Unpack[Options]
         ) -> None: ...
+        @overload
+        def __init__(self, *, null: bool, **options: Unpack[Options]) -> None: ...
         def __init__(self, *, null: bool = False, **options: Any) -> None: ...
 
     def to_python(self, wire: Any) -> Any:
@@ -173,6 +185,14 @@ class TimeDelta(Field[Delta]):
             *,
             format: Literal["seconds", "iso", "django"] = "seconds",
             null: Literal[True],
+            **options: Unpack[Options],
+        ) -> None: ...
+        @overload
+        def __init__(
+            self,
+            *,
+            format: Literal["seconds", "iso", "django"] = "seconds",
+            null: bool,
             **options: Unpack[Options],
         ) -> None: ...
         def __init__(

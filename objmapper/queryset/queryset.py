@@ -318,7 +318,11 @@ class Objects(QuerySet[M]):
 
     if TYPE_CHECKING:
 
+        @overload
         def __get__(self, instance: None, owner: type[T]) -> Manager[T]: ...
+        @overload
+        def __get__(self, instance: object, owner: type) -> Any: ...
+        def __get__(self, instance: Any, owner: Any) -> Any: ...
 
 
 class Manager(Objects[M]):
