@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from objmapper.server.embedding import EmbeddedServer
 from objmapper.server.options import KINDS, SPOKEN, from_arguments
@@ -60,34 +60,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         server.close()
         arguments.error(str(error))
-    previous = _on_signals()
-    try:
-        with suppress(_EndedError), running:
-            _announce(running)
-            running.serve_forever()
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    with _ended() as ended, running:
+        _announce(running)
+        ended()
     return 0
 
 
-class _EndedError(Exception):
-    """A signal asked for the end."""
+@contextmanager
+def _ended() -> Iterator[Callable[[], object]]:
+    """A wait for SIGTERM or Ctrl-C, which may also come before it begins or more than once.
 
-
-def _on_signals() -> dict[signal.Signals, Any]:
-    """SIGTERM and Ctrl-C end the main thread's wait by an exception; a second one is ignored.
-
-    An exception, as a handler that took the lock of what the main thread waits on could block.
+    Python itself writes a byte to the pipe that the wait reads, whichever thread the signal comes
+    to. A handler would run in the main thread only, which sleeps on when another thread got it;
+    and one that raises or sets an event may do so while the main thread holds that event's lock.
     """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    woken = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     numbers = (signal.SIGTERM, signal.SIGINT)
-
-    def end(*_: object) -> None:
-        for number in numbers:
-            signal.signal(number, signal.SIG_IGN)
-        raise _EndedError
-
-    return {number: signal.signal(number, end) for number in numbers}
+    previous = {number: signal.signal(number, lambda *_: None) for number in numbers}
+    try:
+        yield lambda: os.read(reading, 1)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(woken)
+        os.close(reading)
+        os.close(writing)
 
 
 def _announce(running: Running) -> None:

@@ -57,21 +57,13 @@ class Running:
         while not self._stopping.is_set():
             wasyncore.loop(timeout=30, use_poll=True, map=self._map, count=1)
 
-    def stop(self) -> None:
-        """The loop is asked to end; safe in any thread, but not after :meth:`close`."""
-        self._stopping.set()
-        self._http.pull_trigger()
-
-    def serve_forever(self) -> None:
-        """The calling thread waits until somebody calls :meth:`stop`."""
-        self._stopping.wait()
-
     def close(self) -> None:
         """No socket, thread or database is open afterwards; a second call does nothing."""
         if self._closed:
             return
         self._closed = True
-        self.stop()
+        self._stopping.set()
+        self._http.pull_trigger()
         self._thread.join()
         # Only now: what the loop still used, and what wakes it, must not vanish under it.
         self._http.task_dispatcher.shutdown(timeout=_PATIENCE)

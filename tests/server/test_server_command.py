@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 import requests
@@ -13,14 +14,20 @@ from objmapper.server import main
 CODE = "import sys; from objmapper.server import main; sys.exit(main(sys.argv[1:]))"
 
 
+@contextmanager
 def start(*arguments):
-    return subprocess.Popen(
+    """A process of its own, which does not outlive its test."""
+    with subprocess.Popen(
         [sys.executable, "-c", CODE, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def announced(process):
@@ -59,11 +66,11 @@ def test_without_a_user_a_random_password_is_made():
         assert process.returncode == 0
 
 
-def test_a_second_signal_while_it_ends_changes_nothing():
+def test_several_signals_at_once_end_it_as_one_does():
     with start("cvat") as process:
         announced(process)
-        process.terminate()
-        process.send_signal(signal.SIGINT)
+        for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGINT, signal.SIGCONT):
+            process.send_signal(number)
         process.communicate(timeout=20)
         assert process.returncode == 0
 
