@@ -237,7 +237,12 @@ def _held(obj: Any, key: str) -> bool:
     return value.__class__ in (list, dict) and sys.getrefcount(value) > 3
 
 
-def announce(session: Any, mapper: Any, objects: list[Any]) -> None:
+def announce(session: Any, objects: list[Any]) -> None:
     """Tell ``post_load`` of a page; nobody listening costs one look."""
-    if signals.post_load.receivers and objects:
-        signals.post_load.announce(mapper.model, instances=objects, session=session)
+    if not signals.post_load.receivers:
+        return
+    kinds: dict[type, list[Any]] = {}
+    for obj in objects:
+        kinds.setdefault(type(obj), []).append(obj)
+    for kind, instances in kinds.items():
+        signals.post_load.tell(kind, instances=instances, session=session)

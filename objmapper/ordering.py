@@ -87,7 +87,7 @@ def ordered(drafts: list[Draft]) -> tuple[Operation, ...]:
             if change.kind == Kind.CREATE:
                 creates[id(change.object)] = number
             elif change.kind == Kind.DELETE:
-                deletes[_identity(change.object)] = number
+                deletes[identity(change.object)] = number
             first.setdefault(id(change.object), number)
     after: defaultdict[int, set[int]] = defaultdict(set)
     for number, draft in enumerate(drafts, 1):
@@ -98,7 +98,7 @@ def ordered(drafts: list[Draft]) -> tuple[Operation, ...]:
             earlier = first[id(change.object)]
             if earlier != number and change.kind != Kind.CREATE:  # the second half of a cut cycle
                 after[number].add(earlier)
-            for parent in _referred(change) if deletes else ():
+            for parent in referred(change) if deletes else ():
                 if deletes.get(parent, number) != number:
                     after[deletes[parent]].add(number)
     return _in_waves(drafts, after)
@@ -113,12 +113,12 @@ def _awaited(draft: Draft) -> Iterable[int]:
     yield from map(id, draft.after)
 
 
-def _identity(obj: Any) -> tuple[Any, Any]:
+def identity(obj: Any) -> tuple[Any, Any]:
     mapper = type(obj).__mapper__
     return mapper.root, mapper.key_in(obj._row)
 
 
-def _referred(change: Change) -> Iterable[tuple[Any, Any]]:
+def referred(change: Change) -> Iterable[tuple[Any, Any]]:
     """Yield the identities that an object refers to, or referred to before its change."""
     obj = change.object
     for field in type(obj).__mapper__.foreign_keys.values():

@@ -35,7 +35,7 @@ def object_pages(session: Any, query: Query, ahead: int = 0) -> Iterator[list[An
             page = query_page(session, query)
             found = _instances(session, query.mapper, rows, page, path)
             session.keep(found)
-            loading.announce(session, query.mapper, found)
+            loading.announce(session, found)
             if query.local:
                 found = [obj for obj in found if all(test(obj) for test in query.local)]
                 start, found = max(start - len(found), 0), found[start:]
@@ -77,7 +77,7 @@ def one(session: Any, query: Query, key: Any) -> Any:
     page = query_page(session, query, full=True)
     found = _instances(session, mapper, [row], page, path)
     session.keep(found)
-    loading.announce(session, mapper, found)
+    loading.announce(session, found)
     if not isinstance(found[0], mapper.model):
         raise mapper.model.DoesNotExist(f"{found[0]!r} is no {mapper.model.__name__}.")
     if mapper.has_key and key is not None and mapper.key_in(row) != mapper.normalise(key):
@@ -225,7 +225,7 @@ def reload(session: Any, obj: Any, *, overwrite: bool = False) -> None:
     else:
         loading.receive(obj, row, page)
     session.keep([obj])
-    loading.announce(session, mapper, [obj])
+    loading.announce(session, [obj])
 
 
 def prefetch(session: Any, query: Query, objects: list[Any]) -> None:

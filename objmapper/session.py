@@ -50,6 +50,7 @@ class Session:
         self.members = Members(self.ref, keep)
         self.identity = self.members.identity
         self._lock = threading.RLock()
+        self._under_way: list[unitofwork.Commit] = []
         self._tokens: list[Token[Any]] = []
 
     # -- the session of a context -----------------------------------------------------------------
@@ -191,7 +192,7 @@ class Session:
         with self.using():
             self.members.rollback()
             if signals.post_rollback.receivers:
-                signals.post_rollback.announce(type(self), session=self)
+                signals.post_rollback.tell(type(self), session=self)
 
     # -- reading ----------------------------------------------------------------------------------
 
@@ -377,6 +378,8 @@ class Session:
             raise ValueError(f"workers is 1 or more, not {workers}.")
         vetoed = unitofwork.ask_receivers(self, chosen, fields)
         plan = unitofwork.plan(self, *chosen(), fields, vetoed)
+        for commit in self._under_way:  # a receiver or a progress callback of it asks
+            commit.refuse_again(plan)
         for operation in plan:
             for obj in operation.objects:
                 if obj._state.lifecycle is Lifecycle.TRANSIENT:
@@ -389,4 +392,8 @@ class Session:
                 on_error=on_error,
                 progress=told,
             )
-            return commit.run()
+            self._under_way.append(commit)
+            try:
+                return commit.run()
+            finally:
+                self._under_way.remove(commit)

@@ -5,6 +5,9 @@ The sender is the model class; a receiver connected to a base class hears its su
     @signals.post_update.connect_via(Task)
     def on_update(sender, instance, changes, session): ...
 
+What a receiver raises is reported with the commit (``post_create`` to ``post_commit``), logged (the
+transport's signals), or goes to the caller (all others).
+
 blinker holds receivers weakly: a connected lambda vanishes at once. Keep a reference, or connect
 with ``weak=False``.
 
@@ -16,7 +19,7 @@ post_create, post_delete             instance, session
 pre_update, post_update              instance, changes (``{name: (old, new)}``), session
 pre_commit                           session (sender: the session's class)
 post_commit                          session, report
-post_load                            instances (a list: one call a page), session
+post_load                            instances (a list: one call a page and class), session
 post_rollback                        session
 conflict                             instance, session
 request_sent, response_received      request / request, response (sender: the client's class)
@@ -56,6 +59,11 @@ class ModelSignal(Signal):
                 except Exception as error:
                     raised.append(error)
         return raised
+
+    def tell(self, sender: type, **kwargs: Any) -> None:
+        """Call each receiver once, then raise the first error of them, if any."""
+        for error in self.announce(sender, **kwargs):
+            raise error
 
 
 def _signal(doc: str) -> ModelSignal:

@@ -14,6 +14,7 @@ from objmapper.exceptions import (
     CommitError,
     CommitInterrupted,
     ContractError,
+    SessionError,
     ValidationError,
 )
 from objmapper.operation import Change, Fate, Kind, Operation, Outcome, Plan, resolve
@@ -132,8 +133,7 @@ def ask_receivers(
         Kind.DELETE: signals.pre_delete,
     }
     if signals.pre_commit.receivers:
-        for error in signals.pre_commit.announce(type(session), session=session):
-            raise error
+        signals.pre_commit.tell(type(session), session=session)
     if not any(signal.receivers for signal in pre.values()):
         return ()
     asked: set[int] = set()
@@ -148,12 +148,13 @@ def ask_receivers(
             asked.add(id(change.object))
             signal = pre[Kind(change.kind)]
             more = {"changes": change.changes} if change.kind == Kind.UPDATE else {}
-            for error in signal.announce(
+            raised = signal.announce(
                 type(change.object), instance=change.object, session=session, **more
-            ):
+            )
+            for error in raised:
                 if not isinstance(error, signals.Veto):
                     raise error
-                vetoed.append((change, error))
+            vetoed += [(change, error) for error in raised[:1]]
 
 
 class Commit:
@@ -170,6 +171,14 @@ class Commit:
         self._announced: set[int] = set()
         self._by_number = {operation.number: operation for operation in plan}
         self._undone: dict[int, Any] = {id(c.object): c.object for c, _ in plan.vetoed}
+        #: What vetoed updates and deletions still refer to: that can't be deleted.
+        self._held = {
+            parent: change.object
+            for change, _ in plan.vetoed
+            if change.kind != Kind.CREATE
+            for parent in ordering.referred(change)
+        }
+        self._waits: dict[int, list[Any]] = {}
 
     def run(self) -> CommitReport:
         """Send the plan wave by wave. Raises CommitError unless everything went through."""
@@ -189,10 +198,12 @@ class Commit:
         """Return what of a wave waits for nothing that failed; the rest is skipped."""
         ready = []
         for operation in wave:
-            failed = tuple(n for n in operation.after if not self._went_through(n))
-            blocked = failed or self._waits_for_undone(operation)
-            if blocked:
-                self.note(Outcome(operation, Fate.SKIPPED, waited_for=tuple(sorted(failed))))
+            failed = tuple(sorted(n for n in operation.after if not self._went_through(n)))
+            waits = [obj for number in failed for obj in self._by_number[number].objects]
+            waits += self._undone_before(operation)
+            if waits:
+                self._waits[operation.number] = waits
+                self.note(Outcome(operation, Fate.SKIPPED, waited_for=failed))
             else:
                 ready.append(operation)
         return ready
@@ -201,15 +212,34 @@ class Commit:
         outcome = self.outcomes.get(number)
         return outcome is not None and outcome.fate is Fate.DONE
 
-    def _waits_for_undone(self, operation: Operation) -> bool:
-        """Whether an operation refers to a new object that was vetoed, or whose fate is unknown."""
+    def _undone_before(self, operation: Operation) -> list[Any]:
+        """Return what an operation needs done first and a veto or an unknown fate stands in the way."""
         if not self._undone and not self.session.members.uncertain:
-            return False
-        return any(
-            id(parent) in self._undone or self.session.is_uncertain(parent)
+            return []
+        found = []
+        for change in operation.changes:
+            if change.kind == Kind.DELETE:
+                found += [self._held.get(ordering.identity(change.object))]
+                continue
+            for parent in _new_parents(change.object):
+                if id(parent) in self._undone or self.session.is_uncertain(parent):
+                    found.append(parent)
+        return [obj for obj in found if obj is not None]
+
+    def refuse_again(self, plan: Plan) -> None:
+        """Raise SessionError for a plan with objects that this commit is about to send."""
+        waiting = {
+            id(obj)
+            for operation in self.plan
+            if operation.number not in self.outcomes
             for obj in operation.objects
-            for parent in _new_parents(obj)
-        )
+        }
+        for obj in (obj for operation in plan for obj in operation.objects):
+            if id(obj) in waiting:
+                raise SessionError(
+                    f"{obj!r} is sent by a commit that is under way, and would be sent twice: "
+                    "commit it when that one has ended."
+                )
 
     def send(self, operations: list[Operation]) -> None:
         """Send operations side by side; each object becomes clean when its answer arrives."""
@@ -290,10 +320,7 @@ class Commit:
             elif operation.number in self._announced:
                 continue
             self._announced.add(operation.number)
-            waited = [o for n in outcome.waited_for for o in self._by_number[n].objects]
-            if outcome.fate is Fate.SKIPPED and not waited:
-                waited = [p for o in operation.objects for p in _new_parents(o)]
-            self.report.add(outcome, waited)
+            self.report.add(outcome, self._waits.get(operation.number, ()))
             if outcome.fate is Fate.DONE:
                 self.report.errors += tell_post(self.session, operation)
 
