@@ -139,49 +139,24 @@ def _merge_container(
         return
     if touched:  # the base moves, the user's value stays
         converted = value if field.plain else field.tolerant(thaw(freeze(value)))
-        snapshots[key] = freeze(field.dump(converted))
+        snapshots[key] = freeze(field.to_row(converted))
         return
     fresh = value if field.plain else field.tolerant(value)
-    wire = field.dump(fresh)
+    wire = field.to_row(fresh)
     if not same(thaw(snapshots[key]), wire):
-        current[key] = _updated(current.get(key), fresh)
+        current[key] = in_place(current.get(key), fresh)
     snapshots[key] = freeze(wire)
-
-
-def _updated(current: Any, fresh: Any) -> Any:
-    """Return *fresh* in the container that the user may hold."""
-    if current.__class__ is fresh.__class__ and hasattr(current, "__embedded__"):
-        current._row = fresh._row
-        return current
-    return in_place(current, fresh)
 
 
 def overwrite(obj: Any, row: dict[str, Any], page: Page) -> None:
     """Give an object the server's row whole: its changes and what waited are given up."""
-    revert_keeping_containers(obj)
+    revert(obj)
     state = own(obj)
     state.theirs = state.prefetched = state.children = None
     merge_row(obj, row)
     state.full = state.full or page.full
     if state.snapshots is None:
         obj._state = page if page.full or not state.full else state
-
-
-def revert_keeping_containers(obj: Any) -> None:
-    """Take changes back, but go on watching the containers that the user may hold."""
-    state = obj._state
-    watched = list(state.snapshots or ()) + list(state.originals or ())
-    revert(obj)
-    by_key = type(obj).__mapper__.by_key
-    for key in watched:
-        field = by_key[key]
-        if field.mutable and obj._row.get(key) is not None:
-            mine = own(obj)
-            if mine.snapshots is None:
-                mine.snapshots = {}
-            if not field.plain:
-                obj._row[key] = field.tolerant(obj._row[key])
-            mine.snapshots[key] = freeze(field.dump(obj._row[key]))
 
 
 def acknowledge(obj: Any, sent: dict[str, Any], row: dict[str, Any] | None) -> None:
@@ -204,7 +179,7 @@ def acknowledge(obj: Any, sent: dict[str, Any], row: dict[str, Any] | None) -> N
                 originals[key] = ABSENT
         elif field.mutable:
             originals.pop(key, None)
-            snapshots[key] = freeze(wire)
+            snapshots[key] = freeze(field.to_row(current[key]) if as_sent else wire)
         elif as_sent:
             originals.pop(key, None)
         else:

@@ -340,6 +340,14 @@ class EmbeddedMapper:
                 found[field.write_key] = field.dump(value)
         return found
 
+    def row_of(self, obj: Any) -> dict[str, Any]:
+        """Return its JSON as it was read: all of it, under the names that the server says."""
+        by_key = self.by_key
+        return {
+            key: by_key[key].to_row(value) if key in by_key else value
+            for key, value in obj._row.items()
+        }
+
     def check(self, wire_row: dict[str, Any]) -> list[str]:
         """Return what is wrong with JSON that would be sent."""
         messages = []

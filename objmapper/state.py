@@ -11,6 +11,7 @@ before; ``snapshots`` keeps the JSON of every mutable value that was touched.
 from __future__ import annotations
 
 import enum
+import itertools
 import marshal
 import weakref
 from typing import Any, Final, Protocol, cast
@@ -308,7 +309,7 @@ def snapshot_of(obj: Stateful, field: Any) -> None:
     snapshots = obj._state.snapshots
     if snapshots is None or field.key not in snapshots:
         raw = obj._row.get(field.key, ABSENT)
-        watch(obj, field.key, None if raw is ABSENT else freeze(field.dump(raw)))
+        watch(obj, field.key, None if raw is ABSENT else freeze(field.to_row(raw)))
 
 
 def touch(obj: Stateful, field: Any, value: Any) -> Any:
@@ -320,7 +321,7 @@ def touch(obj: Stateful, field: Any, value: Any) -> Any:
     if field.plain:
         watch(obj, key, freeze(value))
     else:
-        watch(obj, key, freeze(field.dump(converted)))
+        watch(obj, key, freeze(field.to_row(converted)))
         obj._row[key] = converted
     return converted
 
@@ -364,7 +365,7 @@ def fresh(obj: Stateful, field: Any, value: Any) -> Any:
         if state.snapshots is None:
             state.snapshots = {}
         obj._row[field.key] = value = field.coerce(value)
-        state.snapshots[field.key] = freeze(field.dump(value))
+        state.snapshots[field.key] = freeze(field.to_row(value))
         touched(obj)
     return value
 
@@ -389,12 +390,11 @@ def changed_keys(obj: Stateful) -> list[str]:
 def unchanged(field: Any, snapshot: bytes | None, value: Any) -> bool:
     """Whether a mutable value still is what its snapshot says."""
     try:
-        wire = value if field.plain else field.dump(value)
-        if freeze(wire) == snapshot:
+        if freeze(value if field.plain else field.to_row(value)) == snapshot:
             return True
     except ValueError:  # holds what is not JSON: certainly the user's doing
         return False
-    return same(thaw(snapshot), wire)
+    return bool(field.same(thaw(snapshot), value))
 
 
 def is_dirty(obj: Stateful) -> bool:
@@ -419,28 +419,44 @@ def settle(obj: Stateful) -> bool:
 
 
 def revert(obj: Stateful) -> None:
-    """Take back every change of *obj*; containers that the user holds are restored in place."""
-    by_key = type(obj).__mapper__.by_key  # type: ignore[attr-defined]
+    """Take back every change of *obj*; what changed in place is restored in place, and watched on."""
     state, row = obj._state, obj._row
-    for key in changed_keys(obj):
-        base = base_value(obj, by_key[key])
+    if state.__class__ is not InstanceState:
+        return
+    by_key = type(obj).__mapper__.by_key  # type: ignore[attr-defined]
+    assigned, state.originals, state.children = state.originals or {}, None, None
+    for key, snapshot in list((state.snapshots or {}).items()):
+        field, base = by_key[key], thaw(snapshot)
+        if base is ABSENT:
+            row.pop(key, None)
+            del state.snapshots[key]  # type: ignore[union-attr]
+        elif key not in row or not unchanged(field, snapshot, row[key]):
+            row[key] = in_place(row.get(key), field.tolerant(base))
+    for key, base in assigned.items():
         if base is ABSENT:
             row.pop(key, None)
         else:
-            row[key] = in_place(row.get(key), base) if by_key[key].plain else base
-    if state.__class__ is InstanceState:
-        state.originals = None
-        state.snapshots = None
-        state.children = None
+            row[key] = base
 
 
 def in_place(current: Any, wanted: Any) -> Any:
-    """Return *wanted*, as the same container as *current* where both are of one kind."""
-    if current.__class__ is list and wanted.__class__ is list:
-        current[:] = wanted
-        return current
-    if current.__class__ is dict and wanted.__class__ is dict:
+    """Return *wanted* in the container *current*, where both are of one kind; users may hold it.
+
+    So do containers inside it; an item of a list is told by its value alone.
+    """
+    if current.__class__ is not wanted.__class__:
+        return wanted
+    if current.__class__ is list:
+        current[:] = [
+            old if same(old, new) else new
+            for old, new in itertools.zip_longest(current[: len(wanted)], wanted)
+        ]
+    elif current.__class__ is dict:
+        merged = {key: in_place(current.get(key), value) for key, value in wanted.items()}
         current.clear()
-        current.update(wanted)
-        return current
-    return wanted
+        current.update(merged)
+    elif hasattr(current, "__embedded__"):
+        in_place(current._row, wanted._row)
+    else:
+        return wanted
+    return current

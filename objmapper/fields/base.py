@@ -40,7 +40,7 @@ from objmapper.exceptions import (
 )
 from objmapper.fields import access
 from objmapper.query import Q, Term
-from objmapper.state import Stateful, fresh, is_new, same
+from objmapper.state import Stateful, freeze, fresh, is_new, same, thaw
 
 T = TypeVar("T")
 Validator = Callable[[Any], Any]
@@ -244,7 +244,8 @@ class Field(_Descriptor[T]):
 
     def tolerant(self, wire: Any) -> Any:
         """Convert what the server sent, or return it as it is when it is malformed."""
-        if wire is None or wire.__class__ is self.python_type or not self.accepts(wire):
+        converted = wire.__class__ is self.python_type and not self.mutable
+        if wire is None or converted or not self.accepts(wire):
             return wire
         try:
             return self.to_python(wire)
@@ -261,11 +262,20 @@ class Field(_Descriptor[T]):
             return value
         return self.to_wire(value)
 
-    def same(self, one: Any, other: Any) -> bool:
-        """Whether two values are no change of each other; a mutable one is compared as JSON."""
-        if self.mutable:
-            return same(self.dump(one), self.dump(other))
-        return one.__class__ is other.__class__ and bool(one == other)
+    def to_row(self, value: Any) -> Any:
+        """Return the JSON of a value as rows have it: unlike ``dump``, with what is never sent."""
+        return self.dump(value)
+
+    def same(self, base: Any, value: Any) -> bool:
+        """Whether *value* is no change of *base*; a mutable one is compared by what would be sent.
+
+        The base of a mutable value is JSON.
+        """
+        if not self.mutable:
+            return base.__class__ is value.__class__ and bool(base == value)
+        if not self.plain:
+            base = self.tolerant(thaw(freeze(base)))  # a copy, which it takes over
+        return same(self.dump(base), self.dump(value))
 
     def shown(self, base: Any) -> Any:
         """Return what ``changes`` shows of the value that the server has."""

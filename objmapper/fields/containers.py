@@ -99,6 +99,10 @@ class List(_Container[T]):
     def to_wire(self, value: Any) -> Any:
         return [self.of.dump(item) for item in value]
 
+    def to_row(self, value: Any) -> Any:
+        plain = self.of.plain or not isinstance(value, list)
+        return self.dump(value) if plain else [self.of.to_row(item) for item in value]
+
     def dump(self, value: Any) -> Any:
         if isinstance(value, tuple | set | frozenset):
             value = list(value)
@@ -192,6 +196,11 @@ class Dict(_Container[T]):
             return _plain_dict(value)
         return {key: self.of.dump(item) for key, item in value.items()}
 
+    def to_row(self, value: Any) -> Any:
+        if self.of is None or self.of.plain or not isinstance(value, dict):
+            return self.dump(value)
+        return {key: self.of.to_row(item) for key, item in value.items()}
+
     def coerce(self, value: Any) -> Any:
         if value.__class__ is dict and self.of is not None and not self.of.plain:
             return {key: self.of.coerce(item) for key, item in value.items()}
@@ -270,6 +279,9 @@ class Nested(Field[T]):
 
     def to_wire(self, value: Any) -> Any:
         return type(value).__embedded__.unwrap(value)
+
+    def to_row(self, value: Any) -> Any:
+        return type(value).__embedded__.row_of(value) if isinstance(value, self.of) else value
 
     def coerce(self, value: Any) -> Any:
         """Take the value object, or a dict of its *field names*."""

@@ -176,14 +176,14 @@ class ForeignKey(_Relation[T]):
             return Pending(value, _wire_key)
         return pk.to_wire(key)
 
-    def same(self, one: Any, other: Any) -> bool:
-        if isinstance(one, Stateful) and one is other:
+    def same(self, base: Any, value: Any) -> bool:
+        if isinstance(base, Stateful) and base is value:
             return True
         try:
-            one, other = self.key_value(one), self.key_value(other)
+            base, value = self.key_value(base), self.key_value(value)
         except (ValueError, TypeError):
             return False
-        return one is not None and bool(one == other)
+        return base is not None and bool(base == value)
 
     def check(self, wire: Any) -> list[str]:
         if wire is None or isinstance(wire, Pending):
