@@ -197,7 +197,7 @@ def _guarded(
             if page.next in links:
                 raise ContractError(f"the pages of {query.mapper.endpoint} loop: {page.next} again")
             links.add(page.next)
-        keys = {_hashable(row.get(pk)) for row in page.rows} if pk else set()
+        keys = _keys_in(page.rows, pk) if pk else set()
         idle = idle + 1 if not page.rows or (pk and keys <= before) else 0
         seen += len(page.rows)
         too_many = page.total is not None and seen > 2 * page.total + 1000
@@ -210,5 +210,8 @@ def _guarded(
         yield page
 
 
-def _hashable(value: Any) -> Any:
-    return value if value.__class__ in (int, str) else repr(value)
+def _keys_in(rows: list[dict[str, Any]], pk: str) -> set[Any]:
+    try:
+        return {row[pk] for row in rows}
+    except (KeyError, TypeError):  # lacking or malformed: who makes objects of them will say so
+        return {repr(row.get(pk)) for row in rows}

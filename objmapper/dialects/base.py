@@ -305,11 +305,11 @@ def rows_of(body: Any, response: Response) -> list[dict[str, Any]]:
         raise ContractError(
             f"{response.url} answered {_kind(body)} where a list of objects was expected."
         )
-    for index, row in enumerate(body):
-        if row.__class__ is not dict:
-            raise ContractError(
-                f"{response.url}: item {index} of the page is {_kind(row)}, not an object."
-            )
+    if not {*map(type, body)} <= {dict}:
+        index, item = next((i, item) for i, item in enumerate(body) if item.__class__ is not dict)
+        raise ContractError(
+            f"{response.url}: item {index} of the page is {_kind(item)}, not an object."
+        )
     return body
 
 
