@@ -34,17 +34,19 @@ OPTIONS: dict[str, Any] = {
     "validate_assignment": False,
     "dialect_options": None,
 }
-#: Options that speak of one class only and are not inherited.
-OWN = ("abstract", "polymorphic_identity", "singleton", "keyless")
+#: Options that speak of one class only; another class is another endpoint.
+OWN = ("abstract", "endpoint", "polymorphic_identity")
 
 
-def slots(name: str, namespace: dict[str, Any]) -> None:
+def slots(name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> None:
     """Give a class body its empty ``__slots__``. Raises DeclarationError for declared ones."""
-    if namespace.get("__slots__"):
-        raise DeclarationError(
-            f"{name} declares __slots__ = {namespace['__slots__']!r}: objects keep nothing beside "
-            "their fields. Declare a field, or keep the value elsewhere (a WeakKeyDictionary)."
-        )
+    mixins = {base: vars(base) for base in bases if type(base) is type}
+    for cls, body in [(name, namespace), *((base.__name__, mixins[base]) for base in mixins)]:
+        if body.get("__slots__"):
+            raise DeclarationError(
+                f"{cls} declares __slots__ = {body['__slots__']!r}: objects keep nothing beside "
+                "their fields. Declare a field, or keep the value elsewhere (a WeakKeyDictionary)."
+            )
     namespace["__slots__"] = ()
 
 
@@ -108,40 +110,56 @@ def target_of(name: str, key: str, annotation: Any) -> Any:
     return match[1].rpartition(".")[2]
 
 
-def inherited_fields(bases: tuple[type, ...]) -> dict[str, Field[Any]]:
-    """Return copies of the fields of all bases, in the order of their declaration."""
+def fields_of(
+    name: str, bases: tuple[type, ...], namespace: dict[str, Any]
+) -> dict[str, Field[Any]]:
+    """Return the fields of a class, unbound: those of its bases, plain mixins too, then its own.
+
+    Taken out of the class body; what a method or a plain value overrides is dropped.
+    """
+    own = own_fields(name, namespace)
     found: dict[str, Field[Any]] = {}
     for base in reversed(bases):
-        for name, field in getattr(base, "__fields__", {}).items():
-            found[name] = field.clone()
-    return found
+        fields = getattr(base, "__fields__", None)
+        if fields is None:  # a plain mixin, or Model itself
+            fields = {}
+            for cls in reversed(base.__mro__):
+                fields.update(own_fields(cls.__name__, dict(vars(cls))))
+        found.update(fields)
+    for key in found.keys() & namespace.keys():
+        del found[key]
+    found.update(own)
+    return {
+        key: field.clone() if hasattr(field, "model") else field for key, field in found.items()
+    }
 
 
-def options(name: str, meta: type | None, parents: list[Any]) -> dict[str, Any]:
-    """Return the options of a class: its own Meta's, else the first parent's, else the default."""
-    told: dict[str, Any] = {}
+def told(name: str, meta: type | None, parents: list[Any]) -> dict[str, Any]:
+    """Return what the Meta of a class says, and what its parents' said; the first parent's counts."""
+    found: dict[str, Any] = {}
+    for parent in reversed(parents):
+        found.update({key: value for key, value in parent.__told__.items() if key not in OWN})
+        if parent.__mapper__.is_polymorphic:
+            found["endpoint"] = parent.__mapper__.endpoint
     for cls in reversed(meta.__mro__[:-1] if meta else ()):
-        told.update({key: value for key, value in vars(cls).items() if not key.startswith("__")})
-    unknown = sorted(set(told) - set(OPTIONS))
+        said = {key: value for key, value in vars(cls).items() if not key.startswith("__")}
+        found.update({key: said[key] for key in said if cls is meta or key not in OWN})
+    unknown = sorted(set(found) - set(OPTIONS))
     if unknown:
         hint = near_misses(unknown[0], OPTIONS) or f" Known: {', '.join(OPTIONS)}."
         raise DeclarationError(f"{name}.Meta has no option {unknown[0]!r}.{hint}")
-    found = dict(OPTIONS)
-    for parent in reversed(parents):
-        inherited = parent.__mapper__.options
-        found.update({key: inherited[key] for key in OPTIONS if key not in OWN})
-        if parent.__mapper__.abstract or inherited["polymorphic_on"] is None:
-            found["endpoint"] = None  # another class is another endpoint
     for key in ("ordering", "natural_key"):
-        if isinstance(told.get(key), str):
+        if isinstance(found.get(key), str):
             raise DeclarationError(f"{name}.Meta.{key} is a list of field names, not a string.")
-    if "abstract" not in told:
-        found["abstract"] = False
-    found.update(told)
+    return found
+
+
+def options(name: str, said: dict[str, Any]) -> dict[str, Any]:
+    """Return all options of a class: what was said, else the defaults."""
+    found = {**OPTIONS, **said}
     if found["endpoint"] is None:
         found["endpoint"] = plural(snake(name))
     found["endpoint"] = found["endpoint"].strip("/")
-    found["schema"] = None
     return found
 
 

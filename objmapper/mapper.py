@@ -13,7 +13,7 @@ from typing import Any
 
 from objmapper import lookups
 from objmapper.exceptions import ContractError, DeclarationError, QueryError, near_misses
-from objmapper.fields import Field, ForeignKey, HasMany
+from objmapper.fields import Field, ForeignKey, HasMany, Integer, String
 from objmapper.query import Node, Order, Q, Query
 from objmapper.queryset import RelatedManager
 from objmapper.state import Page
@@ -26,15 +26,17 @@ class Registry:
 
     def __init__(self, name: str = "") -> None:
         self.name = name
-        self._by_endpoint: dict[str, type] = {}
-        self._by_name: dict[str, type] = {}
+        self._by_endpoint: dict[str, Any] = {}
+        #: ``{class name: {full name: model}}``: two modules may each have a Task.
+        self._by_name: dict[str, dict[str, Any]] = {}
 
     def __getitem__(self, endpoint: str) -> type:
         try:
-            return self._by_endpoint[endpoint]
+            model: type = self._by_endpoint[endpoint]
         except KeyError:
             hint = near_misses(endpoint, self._by_endpoint)
             raise KeyError(f"no model has the endpoint {endpoint!r}.{hint}") from None
+        return model
 
     def __contains__(self, endpoint: object) -> bool:
         return endpoint in self._by_endpoint
@@ -55,10 +57,8 @@ class Registry:
         """
         mapper = model.__mapper__
         holder = self._by_endpoint.get(mapper.endpoint)
-        if holder is not None and not _same_class(holder, model):
-            if mapper.root is not model and _same_class(holder, mapper.root):
-                self._by_name[model.__name__] = model
-                return
+        kind = mapper.root is not model and holder is not None and _same_class(holder, mapper.root)
+        if holder is not None and not kind and not _same_class(holder, model):
             raise DeclarationError(
                 f"{_full(model)} and {_full(holder)} both have the endpoint {mapper.endpoint!r}. "
                 "Give one another `endpoint` in its Meta, or, if they belong to different servers, "
@@ -66,23 +66,48 @@ class Registry:
                 f"    class {model.__name__}(Model):\n        class Meta:\n"
                 "            registry = registry"
             )
-        if mapper.root is model or holder is None:
+        namesakes = self._by_name.setdefault(model.__name__, {})
+        if _full(model) in namesakes:
+            replaced = namesakes[_full(model)].__mapper__
+            replaced.replaced_by = model
+            if self._by_endpoint.get(replaced.endpoint) is replaced.model:
+                del self._by_endpoint[replaced.endpoint]
+        namesakes[_full(model)] = model
+        if not kind:
             self._by_endpoint[mapper.endpoint] = model
-        self._by_name[model.__name__] = model
 
     def resolve(self, name: str, asked_by: Any) -> Any:
-        """Return the model of that class name. Raises DeclarationError."""
-        try:
-            return self._by_name[name]
-        except KeyError:
-            hint = near_misses(name, self._by_name)
+        """Return the model of that class name: of several, the one declared beside the one that asks.
+
+        Raises DeclarationError.
+        """
+        found = list(self._by_name.get(name, {}).values())
+        for beside in (_module, _scope):
+            if len(found) > 1:
+                found = [model for model in found if beside(model) == beside(asked_by.model)]
+        if len(found) == 1:
+            return found[0]
+        if name in self._by_name:
+            several = " and ".join(self._by_name[name])
             raise DeclarationError(
-                f"{asked_by} refers to {name!r}, which is not declared in its registry.{hint}"
-            ) from None
+                f"{asked_by} refers to {name!r}, which may be {several}; give the class itself."
+            )
+        hint = near_misses(name, self._by_name)
+        raise DeclarationError(
+            f"{asked_by} refers to {name!r}, which is not declared in its registry.{hint}"
+        )
 
 
 def _full(model: type) -> str:
     return f"{model.__module__}.{model.__qualname__}"
+
+
+def _module(model: type) -> str:
+    return model.__module__
+
+
+def _scope(model: type) -> str:
+    return model.__qualname__.rpartition(".")[0]
 
 
 def _same_class(one: type, other: type) -> bool:
@@ -120,25 +145,61 @@ class Mapper:
         self.polymorphic_on: str | Callable[[dict[str, Any]], Any] | None
         self.polymorphic_on = options["polymorphic_on"]
         self.polymorphic_identity: Any = options["polymorphic_identity"]
-        #: Further options, of a binding's own dialect.
+        #: All of them, a binding's own dialect's too.
         self.options = options
+        #: The marshmallow Schema, once it is asked for.
+        self.schema: Any = None
+        #: The class that was declared anew in this one's place, as a notebook does.
+        self.replaced_by: Any = None
         self.by_key: dict[str, Field[Any]] = {}
         self.has_many: dict[str, HasMany[Any]] = {}
         self.foreign_keys: dict[str, ForeignKey[Any]] = {}
         self._pk = self._key_field(self._index())
-        self.path_fields = tuple(self._field_named(name) for name in BRACES.findall(self.endpoint))
-        for name in self.natural_key:
-            self._field_named(name)
+        self.path_fields: tuple[Field[Any], ...] = ()
+        if not self.abstract:
+            self._check_names()
         #: What a raw key must be to serve as it is: the class that needs no normalising.
-        self.key_class = {"Integer": int, "String": str}.get(type(self._pk).__name__, Mapper)
+        self.key_class = {Integer: int, String: str}.get(type(self._pk), Mapper)
         self.polymorphic: dict[Any, Any] = root.__mapper__.polymorphic if root is not model else {}
         if self.polymorphic_identity is not None:
-            self.polymorphic[self.polymorphic_identity] = model
+            self._join_kinds()
         self.blank_page = Page(None, self, [])
+
+    @property
+    def is_polymorphic(self) -> bool:
+        """Whether subclasses share endpoint and identity."""
+        return not self.abstract and self.polymorphic_on is not None
+
+    def _check_names(self) -> None:
+        """Make sure that the fields which Meta names are there. Raises DeclarationError."""
+        self.path_fields = tuple(self._field_named(name) for name in BRACES.findall(self.endpoint))
+        ordering = [name.removeprefix("-").partition("__")[0] for name in self.declared_ordering]
+        named = [*self.natural_key, *(name for name in ordering if name != "pk")]
+        for option in (self.version_field, self.polymorphic_on):
+            if isinstance(option, str):
+                named.append(option)
+        for name in named:
+            self._field_named(name)
+
+    def _join_kinds(self) -> None:
+        """Be the class of rows that say this identity. Raises DeclarationError if one is already."""
+        if self.polymorphic_on is None:
+            raise DeclarationError(
+                f"{self.model.__name__}.Meta has a polymorphic_identity, but neither it nor a parent "
+                "says polymorphic_on: a field's name, or a callable of the row."
+            )
+        holder = self.polymorphic.get(self.polymorphic_identity)
+        if holder is not None and not _same_class(holder, self.model):
+            raise DeclarationError(
+                f"{_full(self.model)} and {_full(holder)} both have the polymorphic_identity "
+                f"{self.polymorphic_identity!r}."
+            )
+        self.polymorphic[self.polymorphic_identity] = self.model
 
     def _index(self) -> list[Field[Any]]:
         """Sort the fields into their kinds and by wire name; return those of the key."""
         keys = []
+        written: dict[str, str] = {}
         for name, field in self.fields.items():
             if isinstance(field, HasMany):
                 self.has_many[name] = field
@@ -149,6 +210,11 @@ class Mapper:
                     f"the data_key {field.key!r}."
                 )
             self.by_key[field.key] = field
+            if not field.read_only and written.setdefault(field.write_key, name) != name:
+                raise DeclarationError(
+                    f"{self.model.__name__}: {written[field.write_key]} and {name} are both sent as "
+                    f"{field.write_key!r}."
+                )
             if field.primary_key:
                 keys.append(field)
             if isinstance(field, ForeignKey):
@@ -161,6 +227,9 @@ class Mapper:
             raise DeclarationError(
                 f"{name} has {len(keys)} primary keys; composite keys are not supported (yet)."
             )
+        if self.keyless and (keys or self.singleton):
+            other = "singleton" if self.singleton else f"the primary key {keys[0].name!r}"
+            raise DeclarationError(f"{name} is keyless and has {other}: it can't be both.")
         if keys or self.keyless or self.singleton or self.abstract:
             return keys[0] if keys else None
         raise DeclarationError(

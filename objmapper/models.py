@@ -52,6 +52,8 @@ class IdentityKey(NamedTuple):
 class ModelMeta(type):
     """Turns a class body into a Mapper and registers the class with its endpoint."""
 
+    #: The options that Metas have named, which subclasses inherit.
+    __told__: dict[str, Any]
     __mapper__: Mapper
     __fields__: dict[str, Field[Any]]
 
@@ -61,33 +63,23 @@ class ModelMeta(type):
         parents = [base for base in bases if isinstance(base, ModelMeta)]
         if not parents:
             return super().__new__(mcls, name, bases, namespace, **kwargs)
-        declaration.slots(name, namespace)
-        own = declaration.own_fields(name, namespace)
-        meta = namespace.pop("Meta", None)
+        declaration.slots(name, bases, namespace)
+        fields = declaration.fields_of(name, bases, namespace)
         schema = namespace.pop("Schema", None)
-        fields = declaration.inherited_fields(bases)
-        for key in set(fields) & set(namespace):
-            del fields[key]  # overridden by a method or a plain value, `name = None` drops it
-            if namespace[key] is None:
-                del namespace[key]
-        fields.update(own)
         cls = super().__new__(mcls, name, bases, namespace, **kwargs)
         declaration.refuse_dict(cls)
         mapped = [base for base in parents if "__mapper__" in vars(base)]
-        options = declaration.options(name, meta, mapped)
+        cls.__told__ = declaration.told(name, namespace.get("Meta"), mapped)
+        options = declaration.options(name, cls.__told__)
         if options["registry"] is None:
             options["registry"] = default_registry
         for key, field in fields.items():
-            if hasattr(Model, key) and key not in own:
-                raise DeclarationError(f"{name}.{key}: the name is taken by Model.")
-            if getattr(field, "model", None) is not None:
-                fields[key] = field = field.clone()
             if options["validate_assignment"]:
                 field.fast = False
             field.bind(cls, key)
             type.__setattr__(cls, key, field)
         cls.__fields__ = fields
-        root = next((b.__mapper__.root for b in mapped if mcls._shares_identity(b)), cls)
+        root = next((b.__mapper__.root for b in mapped if b.__mapper__.is_polymorphic), cls)
         if schema is None:
             schema = next((b.__mapper__.schema_base for b in mapped), None)
         cls.__mapper__ = mapper = Mapper(cls, fields, options, root, schema)
@@ -99,10 +91,6 @@ class ModelMeta(type):
         if not mapper.abstract:
             mapper.registry.add(cls)
         return cls
-
-    @staticmethod
-    def _shares_identity(base: ModelMeta) -> bool:
-        return not base.__mapper__.abstract and base.__mapper__.polymorphic_on is not None
 
     def __setattr__(cls, name: str, value: Any) -> None:
         if isinstance(value, Field) and "__mapper__" in vars(cls):
@@ -129,8 +117,8 @@ class Model(Stateful, metaclass=ModelMeta):
 
     DoesNotExist: ClassVar[type[ObjectDoesNotExist]] = ObjectDoesNotExist
     MultipleObjectsReturned: ClassVar[type[MultipleObjectsReturned]] = MultipleObjectsReturned
-    Schema: ClassVar[_SchemaOf] = _SchemaOf()
-    # Not annotated: pyright would hold the managers that subclasses declare to the annotation.
+    # Not annotated: pyright would hold what subclasses declare to the annotation.
+    Schema = _SchemaOf()
     objects = cast("Objects[Any]", Manager())
 
     def __init__(self, **values: Any) -> None:
@@ -371,14 +359,11 @@ class EmbeddedMeta(type):
     ) -> EmbeddedMeta:
         if not any(isinstance(base, EmbeddedMeta) for base in bases):
             return super().__new__(mcls, name, bases, namespace, **kwargs)
-        declaration.slots(name, namespace)
-        own = declaration.own_fields(name, namespace)
-        fields = {**declaration.inherited_fields(bases), **own}
+        declaration.slots(name, bases, namespace)
+        fields = declaration.fields_of(name, bases, namespace)
         cls = super().__new__(mcls, name, bases, namespace, **kwargs)
         declaration.refuse_dict(cls)
         for key, field in fields.items():
-            if getattr(field, "model", None) is not None:
-                fields[key] = field = field.clone()
             field.bind(cls, key, embedded=True)
             type.__setattr__(cls, key, field)
         cls.__fields__ = fields

@@ -132,7 +132,7 @@ def to_dict(obj: Any) -> dict[str, Any]:
 
 def schema_class(mapper: Any) -> type[marshmallow.Schema]:
     """Return the marshmallow Schema of a model: field names, with the wire names as data_key."""
-    if mapper.options.get("schema") is None:
+    if mapper.schema is None:
         declared: dict[str, Any] = {}
         for name, field in mapper.fields.items():
             if name in mapper.has_many:
@@ -150,10 +150,8 @@ def schema_class(mapper: Any) -> type[marshmallow.Schema]:
             bases = (bases[0], marshmallow.Schema)  # type: ignore[assignment]
         # register=False: marshmallow's registry is process-wide and by bare class name.
         meta = type("Meta", (getattr(bases[0], "Meta", object),), {"register": False})
-        mapper.options["schema"] = type(
-            f"{mapper.model.__name__}Schema", bases, {**declared, "Meta": meta}
-        )
-    schema: type[marshmallow.Schema] = mapper.options["schema"]
+        mapper.schema = type(f"{mapper.model.__name__}Schema", bases, {**declared, "Meta": meta})
+    schema: type[marshmallow.Schema] = mapper.schema
     return schema
 
 

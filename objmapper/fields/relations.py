@@ -34,8 +34,9 @@ class _Relation(Field[T]):
         if isinstance(target, str):
             if target == "self":
                 return self.model
-            target = self.model.__mapper__.registry.resolve(target, self)
-            self._target = target
+            self._target = target = self.model.__mapper__.registry.resolve(target, self)
+        while target.__mapper__.replaced_by is not None:
+            self._target = target = target.__mapper__.replaced_by
         return target
 
 

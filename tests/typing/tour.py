@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Iterator
 from typing import Any, assert_type
 
+from marshmallow import ValidationError, validates_schema
+
 from objmapper import (
     FETCH_ONE,
     RAISE,
@@ -129,6 +131,31 @@ class Everything(Model):
 
     class Meta:
         singleton = True
+
+
+class Stamped(Model):
+    """What several models have."""
+
+    id = fields.Integer(primary_key=True)
+    updated = fields.DateTime(read_only=True)
+
+    class Meta:
+        abstract = True
+        ordering = ["-updated"]
+
+
+class Shift(Stamped):
+    start = fields.Integer()
+    stop = fields.Integer()
+
+    class Meta(Stamped.Meta):
+        natural_key = ["start"]
+
+    class Schema:
+        @validates_schema
+        def in_order(self, data: dict[str, Any], **kwargs: Any) -> None:
+            if data["stop"] < data["start"]:
+                raise ValidationError("A shift ends after it starts.", "stop")
 
 
 class NoteQuerySet(QuerySet["Note"]):
