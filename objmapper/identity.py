@@ -35,14 +35,12 @@ class Home(dict[Any, Ref]):
 
     def bury(self) -> None:
         """Take the dead out, but for those whose place another object has taken."""
-        # `while dead: dead.pop()` would race with a collection that appends in between.
-        try:
-            while True:
-                ref = self.dead.pop()
-                if self.get(ref.key) is ref:
-                    del self[ref.key]
-        except IndexError:
-            pass
+        # A collection may append at any time: what came since stays for the next burial.
+        dead = self.dead[:]
+        del self.dead[: len(dead)]
+        for ref in dead:
+            if self.get(ref.key) is ref:
+                del self[ref.key]
 
 
 class Window(LRUCache[int, list[Any]]):
