@@ -182,6 +182,10 @@ class TransportError(ObjMapperError, OSError):
         self.request = request
         #: Whether the server can have received the request; True unless it surely did not.
         self.sent = True
+        #: How often it was sent again before this.
+        self.retries = 0
+        #: Whether nobody knows what became of an earlier attempt of the same request.
+        self.doubtful = False
         super().__init__(message)
 
     def __str__(self) -> str:

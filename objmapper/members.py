@@ -33,6 +33,8 @@ class Members:
         #: What the server has, and has not told the keys of.
         self.keyless: weakref.WeakSet[Any] = weakref.WeakSet()
         self.tags: dict[int, str] = {}
+        #: Numbers (ids) of the objects that a running commit is about to send.
+        self.under_way: set[int] = set()
 
     def __contains__(self, obj: object) -> bool:
         if id(obj) in self.new:

@@ -286,6 +286,8 @@ class Operation:
     draft: Draft
     after: frozenset[int] = frozenset()
     wave: int = 1
+    #: Objects that it needs and that the plan leaves out: it can't go.
+    held_by: tuple[Any, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -320,6 +322,7 @@ class Operation:
             "params": [[name, shown(value)] for name, value in request.params],
             "body": request.shown_body(),
             "after": sorted(self.after),
+            "held_by": [repr(obj) for obj in self.held_by],
             "repeatable": self.repeatable,
             "settle": str(self.draft.settle),
         }
@@ -333,8 +336,17 @@ class Outcome:
     fate: Fate
     response: Response | None = None
     error: BaseException | None = None
-    #: Numbers of the operations that this one waited for in vain.
-    waited_for: tuple[int, ...] = ()
+    #: The objects that it waited for in vain.
+    waited_for: tuple[Any, ...] = ()
+
+
+class LeftOut(NamedTuple):
+    """A change that a plan does not send: vetoed, or of unknown fate when it was sent before."""
+
+    change: Change
+    error: BaseException | None
+    #: How it was sent before; None for a veto.
+    outcome: Outcome | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -342,8 +354,8 @@ class Plan:
     """The operations of a commit in waves; print it, save it, apply it."""
 
     operations: tuple[Operation, ...] = ()
-    #: Objects that the plan takes in, by identity, and what a receiver vetoed.
-    vetoed: tuple[tuple[Change, Exception], ...] = ()
+    #: What belongs to it and is not sent.
+    left_out: tuple[LeftOut, ...] = ()
 
     def __len__(self) -> int:
         return len(self.operations)
@@ -379,7 +391,7 @@ class Plan:
                     op.request.shown_path,
                     "" if body is None else _cut(json.dumps(body, ensure_ascii=False), 60),
                     str(len(op.objects)),
-                    _cut(", ".join(map(str, sorted(op.after))), 20),
+                    _cut(", ".join(map(str, (*sorted(op.after), *op.held_by))), 20),
                 )
             )
         return table(rows)

@@ -3,82 +3,160 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from typing import Any, NamedTuple
 
 from objmapper.exceptions import CircularDependencyError
-from objmapper.operation import Change, Draft, Kind, Operation, Pending, has_pending
+from objmapper.operation import Change, Draft, Kind, LeftOut, Operation, Pending, has_pending
+from objmapper.state import ABSENT
+
+
+class Need(NamedTuple):
+    """One change waits for another one, because of a reference: the field *key* of *holder*."""
+
+    waiting: int
+    awaited: int
+    holder: Any
+    key: str
+
+    @property
+    def can_be_cut(self) -> bool:
+        """Whether the reference may be null for a while."""
+        field = type(self.holder).__mapper__.by_key.get(self.key)
+        if field is None or field.required or field.write_once or field.read_only:
+            return False
+        return bool(field.null)
 
 
 def cut_cycles(changes: list[Change]) -> list[Change]:
-    """Split creates that need each other into a create without the reference and an update.
+    """Return the changes with those that wait for each other in a circle split in two steps.
 
-    Raises CircularDependencyError where no reference of the cycle may be null.
+    A create goes without the reference, which an update sets afterwards; before a delete, an update
+    takes the reference away. Raises CircularDependencyError where no reference may be null.
     """
     creates = {id(change.object): change for change in changes if change.kind == Kind.CREATE}
-    if not _classes_refer_in_a_circle(creates.values()):
-        return changes
+    deletes = {id(change.object): change for change in changes if change.kind == Kind.DELETE}
+    first: list[Change] = []
     later: list[Change] = []
-    while True:
-        sorter: TopologicalSorter[int] = TopologicalSorter()
-        for number, change in creates.items():
-            sorter.add(number, *(id(obj) for obj in _needs(change) if id(obj) in creates))
-        try:
-            sorter.prepare()
-        except CycleError as error:
-            ring = [creates[number] for number in error.args[1]]
-            number, without, update = _cut(ring)
-            creates[number] = without
-            later.append(update)
-            continue
-        others = [change for change in changes if change.kind != Kind.CREATE]
-        return [*creates.values(), *others, *later]
+    for holder, keys in _to_cut(_needed_by_creates(creates), creates):
+        change = creates[id(holder)]
+        by_key = type(holder).__mapper__.by_key
+        shown = {by_key[key].name: change.changes[by_key[key].name] for key in keys}
+        later.append(Change(Kind.UPDATE, holder, {key: change.sent[key] for key in keys}, shown))
+        rest = {key: value for key, value in change.sent.items() if key not in keys}
+        creates[id(holder)] = change._replace(sent=rest)
+    for holder, keys in _to_cut(_needed_by_deletes(deletes), deletes):
+        by_key = type(holder).__mapper__.by_key
+        shown = {by_key[key].name: (by_key[key].__get__(holder), None) for key in keys}
+        first.append(Change(Kind.UPDATE, holder, dict.fromkeys(keys), shown))
+        # For `ordered`: what the object no longer refers to when its delete goes.
+        deletes[id(holder)] = deletes[id(holder)]._replace(sent=dict.fromkeys(keys))
+    if not first and not later:
+        return changes
+    split = {**creates, **deletes}
+    whole = [c if c.kind == Kind.UPDATE else split[id(c.object)] for c in changes]
+    return [*first, *whole, *later]
 
 
-def _classes_refer_in_a_circle(creates: Iterable[Change]) -> bool:
-    """Order classes first: objects need ordering only where a class leads back to itself."""
-    graph: dict[type, set[type]] = {}
-    for change in creates:
-        needed = graph.setdefault(type(change.object), set())
-        for wire in change.sent.values():
-            if wire.__class__ is Pending:
-                needed.add(type(wire.of))
+def _needed_by_creates(creates: Mapping[int, Change]) -> Iterator[Need]:
+    """Yield what each create waits for: the keys of others that are new."""
+    for number, change in creates.items():
+        for key, wire in change.sent.items():
+            if wire.__class__ is Pending and id(wire.of) in creates:
+                yield Need(number, id(wire.of), change.object, key)
+
+
+def _needed_by_deletes(deletes: Mapping[int, Change]) -> Iterator[Need]:
+    """Yield what each delete waits for: that nothing refers to the object any more."""
+    if len(deletes) < 2:
+        return
+    known = {identity(change.object): number for number, change in deletes.items()}
+    for number, change in deletes.items():
+        for key, referred in references(change):
+            awaiting = known.get(referred, number)
+            if awaiting != number:
+                yield Need(awaiting, number, change.object, key)
+
+
+def _to_cut(
+    needs: Iterator[Need], changes: Mapping[int, Change]
+) -> Iterable[tuple[Any, list[str]]]:
+    """Return which references of which objects to cut, so that no circle is left.
+
+    Raises CircularDependencyError for a circle without a reference that may be null.
+    """
+    needs_ = list(needs)
+    if not needs_ or not _classes_in_a_circle(needs_, changes):
+        return ()
+    tied = _tied(needs_)
+    graph = _graph(need for need in tied if not need.can_be_cut)
+    for need in tied:
+        graph.setdefault(need.waiting, set())
+        graph.setdefault(need.awaited, set())
+    try:
+        order = {n: place for place, n in enumerate(TopologicalSorter(graph).static_order())}
+    except CycleError as error:
+        ring = " -> ".join(repr(changes[number].object) for number in error.args[1])
+        raise CircularDependencyError(
+            f"These objects wait for each other in a circle, none can go first: {ring}. Make one of "
+            "the references nullable (null=True), so that it can be set in a step of its own. "
+            "Nothing was sent."
+        ) from None
+    cut: dict[int, tuple[Any, list[str]]] = {}
+    for need in tied:
+        if order[need.awaited] >= order[need.waiting] and need.can_be_cut:
+            keys = cut.setdefault(id(need.holder), (need.holder, []))[1]
+            if need.key not in keys:
+                keys.append(need.key)
+    return cut.values()
+
+
+def _classes_in_a_circle(needs: list[Need], changes: Mapping[int, Change]) -> bool:
+    """Look at classes first: objects need it only where a class leads back to itself."""
+    graph: dict[type, set[type]] = defaultdict(set)
+    for need in needs:
+        graph[type(changes[need.waiting].object)].add(type(changes[need.awaited].object))
     try:
         TopologicalSorter(graph).prepare()
     except CycleError:
         return True
-    return any(cls in needed for cls, needed in graph.items())
+    return False
 
 
-def _needs(change: Change) -> Iterable[Any]:
-    for wire in change.sent.values():
-        yield from has_pending(wire)
+def _graph(needs: Iterable[Need]) -> dict[int, set[int]]:
+    graph: dict[int, set[int]] = {}
+    for need in needs:
+        graph.setdefault(need.waiting, set()).add(need.awaited)
+    return graph
 
 
-def _cut(ring: list[Change]) -> tuple[int, Change, Change]:
-    """Return the create to change, without its reference, and the update that sets it later."""
-    members = {id(change.object) for change in ring}
-    for change in ring:
-        by_key = type(change.object).__mapper__.by_key
-        for key, wire in change.sent.items():
-            field = by_key[key]
-            if not isinstance(wire, Pending) or id(wire.of) not in members:
-                continue
-            if field.null and not field.required and not field.write_once:
-                rest = {name: value for name, value in change.sent.items() if name != key}
-                shown = {field.name: change.changes[field.name]}
-                update = Change(Kind.UPDATE, change.object, {key: wire}, shown)
-                return id(change.object), change._replace(sent=rest), update
-    path = " -> ".join(repr(change.object) for change in ring)
-    raise CircularDependencyError(
-        f"These objects each need another one to exist first: {path}. Make one of the references "
-        "nullable (null=True), so that it can be set in a second step. Nothing was sent."
-    )
+def _tied(needs: list[Need]) -> list[Need]:
+    """Return the needs that are part of a circle, or lie between two circles."""
+    for _ in range(2):  # first what can be done before the circles, then what can be done after
+        free = _free(_graph(needs))
+        needs = [need for need in needs if need.awaited not in free and need.waiting not in free]
+        needs = [Need(need.awaited, need.waiting, need.holder, need.key) for need in needs]
+    return needs
 
 
-def ordered(drafts: list[Draft]) -> tuple[Operation, ...]:
-    """Number the drafts and put them in waves: what an operation waits for is in an earlier one."""
+def _free(graph: Mapping[int, set[int]]) -> set[int]:
+    sorter = TopologicalSorter(graph)
+    found: set[int] = set()
+    with suppress(CycleError):  # the sorter still gives what no circle holds up
+        sorter.prepare()
+    while ready := sorter.get_ready():
+        found.update(ready)
+        sorter.done(*ready)
+    return found
+
+
+def ordered(drafts: list[Draft], left_out: Sequence[LeftOut] = ()) -> tuple[Operation, ...]:
+    """Number the drafts and put them in waves: what an operation waits for is in an earlier one.
+
+    What needs something that is left out is told so (``held_by``), and can't go.
+    """
     creates: dict[int, int] = {}
     deletes: dict[Any, int] = {}
     first: dict[int, int] = {}
@@ -92,47 +170,78 @@ def ordered(drafts: list[Draft]) -> tuple[Operation, ...]:
     after: defaultdict[int, set[int]] = defaultdict(set)
     for number, draft in enumerate(drafts, 1):
         for awaited in _awaited(draft) if creates else ():
-            if creates.get(awaited, number) != number:
-                after[number].add(creates[awaited])
+            if creates.get(id(awaited), number) != number:
+                after[number].add(creates[id(awaited)])
         for change in draft.changes:
             earlier = first[id(change.object)]
             if earlier != number and change.kind != Kind.CREATE:  # the second half of a cut cycle
                 after[number].add(earlier)
-            for parent in referred(change) if deletes else ():
+            for _, parent in references(change) if deletes else ():
                 if deletes.get(parent, number) != number:
                     after[deletes[parent]].add(number)
-    return _in_waves(drafts, after)
+    return _in_waves(drafts, after, _held(drafts, left_out, deletes) if left_out else {})
 
 
-def _awaited(draft: Draft) -> Iterable[int]:
-    """Yield the ids of the objects whose keys a request needs, or that it is told to wait for."""
+def _held(
+    drafts: list[Draft], left_out: Sequence[LeftOut], deletes: Mapping[Any, int]
+) -> dict[int, dict[int, Any]]:
+    """Return, by number, the objects that an operation needs and that are left out."""
+    held: defaultdict[int, dict[int, Any]] = defaultdict(dict)
+    missing = {id(out.change.object) for out in left_out}
+    for number, draft in enumerate(drafts, 1):
+        for awaited in _awaited(draft):
+            if id(awaited) in missing:
+                held[number][id(awaited)] = awaited
+    for change, *_ in left_out if deletes else ():
+        for _, parent in references(change):
+            if parent in deletes:
+                held[deletes[parent]][id(change.object)] = change.object
+    return held
+
+
+def _awaited(draft: Draft) -> Iterable[Any]:
+    """Yield the objects whose keys a request needs, or that it is told to wait for."""
     request = draft.request
     parts = [request.path, *(value for _, value in request.params)]
     parts.append(getattr(request.body, "value", None))
-    yield from map(id, has_pending(parts))
-    yield from map(id, draft.after)
+    yield from has_pending(parts)
+    yield from draft.after
 
 
 def identity(obj: Any) -> tuple[Any, Any]:
+    """Return what an object is referred to by: its root class and its key."""
     mapper = type(obj).__mapper__
     return mapper.root, mapper.key_in(obj._row)
 
 
-def referred(change: Change) -> Iterable[tuple[Any, Any]]:
-    """Yield the identities that an object refers to, or referred to before its change."""
+def target(field: Any, value: Any) -> tuple[Any, Any] | None:
+    """Return the identity that a reference's value leads to; None where it leads to none yet."""
+    try:
+        key = None if value is ABSENT else field.key_value(value)
+    except (ValueError, TypeError, AttributeError):
+        return None
+    return None if key is None else (field.target.__mapper__.root, key)
+
+
+def references(change: Change) -> Iterable[tuple[str, tuple[Any, Any]]]:
+    """Yield the wire names and identities that an object refers to, or referred to before its change.
+
+    What an update takes away ahead of a delete counts no longer.
+    """
     obj = change.object
+    originals = obj._state.originals or {}
     for field in type(obj).__mapper__.foreign_keys.values():
-        values = [obj._row.get(field.key), (obj._state.originals or {}).get(field.key)]
-        for value in values:
-            try:
-                key = field.key_value(value) if value else None
-            except (ValueError, TypeError):
-                continue
-            if key is not None:
-                yield field.target.__mapper__.root, key
+        if change.kind == Kind.DELETE and field.key in change.sent:
+            continue
+        for value in (obj._row.get(field.key), originals.get(field.key)):
+            found = target(field, value)
+            if found is not None:
+                yield field.key, found
 
 
-def _in_waves(drafts: list[Draft], after: Mapping[int, set[int]]) -> tuple[Operation, ...]:
+def _in_waves(
+    drafts: list[Draft], after: Mapping[int, set[int]], held: Mapping[int, Mapping[int, Any]]
+) -> tuple[Operation, ...]:
     sorter = TopologicalSorter(after)
     try:
         sorter.prepare()
@@ -149,12 +258,13 @@ def _in_waves(drafts: list[Draft], after: Mapping[int, set[int]]) -> tuple[Opera
         for number in ready:
             waves[number] = wave
         sorter.done(*ready)
-    # What neither waits nor is waited for is not in the graph: it goes first.
-    operations = [
-        Operation(number, draft, frozenset(after[number]), waves[number])
-        if number in waves
-        else Operation(number, draft)
-        for number, draft in enumerate(drafts, 1)
-    ]
+    operations = []
+    for number, draft in enumerate(drafts, 1):
+        if number in waves or number in held:
+            before, missing = frozenset(after.get(number, ())), held.get(number, {})
+            waits = tuple(missing.values())
+            operations.append(Operation(number, draft, before, waves.get(number, 1), waits))
+        else:  # it neither waits nor is waited for
+            operations.append(Operation(number, draft))
     operations.sort(key=lambda op: (op.wave, op.number))
     return tuple(operations)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from objmapper.exceptions import CommitError
-from objmapper.operation import Fate, Kind, Operation, Outcome, Request, Response, shown
+from objmapper.operation import (
+    Fate,
+    Kind,
+    LeftOut,
+    Operation,
+    Outcome,
+    Request,
+    Response,
+    shown,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,9 +61,11 @@ class Entries(list[Entry]):
 
 @dataclass(slots=True, eq=False)
 class CommitReport:
-    """What a commit did: each object stands in exactly one list; times are in seconds.
+    """What a commit did: each object stands in the list of what became of it; times are in seconds.
 
-    ``errors`` has what ``post_`` receivers raised, ``actions`` operations of other kinds.
+    One that took two requests, because it was part of a circle, stands in the list of each.
+    ``errors`` has what ``post_`` receivers and the progress callback raised, ``actions`` operations
+    of other kinds. ``requests`` are those that went out, ``retries`` how many of them again.
     """
 
     created: Entries = field(default_factory=Entries)
@@ -77,13 +87,26 @@ class CommitReport:
         """Whether everything that was planned is done."""
         return not (self.failed or self.skipped or self.uncertain or self.conflicts or self.pending)
 
-    def add(self, outcome: Outcome, objects_waited_for: Iterable[Any] = ()) -> None:
+    def add(self, outcome: Outcome) -> None:
         """Enter every object of *outcome* under its fate."""
-        for change in outcome.operation.changes:
-            entry = Entry(
-                change.object, outcome.operation, outcome, outcome.error, tuple(objects_waited_for)
-            )
+        operation, error = outcome.operation, outcome.error
+        for change in operation.changes:
+            entry = Entry(change.object, operation, outcome, error, outcome.waited_for)
             self._list_of(outcome.fate, change.kind).append(entry)
+        if outcome.fate in (Fate.SKIPPED, Fate.PENDING):
+            return
+        told = outcome.response if outcome.response is not None else error
+        retries = getattr(told, "retries", 0)
+        sent = outcome.fate is not Fate.FAILED or getattr(error, "sent", False)
+        self.requests += int(sent) + retries
+        self.retries += retries
+
+    def leave_out(self, left_out: LeftOut) -> None:
+        """Enter an object that was not sent: vetoed, or of unknown fate since an earlier commit."""
+        change, error, outcome = left_out
+        operation = outcome.operation if outcome is not None else None
+        entries = self.skipped if outcome is None else self.uncertain
+        entries.append(Entry(change.object, operation, outcome, error))
 
     def _list_of(self, fate: Fate, kind: str) -> Entries:
         # The other fates are called as their lists are.

@@ -8,108 +8,99 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from objmapper.exceptions import ContractError, ObjMapperError, StatusError, TransportError
-from objmapper.operation import Fate, Operation, Outcome, Response
+from objmapper.exceptions import NotFound, StatusError, TransportError
+from objmapper.operation import Fate, Kind, Operation, Outcome, Response
 
 
 def send(client: Any, operation: Operation) -> Outcome:
     """Send one operation; never raises, but for what is no Exception."""
     try:
         response: Response = client.send(operation.request)
-    except ObjMapperError as error:
-        return Outcome(operation, fate_of(error), error=error)
-    except Exception as error:  # a hook of the user's own HTTP session, an auth callable
-        return Outcome(operation, Fate.UNCERTAIN, error=error)
+    except StatusError as error:
+        return Outcome(operation, fate_of_status(error, operation), error.response, error)
+    except TransportError as error:
+        return Outcome(operation, Fate.UNCERTAIN if error.sent else Fate.FAILED, error=error)
+    except Exception as error:  # the client's word: it was raised before anything was sent
+        return Outcome(operation, Fate.FAILED, error=error)
     return Outcome(operation, Fate.DONE, response)
 
 
-def fate_of(error: ObjMapperError) -> Fate:
-    """Say whether a write that failed may have been done all the same.
+def fate_of_status(error: StatusError, operation: Operation) -> Fate:
+    """Say whether a write may have been done although the answer is no success.
 
-    A 4xx is the server's refusal, and what surely was not sent is not done. A redirect that is not
-    followed may be either: "done, look there", or "not here".
+    A 4xx is the server's refusal. A 5xx may be anything, and so may a redirect that is not followed:
+    "done, look there", or "not here". A refusal that meets an own repeat may well be about what the
+    first attempt has done; a deletion that finds nothing left to delete is.
     """
-    if isinstance(error, StatusError):
-        return Fate.FAILED if 400 <= error.status < 500 else Fate.UNCERTAIN
-    if isinstance(error, TransportError):
-        return Fate.UNCERTAIN if error.sent else Fate.FAILED
-    return Fate.UNCERTAIN if isinstance(error, ContractError) else Fate.FAILED
+    if error.doubtful and isinstance(error, NotFound) and operation.kind == Kind.DELETE:
+        return Fate.DONE
+    refused = 400 <= error.status < 500 and not error.doubtful
+    return Fate.FAILED if refused else Fate.UNCERTAIN
 
 
 class Sender:
-    """Runs one wave; iterate it for the outcomes as they arrive.
+    """Sends operations, *workers* side by side, and gives back what became of each.
 
-    After ``stop()`` what is in flight ends and nothing more is sent; ``unsent`` has the rest.
+    After ``stop()`` nothing more is begun; what is in flight ends.
     """
 
-    def __init__(self, client: Any, operations: list[Operation], workers: int) -> None:
-        self._client = client
-        self._lanes = deque(_lanes(operations))
-        self._outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
-        self._stopped = threading.Event()
-        self._workers = max(1, min(workers, len(self._lanes)))
-        self._taken: dict[int, Operation] = {}
-        self._told: set[int] = set()
-        self._all = operations
+    def __init__(self, client: Any, workers: int) -> None:
+        self._client, self._workers = client, workers
+        # Reentrant: a signal handler may stop in the middle of a beginning.
+        self._lock = threading.RLock()
+        self.stopped = False
+        #: Numbers of the operations that were begun, whatever became of them.
+        self.begun: set[int] = set()
 
     def stop(self) -> None:
-        self._stopped.set()
+        with self._lock:
+            self.stopped = True
 
-    @property
-    def unsent(self) -> list[Operation]:
-        """The operations that no thread has begun."""
-        return [op for op in self._all if op.number not in self._taken]
+    def send(self, operations: list[Operation]) -> Iterator[Outcome]:
+        """Yield the outcomes as they come, on the thread that iterates."""
+        lanes = deque(_lanes(operations))
+        running = min(self._workers, len(lanes))
+        if running < 2:
+            yield from self._work(lanes)
+            return
+        outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
+        for number in range(running):
+            name = f"objmapper-commit-{number}"
+            threading.Thread(
+                target=self._thread, args=(lanes, outcomes), name=name, daemon=True
+            ).start()
+        while running:
+            outcome = outcomes.get()
+            if outcome is None:
+                running -= 1
+            else:
+                yield outcome
 
-    @property
-    def in_flight(self) -> list[Operation]:
-        """The operations that were begun and whose outcome was not told."""
-        return [op for op in self._taken.values() if op.number not in self._told]
+    def _thread(
+        self, lanes: deque[list[Operation]], outcomes: queue.SimpleQueue[Outcome | None]
+    ) -> None:
+        try:
+            for outcome in self._work(lanes):
+                outcomes.put(outcome)
+        finally:
+            outcomes.put(None)
 
-    def _work(self) -> Iterator[Outcome]:
-        while not self._stopped.is_set():
+    def _work(self, lanes: deque[list[Operation]]) -> Iterator[Outcome]:
+        while True:
             try:
-                lane = self._lanes.popleft()
+                lane = lanes.popleft()
             except IndexError:
                 return
             for operation in lane:
-                if self._stopped.is_set():
+                if not self._begin(operation):
                     return
-                self._taken[operation.number] = operation
                 yield send(self._client, operation)
 
-    def _thread(self) -> None:
-        try:
-            for outcome in self._work():
-                self._outcomes.put(outcome)
-        finally:
-            self._outcomes.put(None)
-
-    def __iter__(self) -> Iterator[Outcome]:
-        if self._workers == 1:
-            for outcome in self._work():
-                self._told.add(outcome.operation.number)
-                yield outcome
-            return
-        for number in range(self._workers):
-            threading.Thread(
-                target=self._thread, name=f"objmapper-commit-{number}", daemon=True
-            ).start()
-        running = self._workers
-        while running:
-            outcome_or_end = self._outcomes.get()
-            if outcome_or_end is None:
-                running -= 1
-            else:
-                self._told.add(outcome_or_end.operation.number)
-                yield outcome_or_end
-
-    def drain(self) -> Iterator[Outcome]:
-        """Wait for what is in flight after ``stop()``, and yield its outcomes."""
-        while self._workers > 1 and self.in_flight:
-            outcome = self._outcomes.get()
-            if outcome is not None:
-                self._told.add(outcome.operation.number)
-                yield outcome
+    def _begin(self, operation: Operation) -> bool:
+        with self._lock:
+            if not self.stopped:
+                self.begun.add(operation.number)
+            return not self.stopped
 
 
 def _lanes(operations: list[Operation]) -> list[list[Operation]]:

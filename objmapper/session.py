@@ -50,7 +50,6 @@ class Session:
         self.members = Members(self.ref, keep)
         self.identity = self.members.identity
         self._lock = threading.RLock()
-        self._under_way: list[unitofwork.Commit] = []
         self._tokens: list[Token[Any]] = []
 
     # -- the session of a context -----------------------------------------------------------------
@@ -378,8 +377,6 @@ class Session:
             raise ValueError(f"workers is 1 or more, not {workers}.")
         vetoed = unitofwork.ask_receivers(self, chosen, fields)
         plan = unitofwork.plan(self, *chosen(), fields, vetoed)
-        for commit in self._under_way:  # a receiver or a progress callback of it asks
-            commit.refuse_again(plan)
         for operation in plan:
             for obj in operation.objects:
                 if obj._state.lifecycle is Lifecycle.TRANSIENT:
@@ -392,8 +389,4 @@ class Session:
                 on_error=on_error,
                 progress=told,
             )
-            self._under_way.append(commit)
-            try:
-                return commit.run()
-            finally:
-                self._under_way.remove(commit)
+            return commit.run()

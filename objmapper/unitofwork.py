@@ -9,22 +9,56 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from objmapper import loading, ordering, signals, wire
+from objmapper import answering, naturalkey, ordering, signals, wire
 from objmapper.exceptions import (
-    CommitError,
     CommitInterrupted,
-    ContractError,
+    ObjMapperError,
     SessionError,
+    TransportError,
     ValidationError,
 )
-from objmapper.operation import Change, Fate, Kind, Operation, Outcome, Plan, resolve
+from objmapper.interrupt import orderly
+from objmapper.operation import Change, Fate, Kind, LeftOut, Operation, Outcome, Plan
 from objmapper.progress import Progress
-from objmapper.report import CommitReport, Entry
+from objmapper.report import CommitReport
 from objmapper.sending import Sender
-from objmapper.state import InstanceState, Lifecycle, Page, Stateful, is_new, own, settle
+from objmapper.state import Stateful, is_new
 
 #: Tells which objects a commit writes and which it deletes; asked again after receivers had a say.
 Chosen = Callable[[], tuple[list[Any], list[Any]]]
+
+_PRE: dict[str, signals.ModelSignal] = {
+    Kind.CREATE: signals.pre_create,
+    Kind.UPDATE: signals.pre_update,
+    Kind.DELETE: signals.pre_delete,
+}
+_POST: dict[str, signals.ModelSignal] = {
+    Kind.CREATE: signals.post_create,
+    Kind.UPDATE: signals.post_update,
+    Kind.DELETE: signals.post_delete,
+}
+
+
+def plan(
+    session: Any,
+    objects: Iterable[Any],
+    deleted: Iterable[Any] = (),
+    fields: frozenset[str] | None = None,
+    vetoed: Iterable[LeftOut] = (),
+) -> Plan:
+    """Return the operations for *objects* and *deleted*, in waves; nothing is sent.
+
+    Raises ValidationError, CircularDependencyError.
+    """
+    deleted = list(deleted)
+    changes = changes_of(closure(session, objects), deleted, fields)
+    left_out = (*vetoed, *uncertain(session, changes))
+    if left_out:
+        missing = {id(out.change.object) for out in left_out}
+        changes = [change for change in changes if id(change.object) not in missing]
+    check(changes, deleted)
+    drafts = session.dialect.operations(ordering.cut_cycles(changes))
+    return Plan(ordering.ordered(drafts, left_out), left_out)
 
 
 def closure(session: Any, roots: Iterable[Any]) -> list[Any]:
@@ -40,8 +74,8 @@ def closure(session: Any, roots: Iterable[Any]) -> list[Any]:
             seen.add(id(obj))
             parents, children = _new_parents(obj), _children(obj)
             if parents or children:
-                waiting.append((obj, True))
                 waiting += [(child, False) for child in reversed(children)]
+                waiting.append((obj, True))
                 waiting += [(parent, False) for parent in reversed(parents)]
                 continue
         found[id(obj)] = obj
@@ -64,13 +98,13 @@ def _new_parents(obj: Any) -> list[Any]:
 
 
 def changes_of(
-    session: Any, objects: list[Any], deleted: list[Any], fields: frozenset[str] | None = None
+    objects: list[Any], deleted: list[Any], fields: frozenset[str] | None = None
 ) -> list[Change]:
-    """Return what is to be sent for *objects* and *deleted*; nothing for what did not change."""
-    gone = {id(obj) for obj in deleted}
+    """Return what there is to send for *objects* and *deleted*; nothing for what did not change."""
+    gone = {id(obj): obj for obj in deleted}
     found: list[Change] = []
     for obj in objects:
-        if id(obj) in gone or session.is_uncertain(obj):
+        if id(obj) in gone:
             continue
         if is_new(obj):
             found.append(wire.creation(obj))
@@ -83,316 +117,218 @@ def changes_of(
             change = Change(change.kind, obj, sent, shown)
         if change.sent:
             found.append(change)
-    found += [Change(Kind.DELETE, obj) for obj in deleted if not session.is_uncertain(obj)]
+    found += [Change(Kind.DELETE, obj) for obj in gone.values()]
     return found
+
+
+def uncertain(session: Any, changes: list[Change]) -> list[LeftOut]:
+    """Return what is not sent, because nobody knows what became of it when it was sent before."""
+    known = session.members.uncertain
+    if not known:
+        return []
+    met = [(change, known[id(change.object)]) for change in changes if id(change.object) in known]
+    return [LeftOut(change, outcome.error, outcome) for change, (_, outcome) in met]
 
 
 def check(changes: list[Change], deleted: list[Any]) -> None:
     """Check all that would be sent. Raises ValidationError, listing every object and field."""
     problems: list[wire.Problem] = []
-    gone = {id(obj) for obj in deleted}
+    gone = {ordering.identity(obj) for obj in deleted}
     for change in changes:
         if change.kind == Kind.DELETE:
             continue
         obj = change.object
         problems += wire.problems(obj, list(change.sent))
-        for field in type(obj).__mapper__.foreign_keys.values():
-            if id(obj._row.get(field.key)) in gone and field.key in change.sent:
+        for field in type(obj).__mapper__.foreign_keys.values() if gone else ():
+            if field.key in change.sent and ordering.target(field, obj._row[field.key]) in gone:
                 problems.append((obj, field.name, ["Refers to an object marked for deletion."]))
     if problems:
         raise ValidationError.of(problems)
 
 
-def plan(
-    session: Any,
-    objects: Iterable[Any],
-    deleted: Iterable[Any] = (),
-    fields: frozenset[str] | None = None,
-    vetoed: tuple[tuple[Change, Exception], ...] = (),
-) -> Plan:
-    """Return the operations for *objects* and *deleted*, in waves; nothing is sent.
-
-    Raises ValidationError, CircularDependencyError.
-    """
-    deleted = list(deleted)
-    changes = changes_of(session, closure(session, objects), deleted, fields)
-    refused = {id(change.object) for change, _ in vetoed}
-    changes = [change for change in changes if id(change.object) not in refused]
-    check(changes, deleted)
-    drafts = session.dialect.operations(ordering.cut_cycles(changes))
-    return Plan(ordering.ordered(drafts), vetoed)
-
-
 def ask_receivers(
     session: Any, chosen: Chosen, fields: frozenset[str] | None
-) -> tuple[tuple[Change, Exception], ...]:
+) -> tuple[LeftOut, ...]:
     """Fire the ``pre_`` signals, also for what receivers change; return what they vetoed."""
-    pre = {
-        Kind.CREATE: signals.pre_create,
-        Kind.UPDATE: signals.pre_update,
-        Kind.DELETE: signals.pre_delete,
-    }
     if signals.pre_commit.receivers:
         signals.pre_commit.tell(type(session), session=session)
-    if not any(signal.receivers for signal in pre.values()):
+    if not any(signal.receivers for signal in _PRE.values()):
         return ()
-    asked: set[int] = set()
-    vetoed: list[tuple[Change, Exception]] = []
+    asked: set[tuple[int, str]] = set()
+    vetoed: list[LeftOut] = []
     while True:
         objects, deleted = chosen()
-        changes = changes_of(session, closure(session, objects), deleted, fields)
-        new = [change for change in changes if id(change.object) not in asked]
+        changes = changes_of(closure(session, objects), deleted, fields)
+        new = [
+            change
+            for change in changes
+            if (id(change.object), change.kind) not in asked
+            and not session.is_uncertain(change.object)
+        ]
         if not new:
             return tuple(vetoed)
         for change in new:
-            asked.add(id(change.object))
-            signal = pre[Kind(change.kind)]
-            more = {"changes": change.changes} if change.kind == Kind.UPDATE else {}
-            raised = signal.announce(
-                type(change.object), instance=change.object, session=session, **more
-            )
-            for error in raised:
+            asked.add((id(change.object), change.kind))
+            errors = _announce(_PRE, session, change)
+            for error in errors:
                 if not isinstance(error, signals.Veto):
                     raise error
-            vetoed += [(change, error) for error in raised[:1]]
+            vetoed += [LeftOut(change, error) for error in errors[:1]]
+
+
+def _announce(
+    by_kind: dict[str, signals.ModelSignal], session: Any, change: Change
+) -> list[Exception]:
+    """Tell the receivers of one change; return what they raised."""
+    signal = by_kind.get(change.kind)
+    if signal is None or not signal.receivers:
+        return []
+    more = {"changes": change.changes} if change.kind == Kind.UPDATE else {}
+    return signal.announce(type(change.object), instance=change.object, session=session, **more)
 
 
 class Commit:
-    """One run of a plan."""
+    """One run of a plan: what is sent, what comes back, what is told of it."""
 
     def __init__(
         self, session: Any, plan: Plan, *, workers: int, on_error: str, progress: Progress | None
     ) -> None:
         self.session, self.plan = session, plan
-        self.workers, self.on_error, self.progress = workers, on_error, progress
-        self.report = CommitReport()
+        self.on_error, self.progress = on_error, progress
+        self.sender = Sender(session.client, workers)
         self.outcomes: dict[int, Outcome] = {}
-        self.stopped = False
-        self._announced: set[int] = set()
-        self._by_number = {operation.number: operation for operation in plan}
-        self._undone: dict[int, Any] = {id(c.object): c.object for c, _ in plan.vetoed}
-        #: What vetoed updates and deletions still refer to: that can't be deleted.
-        self._held = {
-            parent: change.object
-            for change, _ in plan.vetoed
-            if change.kind != Kind.CREATE
-            for parent in ordering.referred(change)
-        }
-        self._waits: dict[int, list[Any]] = {}
+        #: What failed, was skipped or is uncertain, by number: what waits for it is skipped.
+        self.lost: dict[int, Operation] = {}
+        self.errors: list[Exception] = []
+        self.interrupted = False
 
     def run(self) -> CommitReport:
         """Send the plan wave by wave. Raises CommitError unless everything went through."""
         started = time.perf_counter()
-        try:
-            for wave in self.plan.waves:
-                if not self.stopped:
-                    self.send(self.ready(wave))
-                self.announce(wave)
-        finally:
-            self.report.seconds = time.perf_counter() - started
-            self.finish()
-        self.report.raise_for_failed()
-        return self.report
+        self.begin()
+        with orderly(self.interrupt):
+            try:
+                for wave in self.plan.waves:
+                    for outcome in self.sender.send(self.ready(wave)):
+                        self.take(outcome)
+                    self.announce(wave)
+            except KeyboardInterrupt:  # the second one, or somebody's own
+                self.interrupt()
+            finally:
+                self.end()
+            report = self.report(time.perf_counter() - started)
+        if self.interrupted:
+            raise CommitInterrupted(f"The commit was interrupted: {report}", report)
+        report.raise_for_failed()
+        return report
+
+    def begin(self) -> None:
+        """Enter what is to be sent. Raises SessionError if another commit is about to send it."""
+        under_way = self.session.members.under_way
+        objects = {id(obj): obj for operation in self.plan for obj in operation.objects}
+        for number in under_way & objects.keys():
+            raise SessionError(
+                f"{objects[number]!r} is sent by a commit that is under way, and would be sent "
+                "twice: commit it when that one has ended."
+            )
+        under_way.update(objects)
 
     def ready(self, wave: list[Operation]) -> list[Operation]:
-        """Return what of a wave waits for nothing that failed; the rest is skipped."""
+        """Return what of a wave waits for nothing that is lost; the rest is skipped."""
         ready = []
         for operation in wave:
-            failed = tuple(sorted(n for n in operation.after if not self._went_through(n)))
-            waits = [obj for number in failed for obj in self._by_number[number].objects]
-            waits += self._undone_before(operation)
-            if waits:
-                self._waits[operation.number] = waits
-                self.note(Outcome(operation, Fate.SKIPPED, waited_for=failed))
-            else:
+            waited_for = self.lost_before(operation)
+            if waited_for:
+                self.note(Outcome(operation, Fate.SKIPPED, waited_for=waited_for))
+            elif not self.sender.stopped and self.keys_are_known(operation):
                 ready.append(operation)
         return ready
 
-    def _went_through(self, number: int) -> bool:
-        outcome = self.outcomes.get(number)
-        return outcome is not None and outcome.fate is Fate.DONE
+    def lost_before(self, operation: Operation) -> tuple[Any, ...]:
+        """Return the objects that an operation waits for in vain."""
+        if not self.lost:
+            return operation.held_by
+        lost = [self.lost[number] for number in sorted(operation.after) if number in self.lost]
+        return (*operation.held_by, *(obj for before in lost for obj in before.objects))
 
-    def _undone_before(self, operation: Operation) -> list[Any]:
-        """Return what an operation needs done first and a veto or an unknown fate stands in the way."""
-        if not self._undone and not self.session.members.uncertain:
-            return []
-        found = []
-        for change in operation.changes:
-            if change.kind == Kind.DELETE:
-                found += [self._held.get(ordering.identity(change.object))]
-                continue
-            for parent in _new_parents(change.object):
-                if id(parent) in self._undone or self.session.is_uncertain(parent):
-                    found.append(parent)
-        return [obj for obj in found if obj is not None]
-
-    def refuse_again(self, plan: Plan) -> None:
-        """Raise SessionError for a plan with objects that this commit is about to send."""
-        waiting = {
-            id(obj)
-            for operation in self.plan
-            if operation.number not in self.outcomes
-            for obj in operation.objects
-        }
-        for obj in (obj for operation in plan for obj in operation.objects):
-            if id(obj) in waiting:
-                raise SessionError(
-                    f"{obj!r} is sent by a commit that is under way, and would be sent twice: "
-                    "commit it when that one has ended."
-                )
-
-    def send(self, operations: list[Operation]) -> None:
-        """Send operations side by side; each object becomes clean when its answer arrives."""
-        if not operations:
-            return
-        sender = Sender(self.session.client, operations, self.workers)
-        try:
-            for outcome in sender:
-                self.take(outcome)
-                if self.stopped:
-                    sender.stop()
-        except KeyboardInterrupt:
-            sender.stop()
-            self.interrupted(sender)
-        for operation in sender.unsent:
-            self.note(Outcome(operation, Fate.PENDING))
+    def keys_are_known(self, operation: Operation) -> bool:
+        """Look for the keys that the answers to earlier creates did not tell."""
+        keyless = self.session.members.keyless
+        waited_for = (self.outcomes[number].operation for number in operation.after)
+        for obj in (obj for before in waited_for for obj in before.objects) if keyless else ():
+            try:
+                if obj in keyless:
+                    naturalkey.find_key(self.session, obj)
+            except ObjMapperError as error:
+                self.note(Outcome(operation, Fate.SKIPPED, error=error, waited_for=(obj,)))
+                return False
+        return True
 
     def take(self, outcome: Outcome) -> None:
-        """Bring an answer into the objects, and remember the outcome."""
+        """Bring an answer into its objects, and remember what became of the operation."""
         if outcome.fate is Fate.DONE:
-            try:
-                self.merge(outcome)
-            except (ContractError, ValueError) as error:
-                outcome = Outcome(outcome.operation, Fate.UNCERTAIN, outcome.response, error)
-        if outcome.fate is Fate.UNCERTAIN:
-            for obj in outcome.operation.objects:
-                self.session.members.uncertain[id(obj)] = (obj, outcome)
+            outcome = answering.taken_in(self.session, outcome)
         if outcome.fate is not Fate.DONE and self.on_error == "stop":
-            self.stopped = True
+            self.sender.stop()
         self.note(outcome)
-        if self.progress is not None:
-            self.progress(len(self.outcomes), len(self.plan))
-
-    def merge(self, outcome: Outcome) -> None:
-        """Make the operation's objects clean. Raises ContractError for a malformed answer."""
-        draft, response = outcome.operation.draft, outcome.response
-        assert response is not None
-        rows = draft.read(response) if draft.read is not None else [None] * len(draft.changes)
-        for change, row in zip(draft.changes, rows, strict=True):
-            if change.kind == Kind.DELETE:
-                self.session.members.forget(change.object)
-            else:
-                settle_change(self.session, change, row, response)
 
     def note(self, outcome: Outcome) -> None:
-        self.outcomes[outcome.operation.number] = outcome
-        response, error = outcome.response, outcome.error
-        if outcome.fate in (Fate.SKIPPED, Fate.PENDING):
-            return
-        retries = response.retries if response is not None else getattr(error, "retries", 0)
-        sent = response is not None or getattr(error, "sent", True)
-        self.report.requests += (1 if sent else 0) + retries
-        self.report.retries += retries
-
-    def interrupted(self, sender: Sender) -> None:
-        """Ctrl-C: what is in flight ends, unless it comes again; then the report says what went."""
-        try:
-            for outcome in sender.drain():
-                self.take(outcome)
-        except KeyboardInterrupt:
-            pass
-        for operation in sender.in_flight:
-            self.take(Outcome(operation, Fate.UNCERTAIN, error=KeyboardInterrupt()))
-        for operation in self.plan:
-            if operation.number not in self.outcomes:
-                self.note(Outcome(operation, Fate.PENDING))
-        for wave in self.plan.waves:
-            self.announce(wave)
-        raise CommitInterrupted(f"The commit was interrupted: {self.report}", self.report)
+        """Remember an outcome, and tell how far the commit is."""
+        operation, members = outcome.operation, self.session.members
+        self.outcomes[operation.number] = outcome
+        if outcome.fate is not Fate.DONE:
+            self.lost[operation.number] = operation
+        for change in operation.changes:
+            members.under_way.discard(id(change.object))
+            if outcome.fate is Fate.UNCERTAIN:
+                members.uncertain[id(change.object)] = (change.object, outcome)
+        if self.progress is not None:
+            try:
+                self.progress(len(self.outcomes), len(self.plan))
+            except KeyboardInterrupt:
+                self.interrupt()
+            except Exception as error:
+                self.progress = None
+                self.errors.append(error)
 
     def announce(self, wave: list[Operation]) -> None:
-        """Enter a wave into the report and tell ``post_`` receivers, in plan order."""
+        """Tell ``post_`` receivers what is done of a wave, in plan order."""
+        if not any(signal.receivers for signal in _POST.values()):
+            return
         for operation in wave:
-            outcome = self.outcomes.get(operation.number)
-            if outcome is None:
-                outcome = Outcome(operation, Fate.PENDING)
-                self.outcomes[operation.number] = outcome
-            elif operation.number in self._announced:
+            if operation.number in self.outcomes and operation.number not in self.lost:
+                for change in operation.changes:
+                    self.errors += _announce(_POST, self.session, change)
+
+    def interrupt(self) -> None:
+        """Ctrl-C: nothing more is begun; what is in flight ends, unless it comes again."""
+        self.interrupted = True
+        self.sender.stop()
+
+    def end(self) -> None:
+        """Give an outcome to what has none: what was begun is uncertain, the rest still pending."""
+        self.sender.stop()
+        self.progress = None
+        for operation in self.plan:
+            if operation.number in self.outcomes:
                 continue
-            self._announced.add(operation.number)
-            self.report.add(outcome, self._waits.get(operation.number, ()))
-            if outcome.fate is Fate.DONE:
-                self.report.errors += tell_post(self.session, operation)
+            if operation.number in self.sender.begun:
+                request = operation.request
+                text = f"{request.method} {request.shown_path}: interrupted before an answer came."
+                error = TransportError(text, request)
+                self.note(Outcome(operation, Fate.UNCERTAIN, error=error))
+            else:
+                self.note(Outcome(operation, Fate.PENDING))
 
-    def finish(self) -> None:
-        for change, error in self.plan.vetoed:
-            self.report.skipped.append(Entry(change.object, None, None, error))
+    def report(self, seconds: float) -> CommitReport:
+        """Return what became of every object, after ``post_commit`` receivers have seen it."""
+        report = CommitReport(errors=self.errors, seconds=seconds)
+        for operation in self.plan:
+            report.add(self.outcomes[operation.number])
+        for left_out in self.plan.left_out:
+            report.leave_out(left_out)
         if signals.post_commit.receivers:
-            self.report.errors += signals.post_commit.announce(
-                type(self.session), session=self.session, report=self.report
+            report.errors += signals.post_commit.announce(
+                type(self.session), session=self.session, report=report
             )
-
-
-_POST: dict[str, signals.ModelSignal] = {
-    Kind.CREATE: signals.post_create,
-    Kind.UPDATE: signals.post_update,
-    Kind.DELETE: signals.post_delete,
-}
-
-
-def tell_post(session: Any, operation: Operation) -> list[Exception]:
-    """Tell the ``post_`` receivers of an operation's objects; return what they raised."""
-    raised: list[Exception] = []
-    for change in operation.changes:
-        signal = _POST.get(change.kind)
-        if signal is None or not signal.receivers:
-            continue
-        more = {"changes": change.changes} if change.kind == Kind.UPDATE else {}
-        raised += signal.announce(
-            type(change.object), instance=change.object, session=session, **more
-        )
-    return raised
-
-
-def settle_change(session: Any, change: Change, row: Any, response: Any) -> None:
-    """Take in a create's or an update's answer: the object is clean, but for edits made since."""
-    obj = change.object
-    mapper = type(obj).__mapper__
-    sent = {key: resolve(value) for key, value in change.sent.items()}
-    if change.kind == Kind.CREATE:
-        _check_created(mapper, obj, row, response)
-        state = own(obj)
-        state.children = None
-        loading.acknowledge(obj, sent, row)
-        key = mapper.identity_in(obj._row)
-        full = row is not None and key is not None
-        page = Page(
-            session.ref, mapper, [] if key is None else [mapper.key_in(obj._row)], full=full
-        )
-        state.page, state.full, state.session = page, full, session.ref
-        state.lifecycle = Lifecycle.PERSISTENT
-        session.members.born(obj, key)
-    else:
-        loading.acknowledge(obj, sent, row)
-    if settle(obj):
-        session.untouched(obj)
-    if isinstance(obj._state, InstanceState) and obj._state.snapshots:
-        session.touched(obj)
-
-
-def _check_created(mapper: Any, obj: Any, row: Any, response: Any) -> None:
-    """Make sure that the new object's key is known, or can be found. Raises ContractError."""
-    if not mapper.has_key or mapper.singleton:
-        return
-    if row is not None and row.get(mapper.pk.key) is not None:
-        mapper.key_in(row)
-        return
-    if mapper.key_in(obj._row) is not None or mapper.natural_key:
-        return
-    raise ContractError(
-        f"{obj!r} was created ({response.status}), but the answer has no {mapper.pk.key!r}, and "
-        f"{mapper.model.__name__} has no natural_key to find it by."
-    )
-
-
-__all__ = ["Commit", "CommitError", "ask_receivers", "plan"]
+        return report

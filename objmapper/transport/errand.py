@@ -39,6 +39,15 @@ class Errand:
     shown_url: str
     payload: Payload
     attempts: int = 0
+    #: How many attempts reached the server and were followed by another one.
+    again: int = 0
+    #: Whether the server may have done what one of those asked.
+    doubtful: bool = False
+
+    def goes_again(self, *, sent: bool = True, doubtful: bool = False) -> None:
+        """Remember what the last attempt leaves behind, before the next one."""
+        self.again += sent
+        self.doubtful = self.doubtful or doubtful
 
     def go_to(self, url: str) -> None:
         """Take another address, as a redirect says."""

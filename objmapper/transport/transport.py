@@ -193,6 +193,15 @@ class Transport:
         return self._run(Errand(self._outside, request, request, target, shown_url, Payload()))
 
     def _run(self, errand: Errand) -> Response:
+        """Return the answer that counts; an error tells of the attempts before the last, too."""
+        try:
+            return self._tried(errand)
+        except TransportError as error:
+            error.retries, error.doubtful = errand.again, errand.doubtful
+            error.sent = error.sent or errand.doubtful
+            raise
+
+    def _tried(self, errand: Errand) -> Response:
         """Send under the policy until there is an answer that counts."""
         request = errand.told
         tried = hops = 0
@@ -205,9 +214,10 @@ class Transport:
                 pause = self.policy.pause_after_error(request, error, tried)
                 if pause is None:
                     raise
+                errand.goes_again(sent=error.sent, doubtful=error.sent)
             else:
-                if tried or renewed:
-                    response = replace(response, retries=tried + renewed)
+                if errand.again:
+                    response = replace(response, retries=errand.again)
                 status = response.status
                 if status < 300 or status == 304:
                     return response
@@ -218,11 +228,13 @@ class Transport:
                 if status == 401 and not renewed and errand.exchange is self._exchange:
                     renewed = self._renewal.after(seen, self)
                     if renewed:
+                        errand.goes_again()
                         continue
                 pause = self.policy.pause_after_answer(request, response, tried)
                 if pause is None:
                     wait = retry_after(response.headers)
                     raise status_error(request, response, self._read_error, retry_after=wait)
+                errand.goes_again(doubtful=status >= 500)
             tried += 1
             self._closed.wait(pause)
             with self._lock:

@@ -1,0 +1,83 @@
+"""What the server answered to a write goes into its objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from objmapper import loading
+from objmapper.exceptions import ContractError
+from objmapper.operation import Change, Fate, Kind, Outcome, Response, resolve
+from objmapper.state import Lifecycle, Page, own, settle
+
+
+def taken_in(session: Any, outcome: Outcome) -> Outcome:
+    """Make the objects of a done operation clean, but for edits made since it was planned.
+
+    An answer that is not sound changes nothing: what the server did is uncertain then, and so reads
+    the outcome that is returned.
+    """
+    operation, response = outcome.operation, outcome.response
+    try:
+        rows = _rows(outcome)
+        for change, row in rows:
+            _check(change, row, response)
+    except Exception as error:  # a ContractError, or whatever a dialect's reader meets
+        return Outcome(operation, Fate.UNCERTAIN, response, error)
+    for change, row in rows:
+        if change.kind == Kind.DELETE:
+            session.members.forget(change.object)
+        else:
+            _settle(session, change, row)
+    return outcome
+
+
+def _rows(outcome: Outcome) -> list[tuple[Change, Any]]:
+    """Return each change with the row that the answer has for it, or None."""
+    draft, response = outcome.operation.draft, outcome.response
+    if draft.read is None or draft.kind == Kind.DELETE or response is None:
+        return [(change, None) for change in draft.changes]
+    return list(zip(draft.changes, draft.read(response), strict=True))
+
+
+def _check(change: Change, row: Any, response: Response | None) -> None:
+    """Make sure that the row is the object's, and that a new one can be found again.
+
+    Raises ContractError.
+    """
+    obj = change.object
+    mapper = type(obj).__mapper__
+    if change.kind == Kind.DELETE or not mapper.has_key:
+        return
+    known, told = mapper.key_in(obj._row), None if row is None else mapper.key_in(row)
+    if None not in (known, told) and known != told:
+        raise ContractError(f"{obj!r} was sent, and the answer is about {told!r}.")
+    if change.kind == Kind.CREATE and known is None and told is None and not mapper.natural_key:
+        status = response.status if response is not None else "no answer"
+        raise ContractError(
+            f"{obj!r} was created ({status}), but the answer has no {mapper.pk.key!r}, and "
+            f"{mapper.model.__name__} has no natural_key to find it by."
+        )
+
+
+def _settle(session: Any, change: Change, row: Any) -> None:
+    obj = change.object
+    sent = {key: resolve(value) for key, value in change.sent.items()}
+    loading.acknowledge(obj, sent, row)
+    if change.kind == Kind.CREATE:
+        _give_birth(session, obj, full=row is not None)
+    if settle(obj) and not obj._state.snapshots:
+        session.untouched(obj)
+    else:
+        session.touched(obj)
+
+
+def _give_birth(session: Any, obj: Any, *, full: bool) -> None:
+    """Make a new object a persistent one; without a key it is known by its natural key."""
+    mapper, state = type(obj).__mapper__, own(obj)
+    key = mapper.identity_in(obj._row)
+    full = full and (key is not None or not mapper.has_key)
+    keys = [] if key is None else [mapper.key_in(obj._row)]
+    state.page = Page(session.ref, mapper, keys, full=full)
+    state.full, state.session, state.lifecycle = full, session.ref, Lifecycle.PERSISTENT
+    state.children = None
+    session.members.born(obj, key)
