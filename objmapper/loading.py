@@ -6,16 +6,13 @@ A partial row updates what it carries and never takes away.
 
 from __future__ import annotations
 
-import sys
 from typing import Any
-from weakref import WeakSet
 
 from objmapper import signals
 from objmapper.exceptions import ContractError
 from objmapper.identity import IdentityMap, Ref
 from objmapper.state import (
     ABSENT,
-    InstanceState,
     Page,
     changed_keys,
     freeze,
@@ -24,6 +21,8 @@ from objmapper.state import (
     restore,
     revert,
     same,
+    settle,
+    share,
     thaw,
     unchanged,
 )
@@ -154,9 +153,9 @@ def overwrite(obj: Any, row: dict[str, Any], page: Page) -> None:
     state = own(obj)
     state.theirs = state.prefetched = state.children = None
     merge_row(obj, row)
-    state.full = state.full or page.full
-    if state.snapshots is None:
-        obj._state = page if page.full or not state.full else state
+    if page.full or not state.full:
+        state.page, state.full = page, page.full
+    share(obj)
 
 
 def acknowledge(obj: Any, sent: dict[str, Any], row: dict[str, Any] | None) -> None:
@@ -190,26 +189,19 @@ def acknowledge(obj: Any, sent: dict[str, Any], row: dict[str, Any] | None) -> N
         merge_row(obj, row)
 
 
-def release(page: list[Any], touched: dict[int, Any], watched: WeakSet[Any]) -> None:
-    """Hold weakly from now on what left the window unchanged, though a mutable value was read.
-
-    One whose container somebody else holds stays: that list may still be changed. Reference counts
-    are CPython's; elsewhere objects are let go a little too early only if the container alone is held.
-    """
-    for obj in page if touched else ():
-        state = obj._state
-        if state.__class__ is not InstanceState or id(obj) not in touched:
-            continue
-        if changed_keys(obj) or any(_held(obj, key) for key in state.snapshots or ()):
-            continue
-        del touched[id(obj)]
-        watched.add(obj)
+def catch_up(obj: Any) -> None:
+    """Move the base of a dirty object to the newer row that waited; its changes stay."""
+    state = obj._state
+    if state.theirs:
+        row, state.theirs = state.theirs, None
+        merge_row(obj, row)
 
 
-def _held(obj: Any, key: str) -> bool:
-    value = obj._row.get(key)
-    # The row, the local name and the argument of getrefcount itself.
-    return value.__class__ in (list, dict) and sys.getrefcount(value) > 3
+def release(objects: list[Any], touched: dict[int, Any]) -> None:
+    """Hold weakly from now on what nobody can change unnoticed, though a value of it was touched."""
+    for obj in objects if touched else ():
+        if id(obj) in touched and settle(obj):
+            del touched[id(obj)]
 
 
 def announce(session: Any, objects: list[Any]) -> None:

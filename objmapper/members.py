@@ -6,6 +6,7 @@ import weakref
 from typing import Any
 
 from objmapper import loading
+from objmapper.copying import changed_values, twin
 from objmapper.exceptions import SessionError
 from objmapper.identity import IdentityMap
 from objmapper.models import Model
@@ -25,8 +26,7 @@ class Members:
         self.new: dict[int, Any] = {}
         #: What may have changed, kept alive until that is settled.
         self.touched: dict[int, Any] = {}
-        #: What may change in place only through a container that somebody may still hold.
-        self.watched: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._many_touched = keep
         self.deleted: dict[int, Any] = {}
         #: What met an unknown fate, with the outcome that says how.
         self.uncertain: dict[int, tuple[Any, Outcome]] = {}
@@ -45,9 +45,8 @@ class Members:
 
     def candidates(self) -> list[Any]:
         """Return what may have changed, in the order in which it was touched."""
-        found = dict(self.touched)
-        found.update((id(obj), obj) for obj in self.watched)
-        return [o for number, o in found.items() if number not in self.deleted and not is_new(o)]
+        touched = list(self.touched.items())
+        return [o for number, o in touched if number not in self.deleted and not is_new(o)]
 
     def pending(self) -> tuple[list[Any], list[Any]]:
         """Return what a commit of the whole session looks at: objects to write, and to delete."""
@@ -63,14 +62,16 @@ class Members:
             )
 
     def add(self, obj: Any) -> None:
-        """Mark a transient object, attach a detached one, unmark a deleted one."""
+        """Mark a new object, attach a detached one, unmark a deleted one."""
         if not isinstance(obj, Model):
             raise TypeError(f"A session takes model objects, not {obj!r}.")
         self.check(obj)
         if id(obj) in self.deleted:
             del self.deleted[id(obj)]
             own(obj).lifecycle = Lifecycle.PERSISTENT
-        elif obj._state.lifecycle is Lifecycle.TRANSIENT:
+        elif is_new(obj):  # also one that another session was closed with
+            if id(obj) in self.new:
+                return
             state = own(obj)
             state.lifecycle, state.session = Lifecycle.PENDING, self.session
             self.new[id(obj)] = obj
@@ -86,7 +87,7 @@ class Members:
         key = mapper.identity_in(obj._row)
         if mapper.has_key and key is None:
             raise SessionError(f"{obj!r} has no key, so it can't be attached.")
-        if self.identity.get(mapper.root, key) is not None:
+        if key is not None and self.identity.get(mapper.root, key) is not None:
             raise SessionError(
                 f"{obj!r} is in this session already, as another object; session.merge() brings "
                 "the changes of a copy into it."
@@ -94,25 +95,28 @@ class Members:
         state = own(obj)
         state.lifecycle, state.session = Lifecycle.PERSISTENT, self.session
         state.page = Page(self.session, mapper, [mapper.key_in(obj._row)], full=state.full)
-        self.identity.add(mapper.root, key, obj)
+        if key is not None:
+            self.identity.add(mapper.root, key, obj)
         self.touched[id(obj)] = obj
 
     def merge(self, obj: Any) -> Any:
-        """Bring a copy's changes into the object of the same key, and return that one."""
-        mapper = type(obj).__mapper__
-        key = mapper.identity_in(obj._row) if mapper.has_key else None
-        found = None if key is None else self.identity.get(mapper.root, key)
-        if found is obj:
-            return obj
-        if found is None:
-            clone = obj.__copy__()
-            if key is None or is_new(obj):
-                self.add(clone)
+        """Bring a copy's changes into the object of the same key, and return that one.
+
+        A newer row that waits for the object becomes its base; all changes stay.
+        """
+        if obj in self:
+            found = obj
+        else:
+            mapper = type(obj).__mapper__
+            key = mapper.identity_in(obj._row)
+            found = None if key is None else self.identity.get(mapper.root, key)
+            if found is None:
+                found = twin(obj, secrets=True)
+                self.add(found)
             else:
-                self.attach(clone)
-            return clone
-        for name, (_, value) in obj.changes.items():
-            setattr(found, name, value)
+                for name, value in changed_values(obj).items():
+                    setattr(found, name, value)
+        loading.catch_up(found)
         return found
 
     def mark_deleted(self, obj: Any) -> None:
@@ -130,7 +134,12 @@ class Members:
         """Let an object go: a new one is transient again, others are detached."""
         if obj not in self and id(obj) not in self.uncertain:
             raise SessionError(f"{obj!r} is not in this session.")
-        self._let_go(obj, Lifecycle.TRANSIENT if id(obj) in self.new else Lifecycle.DETACHED)
+        was_new = id(obj) in self.new
+        self._let_go(obj, Lifecycle.TRANSIENT if was_new else Lifecycle.DETACHED)
+        for children in (obj._state.children or {}).values():
+            for child in children:  # they came along, and they go along
+                if id(child) in self.new:
+                    self.expunge(child)
 
     def forget(self, obj: Any) -> None:
         """Let go of an object that the server has deleted; it keeps its values."""
@@ -139,7 +148,6 @@ class Members:
     def _let_go(self, obj: Any, lifecycle: Lifecycle) -> None:
         for kept in (self.new, self.touched, self.deleted, self.uncertain, self.tags):
             kept.pop(id(obj), None)
-        self.watched.discard(obj)
         self.keyless.discard(obj)
         mapper = type(obj).__mapper__
         if mapper.has_key or mapper.singleton:
@@ -159,24 +167,31 @@ class Members:
         self.keep([obj])
 
     def keep(self, objects: list[Any]) -> None:
-        """Keep a page alive for a while; let go of what left the window unchanged."""
+        """Keep a page alive for a while; let go of what left the window unchanged.
+
+        What was touched after it left is gone through whenever it has doubled, so that each object's
+        share of that is small.
+        """
         window = self.identity.window
         window.keep(objects)
         while window.left:
-            loading.release(window.left.pop(), self.touched, self.watched)
+            loading.release(window.left.pop(), self.touched)
+        if len(self.touched) > self._many_touched:
+            loading.release(list(self.touched.values()), self.touched)
+            self._many_touched = max(int(window.maxsize), 2 * len(self.touched))
 
     def rollback(self) -> None:
         """Forget what was not sent."""
-        for obj in self.candidates():
-            revert(obj)
         for obj in self.deleted.values():
             own(obj).lifecycle = Lifecycle.PERSISTENT
+        for obj in [*self.candidates(), *self.deleted.values()]:
             revert(obj)
         for obj in self.new.values():
             state = own(obj)
             state.lifecycle, state.session = Lifecycle.TRANSIENT, None
-        for kept in (self.new, self.deleted, self.touched, self.tags):
+        for kept in (self.new, self.deleted, self.tags):
             kept.clear()
+        loading.release(list(self.touched.values()), self.touched)
 
     def clear(self) -> None:
         """Let go of everything at once; objects keep their values."""

@@ -10,7 +10,7 @@ import copy
 import uuid
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar, cast
 
-from objmapper import declaration, scope, wire
+from objmapper import copying, declaration, scope, wire
 from objmapper.exceptions import (
     DeclarationError,
     FieldDoesNotExist,
@@ -25,7 +25,6 @@ from objmapper.state import (
     ABSENT,
     InstanceState,
     Lifecycle,
-    Page,
     Stateful,
     lifecycle,
     live_session,
@@ -193,15 +192,14 @@ class Model(Stateful, metaclass=ModelMeta):
         return f"<{type(self).__name__} {_label(self)}>"
 
     def __reduce__(self) -> Any:
-        return (_restore, (type(self), *_portable(self)))
+        # Blank first, filled later: a new parent and its children refer to each other.
+        return copying.blank, (type(self),), copying.portable(self), None, None, copying.fill
 
     def __copy__(self) -> Self:
-        row, originals, snapshots, new, full = _portable(self)
-        return _restore(type(self), *copy.deepcopy((row, originals)), snapshots, new, full)
+        return copying.twin(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        memo[id(self)] = clone = self.__copy__()
-        return clone
+        return copying.twin(self, memo)
 
 
 def _label(obj: Model) -> str:
@@ -263,41 +261,6 @@ def _session_for(obj: Model) -> Any:
     return session
 
 
-def _portable(obj: Model) -> tuple[Any, ...]:
-    """Return what of an object travels: row and changes, without session, secrets or other objects."""
-    mapper, row, state = type(obj).__mapper__, dict(obj._row), obj._state
-    for key, field in mapper.by_key.items():
-        if key not in row:
-            continue
-        if field.write_only:
-            del row[key]
-        elif isinstance(row[key], Stateful):
-            wire_key = field.dump(row[key])
-            row[key] = wire_key if isinstance(wire_key, int | str) else row[key]
-    originals = {
-        key: base._row if isinstance(base, Model) else base
-        for key, base in (state.originals or {}).items()
-        if key in row
-    }
-    new = state.lifecycle in (Lifecycle.TRANSIENT, Lifecycle.PENDING)
-    return (
-        row,
-        originals or None,
-        dict(state.snapshots or {}) or None,
-        new,
-        state.full,
-    )
-
-
-def _restore(cls: type[M], row: Any, originals: Any, snapshots: Any, new: bool, full: bool) -> M:
-    obj = object.__new__(cls)
-    obj._row = row
-    obj._state = state = InstanceState(Page(None, cls.__mapper__, [], full=full))
-    state.lifecycle = Lifecycle.TRANSIENT if new else Lifecycle.DETACHED
-    state.originals, state.snapshots = originals, snapshots
-    return obj
-
-
 class EmbeddedMapper:
     """How a value object and a nested JSON object correspond."""
 
@@ -315,7 +278,18 @@ class EmbeddedMapper:
         for field in self.eager:
             if field.key in row:
                 row[field.key] = field.tolerant(row[field.key])
+        return self.over(row, locked)
+
+    def over(self, row: dict[str, Any], locked: bool) -> Any:
+        """Return the value object over a row that was read by one."""
+        obj = object.__new__(self.cls)
+        obj._row, obj._locked = row, locked
         return obj
+
+    def open_row(self, obj: Any) -> dict[str, Any]:
+        """Return the row of *obj* without what is write-only."""
+        hidden = {field.key for field in self.fields.values() if field.write_only}
+        return {key: value for key, value in obj._row.items() if key not in hidden}
 
     def unwrap(self, obj: Any) -> dict[str, Any]:
         """Return its JSON; keys that no field knows go along, or they would be lost."""
@@ -418,13 +392,19 @@ class Embedded(metaclass=EmbeddedMeta):
         return f"{type(self).__name__}({shown})"
 
     def __reduce__(self) -> Any:
-        return (_restore_embedded, (type(self), self._row, self._locked))
+        return _embedded, (type(self), type(self).__embedded__.open_row(self), self._locked)
+
+    def __copy__(self) -> Self:
+        copied: Self = type(self).__embedded__.over(dict(self._row), self._locked)
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        copied: Self = type(self).__embedded__.over(copy.deepcopy(self._row, memo), self._locked)
+        return copied
 
 
-def _restore_embedded(cls: type, row: dict[str, Any], locked: bool) -> Any:
-    obj: Any = object.__new__(cls)
-    obj._row, obj._locked = row, locked
-    return obj
+def _embedded(cls: EmbeddedMeta, row: dict[str, Any], locked: bool) -> Any:
+    return cls.__embedded__.over(row, locked)
 
 
 class Inspection:

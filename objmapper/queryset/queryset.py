@@ -6,6 +6,7 @@ A method either returns a new query set (``chaining``) or does I/O (here); the s
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -262,9 +263,10 @@ class QuerySet(Chaining[M]):
             return 0
         self._check_update(values)
         session, found = self.session, list(self._fetched())
+        fields = self.query.mapper.fields
         for obj in found:
-            for name, value in values.items():
-                setattr(obj, name, value)
+            for name, value in values.items():  # a list of its own for each object
+                setattr(obj, name, copy.deepcopy(value) if fields[name].mutable else value)
         session.commit_objects(found, fields=tuple(values))
         return len(found)
 
