@@ -51,10 +51,10 @@ class IdentityKey(NamedTuple):
 class ModelMeta(type):
     """Turns a class body into a Mapper and registers the class with its endpoint."""
 
-    #: The options that Metas have named, which subclasses inherit.
-    __told__: dict[str, Any]
     __mapper__: Mapper
     __fields__: dict[str, Field[Any]]
+    #: The options that Metas have named, which subclasses inherit.
+    __told__: dict[str, Any]
 
     def __new__(
         mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any
@@ -273,8 +273,6 @@ class EmbeddedMapper:
 
     def wrap(self, row: dict[str, Any], *, locked: bool = False) -> Any:
         """Return the value object over *row*, which it owns from now on."""
-        obj = object.__new__(self.cls)
-        obj._row, obj._locked = row, locked
         for field in self.eager:
             if field.key in row:
                 row[field.key] = field.tolerant(row[field.key])
