@@ -27,7 +27,7 @@ def filter_tests(query: Query) -> list[tuple[Condition, Test]]:
     tops = query.where.children if isinstance(query.where, And) else (query.where,)
     found = []
     for condition in tops:
-        if isinstance(condition, Condition) and len(condition.path) == 1:
+        if isinstance(condition, Condition):
             test = _test(condition)
             if test is not None:
                 found.append((condition, test))
@@ -37,18 +37,22 @@ def filter_tests(query: Query) -> list[tuple[Condition, Test]]:
 def check_filter(tests: list[tuple[Condition, Test]], rows: list[Row]) -> None:
     """Raise ContractError for a row that shows that a filter was ignored."""
     for condition, test in tests:
-        field = condition.field
-        for shown in _shown(field.key, rows):
-            if not test(_value(field, shown)):
+        keys = [field.key for field in condition.path]
+        for shown in _shown(keys, rows):
+            if not test(_value(condition.field, shown)):
+                name = "__".join(keys)
                 raise ContractError(
-                    f"the server ignored the filter {condition}: it sent a row whose {field.key!r} "
-                    f"is {shown!r}. Does its view filter by {field.key!r}? "
+                    f"the server ignored the filter {condition}: it sent a row whose {name!r} is "
+                    f"{shown!r}. Does its view filter by {name!r}? "
                     "(Evaluate it here with .filter_locally(...).)"
                 )
 
 
-def _shown(key: str, rows: list[Row]) -> Iterable[Any]:
+def _shown(keys: list[str], rows: list[Row]) -> Iterable[Any]:
     """Return the values that rows have, each but once where they can be told apart so."""
+    *relations, key = keys
+    for name in relations:  # nested rows; plain keys tell nothing of their targets
+        rows = [row[name] for row in rows if isinstance(row.get(name), dict)]
     values = [row[key] for row in rows if key in row]
     try:
         return dict.fromkeys(values)
@@ -61,13 +65,13 @@ def check_order(query: Query, keys: list[Any], rows: list[Row]) -> None:
     field = keys[0].path[0] if keys and len(keys[0].path) == 1 else None
     if field is None or isinstance(field, ForeignKey):  # Django sorts by the target's own order
         return
-    values = [row.get(field.key) for row in rows]
+    values: list[Any] = [row.get(field.key) for row in rows]
     if {*map(type, values)} == {int} and values == sorted(values, reverse=keys[0].descending):
         return
     values = [_value(field, value) for value in values]
     for one, other in pairwise(value for value in values if _is_measure(value)):
         low, high = (other, one) if keys[0].descending else (one, other)
-        if not _at_least(high, low):
+        if not _ordered(low, high):
             raise ContractError(
                 f"the server ignored the order {keys[0].name!r}: {one} comes before {other}. Does "
                 f"its view sort {query.mapper.endpoint} by {field.key!r}?"
@@ -88,9 +92,9 @@ def _test(condition: Condition) -> Test | None:
         "exact": lambda value: _equal(value, first),
         "iexact": lambda value: _equal(value, first),
         "in": lambda value: any(_equal(value, item) for item in wanted),
-        "gt": lambda value: _at_least(value, first),
+        "gt": lambda value: _above(value, first),
         "gte": lambda value: _at_least(value, first),
-        "lt": lambda value: _at_least(first, value),
+        "lt": lambda value: _above(first, value),
         "lte": lambda value: _at_least(first, value),
         "range": lambda value: _at_least(value, first) and _at_least(last, value),
     }
@@ -123,14 +127,23 @@ def _equal(one: Any, other: Any) -> bool:
     return bool(one == other) or _close(one, other)
 
 
+def _above(one: Any, other: Any) -> bool:
+    """Whether *one* is above *other*, or may have been before it was rounded."""
+    return _at_least(one, other) and (one != other or isinstance(one, float | dt.datetime))
+
+
 def _at_least(one: Any, other: Any) -> bool:
-    """Whether *one* is not below *other*; what has no order that all agree on, as text, is."""
+    """Whether *one* is not below *other*; text may be, as no two collations agree."""
     if one is None or other is None:
         return False
     if not (_is_measure(one) and _is_measure(other)):
         return True
+    return _ordered(other, one) or _close(one, other)
+
+
+def _ordered(low: Any, high: Any) -> bool:
     try:
-        return bool(one >= other) or _close(one, other)
+        return bool(low <= high)
     except TypeError:  # an aware and a naive time
         return True
 

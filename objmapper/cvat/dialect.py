@@ -41,6 +41,7 @@ class CVAT(Dialect):
     name = "cvat"
     lookups = json_logic.LOOKUPS
     can_join = True
+    can_combine = True
     can_order = True
     lists_are_full = True
     can_jump = True
@@ -55,9 +56,9 @@ class CVAT(Dialect):
 
     # -- reading ----------------------------------------------------------------------------------
 
-    def _names(self, mapper: Any, kind: str) -> Mapping[str, str]:
-        names: Mapping[str, str] = (mapper.options.get("dialect_options") or {}).get(kind, {})
-        return names
+    def _names(self, mapper: Any, kind: str) -> Any:
+        """Return what a model names under *kind* in its Meta.dialect_options."""
+        return (mapper.options.get("dialect_options") or {}).get(kind, {})
 
     def _mapper_of(self, path: tuple[Any, ...]) -> Any:
         return path[0].model.__mapper__
@@ -77,10 +78,10 @@ class CVAT(Dialect):
 
     def wire_name(self, condition: Condition | Order) -> str:
         filters = self._names(self._mapper_of(condition.path), "filters")
-        name = "__".join(field.name for field in condition.path)
-        if name not in filters:
+        found: str | None = filters.get("__".join(field.name for field in condition.path))
+        if found is None:
             raise self._unknown(condition)
-        return filters[name]
+        return found
 
     def _unknown(self, condition: Condition | Order) -> UnsupportedLookup:
         mapper = self._mapper_of(condition.path)
@@ -193,12 +194,23 @@ class CVAT(Dialect):
         """Return the object whose request carries a change, None where it goes alone."""
         obj = change.object
         mapper = type(obj).__mapper__
-        for name in (mapper.options.get("dialect_options") or {}).get("carried by", ()):
+        for name in self._names(mapper, "carried by"):
             if obj._row.get(mapper.fields[name].key) is not None:
-                return getattr(obj, name)
+                parent = getattr(obj, name)
+                if change.kind == Kind.CREATE:
+                    self._refuse_unheard(obj, parent)
+                return parent
         if change.kind == Kind.CREATE and mapper.endpoint == "labels":
             raise QueryError(f"{obj!r} has no parent: give it a project or a task.")
         return None
+
+    def _refuse_unheard(self, label: Any, parent: Any) -> None:
+        """Raise QueryError for a label of a task in a project: CVAT takes it and does nothing."""
+        if parent._row.get("project_id") is not None:
+            raise QueryError(
+                f"{label!r} can't be added to {parent!r}: the task is in a project, so its labels are "
+                "the project's. Give the label that project."
+            )
 
     def with_labels(self, parent: Any, change: Change | None, labels: list[Change]) -> Draft:
         """Return the parent's POST or PATCH with its labels in it."""
@@ -229,8 +241,7 @@ class CVAT(Dialect):
         mapper = type(label).__mapper__
         if change.kind == Kind.DELETE:
             return {"id": label.id, "deleted": True}
-        names = mapper.options["dialect_options"]["carried by"]
-        parents = {mapper.fields[name].write_key for name in names}
+        parents = {mapper.fields[name].write_key for name in self._names(mapper, "carried by")}
         item = {key: value for key, value in wire.body(change).items() if key not in parents}
         if change.kind == Kind.CREATE:
             return item

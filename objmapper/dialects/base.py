@@ -47,6 +47,8 @@ class Dialect:
     lookups: frozenset[str] = frozenset({"exact"})
     #: Whether conditions may lead through relations (``project__name``).
     can_join: bool = False
+    #: Whether conditions may be joined by ``|`` and negated by ``~``.
+    can_combine: bool = False
     #: Whether the server sorts.
     can_order: bool = False
     #: Whether the server sends chosen fields only.

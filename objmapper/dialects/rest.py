@@ -12,13 +12,16 @@ from objmapper.dialects.base import Dialect, RowPage, rows_of, total_of
 from objmapper.operation import Request, Response
 from objmapper.query import Query
 
-_LINK = re.compile(r"<([^>]*)>([^<]*)")
+_VALUE = r'"[^"]*"|[^\s;,"]*'
+_LINK = re.compile(rf"<([^>]*)>((?:\s*;\s*[\w*]+(?:\s*=\s*(?:{_VALUE}))?)*)")
+_REL = re.compile(rf";\s*rel\s*=\s*({_VALUE})", re.IGNORECASE)
 
 
 def next_link(header: str) -> str | None:
     """Return the target of ``rel="next"`` in a Link header, or None."""
     for target, params in _LINK.findall(header):
-        if re.search(r'\brel\s*=\s*"?[^";]*\bnext\b', params):
+        rel = _REL.search(params)
+        if rel is not None and "next" in rel[1].strip('"').lower().split():
             return str(target)
     return None
 

@@ -116,7 +116,8 @@ def test_what_met_an_unknown_fate_is_uncertain_and_not_sent_again(server, sessio
         Task.objects.create(name="x")
     (entry,) = caught.value.report.uncertain
     assert session.uncertain == [entry.object]
-    session.commit()
+    with pytest.raises(CommitError, match="uncertain"):
+        session.commit()
     assert writes(server) == ["POST /tasks/"]
 
 
