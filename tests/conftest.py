@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 
 # By path: no folder of tests is a package, and none of them is importable by accident.
-_spec = importlib.util.spec_from_file_location(
-    "smallserver", Path(__file__).with_name("smallserver.py")
-)
-assert _spec
-assert _spec.loader
-if "smallserver" not in sys.modules:
-    sys.modules["smallserver"] = importlib.util.module_from_spec(_spec)
-    _spec.loader.exec_module(sys.modules["smallserver"])
+for _name in ("smallserver", "faulty"):
+    _spec = importlib.util.spec_from_file_location(_name, Path(__file__).with_name(f"{_name}.py"))
+    assert _spec
+    assert _spec.loader
+    if _name not in sys.modules:
+        sys.modules[_name] = importlib.util.module_from_spec(_spec)
+        _spec.loader.exec_module(sys.modules[_name])
 
 FOREIGN = importlib.util.find_spec("cvat_sdk") is not None
 
@@ -51,3 +50,11 @@ def small_server():
 def small(small_server):
     """A small JSON service over tables of dicts; see smallserver.py."""
     return small_server()
+
+
+@pytest.fixture
+def faulty_server():
+    """A server on a socket that breaks as it is told; see faulty.py."""
+    server = sys.modules["faulty"].FaultyServer()
+    yield server
+    server.close()
