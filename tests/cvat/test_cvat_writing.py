@@ -346,6 +346,16 @@ class TestLabels:
         assert list(sent) == [("POST", "/projects")]
         assert {type(obj) for obj in report.created.objects} == {Project, Label}
 
+    def test_a_parent_given_by_its_key_joins_the_parent_s_own_changes(self, seeded, requests_of):
+        project = Project.objects.get(id=1)
+        project.name = "renamed"
+        seeded.session.add(Label(project=1, name="tram"))
+        with requests_of() as sent:
+            seeded.session.commit()
+        assert list(sent) == [("PATCH", "/projects/1")]
+        assert sent.bodies == [{"name": "renamed", "labels": [{"name": "tram"}]}]
+        assert "tram" in plain_labels(seeded, project)
+
     def test_labels_of_several_parents_are_a_request_each(self, seeded, requests_of):
         for label in [*Label.objects.filter(project=1), *Label.objects.filter(project=2)]:
             label.color = "#123456"
@@ -421,6 +431,21 @@ class TestLabels:
             client.session.commit()
         assert len(sent) == 0
         client.session.rollback()
+
+    def test_a_label_for_a_task_in_a_project_is_refused_as_cvat_would_ignore_it(
+        self, seeded, requests_of
+    ):
+        task = Task.objects.get(id=1)
+        with requests_of() as sent, pytest.raises(QueryError, match="project"):
+            task.labels.create(name="tram")
+        assert len(sent) == 0
+        assert seeded.session.new == []
+        new = Task(name="t", project=1, labels=[{"name": "tram"}])
+        seeded.session.add(new)
+        with requests_of() as sent, pytest.raises(QueryError, match="project"):
+            seeded.session.commit()
+        assert len(sent) == 0
+        seeded.session.rollback()
 
     def test_a_label_s_parent_is_set_until_it_exists(self, seeded):
         label = Label.objects.filter(project=1)[0]
