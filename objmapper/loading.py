@@ -29,9 +29,17 @@ from objmapper.state import (
 
 
 def instances(
-    identity: IdentityMap, mapper: Any, rows: list[dict[str, Any]], page: Page, path: dict[str, Any]
+    identity: IdentityMap,
+    mapper: Any,
+    rows: list[dict[str, Any]],
+    page: Page,
+    path: dict[str, Any],
+    *,
+    deferred: bool = False,
 ) -> list[Any]:
     """Return the objects of *rows*; *page* becomes the state of the new and the clean ones.
+
+    *deferred*: the rows were asked for to complete what is known, see ``join``.
 
     This loop is the read path: one dictionary look-up a row and nothing converted. Raises
     ContractError for a row without a key or with one that can't be, and for one whose class can't
@@ -40,7 +48,7 @@ def instances(
     if mapper.keyless:
         return [mapper.instance(row, page) for row in rows]
     keys = _identities(mapper, rows, path)
-    page.keys = [key[-1] for key in keys] if mapper.path_fields else keys
+    page.keys = keys
     home = identity.home(mapper.root)
     dead, new, found = home.dead.append, object.__new__, []
     # `map` looks each key up when its turn comes, so a key that a page has twice is one object.
@@ -53,7 +61,12 @@ def instances(
             home[key] = ref = Ref(obj, dead)
             ref.key = key
         else:
-            receive(obj, row, page)
+            if obj.__class__ is not cls:
+                specialise(obj, cls)
+            if deferred:
+                join(obj, row, page)
+            else:
+                receive(obj, row, page)
         found.append(obj)
     return found
 
@@ -82,6 +95,30 @@ def _identities(mapper: Any, rows: list[dict[str, Any]], path: dict[str, Any]) -
     return keys
 
 
+def specialise(obj: Any, cls: type) -> None:
+    """Make an object that was known by its key alone, through its root class, one of its kind."""
+    if issubclass(cls, type(obj)):
+        obj.__class__ = cls
+
+
+def join(obj: Any, row: dict[str, Any], page: Page) -> None:
+    """Complete an object that was loaded in part: what it has stays, its version too.
+
+    So nothing changes under the eyes of who touches a field, and a commit still tells what others
+    changed since the object was read.
+    """
+    state, known = obj._state, obj._row
+    for key, value in row.items():
+        if key not in known and not (state.originals and key in state.originals):
+            known[key] = value
+    if changed_keys(obj):
+        state.theirs = {**(state.theirs or {}), **row}
+    if state.__class__ is not Page:
+        state.full = state.full or page.full
+    elif page.full or not state.full:
+        obj._state = page
+
+
 def receive(obj: Any, row: dict[str, Any], page: Page) -> None:
     """Give a known object a newer row, as the law "Loading never loses" says."""
     state = obj._state
@@ -90,17 +127,12 @@ def receive(obj: Any, row: dict[str, Any], page: Page) -> None:
         if page.full or not state.full:
             obj._state = page
         return
-    if page.full and not state.full:
-        state.full = True
     if changed_keys(obj):
-        state.theirs = {**(state.theirs or {}), **row}
-        known = obj._row
-        for key, value in row.items():
-            # What was not loaded yet joins the base; what was, waits.
-            if key not in known and not (state.originals and key in state.originals):
-                known[key] = value
+        join(obj, row, page)  # what was not loaded yet joins the base; what was, waits
         return
+    catch_up(obj)
     merge_row(obj, row)
+    state.full, state.age = state.full or page.full, page.age
     if len(page.keys) > len(state.page.keys):
         state.page = page
 
@@ -154,7 +186,7 @@ def overwrite(obj: Any, row: dict[str, Any], page: Page) -> None:
     state.theirs = state.prefetched = state.children = None
     merge_row(obj, row)
     if page.full or not state.full:
-        state.page, state.full = page, page.full
+        state.page, state.full, state.age = page, page.full, page.age
     share(obj)
 
 

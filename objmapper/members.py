@@ -94,7 +94,7 @@ class Members:
             )
         state = own(obj)
         state.lifecycle, state.session = Lifecycle.PERSISTENT, self.session
-        state.page = Page(self.session, mapper, [mapper.key_in(obj._row)], full=state.full)
+        state.page = Page(self.session, mapper, [] if key is None else [key], full=state.full)
         if key is not None:
             self.identity.add(mapper.root, key, obj)
         self.touched[id(obj)] = obj

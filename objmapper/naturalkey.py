@@ -112,7 +112,7 @@ def adopt(session: Any, obj: Any, row: dict[str, Any]) -> None:
     """Give an object the key and the row that it turned out to have."""
     mapper = type(obj).__mapper__
     full = session.dialect.lists_are_full
-    page = Page(session.ref, mapper, [mapper.key_in(row)], full=full)
+    page = Page(session.ref, mapper, [mapper.identity_in(row)], full=full)
     loading.receive(obj, row, page)
     key = mapper.identity_in(obj._row)
     session.members.keyless.discard(obj)

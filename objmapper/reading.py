@@ -27,15 +27,11 @@ from objmapper.transport.urls import with_params
 
 def object_pages(session: Any, query: Query, ahead: int = 0) -> Iterator[list[Any]]:
     """Yield the objects of a query page by page, prefetched relations with them."""
-    path = dict(query.path_values)
     start = query.offset if query.local else 0
     left = query.limit if query.local else None
     for rows in row_pages(session, query, ahead):
         with session.using():
-            page = query_page(session, query)
-            found = _instances(session, query.mapper, rows, page, path)
-            session.keep(found)
-            loading.announce(session, found)
+            found = _instances(session, query, rows)
             if query.local:
                 found = [obj for obj in found if all(test(obj) for test in query.local)]
                 start, found = max(start - len(found), 0), found[start:]
@@ -47,11 +43,28 @@ def object_pages(session: Any, query: Query, ahead: int = 0) -> Iterator[list[An
 
 
 def _instances(
-    session: Any, mapper: Any, rows: list[dict[str, Any]], page: Page, path: dict[str, Any]
+    session: Any,
+    query: Query,
+    rows: list[dict[str, Any]],
+    *,
+    full: bool | None = None,
+    completes: Page | None = None,
 ) -> list[Any]:
+    """Return the objects of one page of *query*: entered, kept, announced.
+
+    *completes*: the page whose objects the rows complete.
+    """
+    mapper, page = query.mapper, query_page(session, query, full=full)
+    if completes is not None:
+        page.age = completes.age  # what was read then stays
     if session.members.keyless:
         naturalkey.recognise(session, mapper, rows)
-    return loading.instances(session.identity, mapper, rows, page, path)
+    path = dict(query.path_values)
+    deferred = completes is not None
+    found = loading.instances(session.identity, mapper, rows, page, path, deferred=deferred)
+    session.keep(found)
+    loading.announce(session, found)
+    return found
 
 
 def fetch(session: Any, query: Query) -> list[Any]:
@@ -74,10 +87,7 @@ def one(session: Any, query: Query, key: Any) -> Any:
             f"or is not visible: {error}"
         ) from error
     row = session.dialect.read_row(mapper, response)
-    page = query_page(session, query, full=True)
-    found = _instances(session, mapper, [row], page, path)
-    session.keep(found)
-    loading.announce(session, found)
+    found = _instances(session, query, [row], full=True)
     if not isinstance(found[0], mapper.model):
         raise mapper.model.DoesNotExist(f"{found[0]!r} is no {mapper.model.__name__}.")
     if mapper.has_key and key is not None and mapper.key_in(row) != mapper.normalise(key):
@@ -92,10 +102,9 @@ def by_keys(session: Any, query: Query, keys: list[Any]) -> list[Any]:
     found: list[Any] = []
     if can_ask_many(dialect, mapper):
         for start in range(0, len(keys), dialect.max_keys):
-            chunk = tuple(mapper.pk.to_wire(key) for key in keys[start : start + dialect.max_keys])
-            narrowed = query.having(Condition((mapper.pk,), "in", chunk))
-            size = min(dialect.max_page_size or len(chunk), len(chunk))
-            found += fetch(session, replace(narrowed, page_size=size))
+            found += fetch(
+                session, _of_keys(session, query, keys[start : start + dialect.max_keys])
+            )
         return found
     if query.where is not None:
         raise UnsupportedLookup(
@@ -108,6 +117,14 @@ def by_keys(session: Any, query: Query, keys: list[Any]) -> list[Any]:
         except mapper.model.DoesNotExist:
             continue
     return found
+
+
+def _of_keys(session: Any, query: Query, keys: list[Any]) -> Query:
+    """Return *query* for the objects of *keys*, in one page where the server gives so many."""
+    pk = query.mapper.pk
+    size = min(session.dialect.max_page_size or len(keys), len(keys))
+    narrowed = query.having(Condition((pk,), "in", tuple(map(pk.to_wire, keys))))
+    return replace(narrowed, page_size=size)
 
 
 def can_ask_many(dialect: Any, mapper: Any) -> bool:
@@ -126,21 +143,25 @@ def related(session: Any, obj: Any, field: Any, raw: Any) -> Any:
     group = page.related.get(field.key)
     if group is None:
         via = (field, page.mapper, page.keys)
-        state = Page(session.ref, mapper, [], full=False, mode=page.mode, via=via)
+        state = Page(session.ref, mapper, [], full=False, mode=page.mode, via=via, age=page.age)
         group = page.related[field.key] = (state, {})
     state, held = group
     key = field.key_value(raw)
     found = held.get(key)
     if found is not None and found._state.session is not None:
         return found
-    found = session.identity.get(mapper.root, key)
+    row = dict(raw) if raw.__class__ is dict else {mapper.pk.key: mapper.pk.to_wire(key)}
+    identity = mapper.identity_in(row)  # None below a parent that the reference does not name
+    found = None if identity is None else session.identity.get(mapper.root, identity)
     if found is None:
-        row = dict(raw) if raw.__class__ is dict else {mapper.pk.key: mapper.pk.to_wire(key)}
         found = mapper.instance(row, state)
-        session.identity.add(mapper.root, key, found)
-    elif raw.__class__ is dict:
-        for name, value in raw.items():  # a summary is as old as its row: it adds, never replaces
-            found._row.setdefault(name, value)
+        if identity is not None:
+            session.identity.add(mapper.root, identity, found)
+    elif len(row) > 1:
+        # A summary is as old as the row that has it, whenever it is touched.
+        loading.join(found, row, state) if found._state.age > state.age else loading.receive(
+            found, row, state
+        )
     held[key] = found
     return found
 
@@ -169,36 +190,47 @@ def load_field(session: Any, obj: Any, field: Any) -> None:
         if len(keys) > 1:
             path = tuple(session.dialect.path_values(obj).items())
             query = Query(mapper.root.__mapper__, path_values=path, fetch_mode=page.mode)
-            by_keys(session, query, keys)
+            narrowed = _of_keys(session, query, keys)
+            for rows in row_pages(session, narrowed):
+                _instances(session, narrowed, rows, completes=page)
             if field.key in obj._row or obj._state.full:
                 return
     reload(session, obj)
 
 
 def _peers(session: Any, obj: Any, key: Any, page: Page, field: Any) -> list[Any]:
-    """Return the keys to load together with *key*: of the same page, and lacking the same."""
+    """Return the keys to load together with *key*: of the same page, and lacking the same.
+
+    Below a parent they are those of the same parent, as one request asks for no others.
+    """
     mapper = type(obj).__mapper__
     wanted = {key: None}
-    if page.via is not None:
-        relation, owner, source_keys = page.via
-        for raw_key in source_keys:
-            holder = session.identity.get(owner.root, raw_key)
-            raw = holder._row.get(relation.key) if holder is not None else None
-            if raw is None:
+    parents = (mapper.identity_in(obj._row) or ())[:-1] if mapper.path_fields else ()
+    for peer_key in page.keys if page.via is None else _referred(session, page.via):
+        if mapper.path_fields and page.via is None:
+            *above, peer_key = peer_key
+            if tuple(above) != parents:
                 continue
-            try:
-                peer_key = relation.key_value(raw)
-            except (ValueError, TypeError):
-                continue
-            peer = session.identity.get(mapper.root, peer_key)
-            if peer_key is not None and (peer is None or not peer._state.full):
-                wanted[peer_key] = None
-        return list(wanted)
-    for peer_key in page.keys:
-        peer = session.identity.get(mapper.root, peer_key)
-        if peer is not None and not peer._state.full and field.key not in peer._row:
+        peer = session.identity.get(mapper.root, (*parents, peer_key) if parents else peer_key)
+        if peer is None and page.via is None:
+            continue  # nobody holds it any more
+        if peer is None or not (peer._state.full or field.key in peer._row):
             wanted[peer_key] = None
     return list(wanted)
+
+
+def _referred(session: Any, via: tuple[Any, Any, list[Any]]) -> Iterator[Any]:
+    """Yield the keys that the objects of a page refer to."""
+    relation, owner, identities = via
+    for identity in identities:
+        holder = session.identity.get(owner.root, identity)
+        raw = holder._row.get(relation.key) if holder is not None else None
+        try:
+            key = None if raw is None else relation.key_value(raw)
+        except (ValueError, TypeError):
+            continue
+        if key is not None:
+            yield key
 
 
 def reload(session: Any, obj: Any, *, overwrite: bool = False) -> None:
@@ -219,11 +251,14 @@ def reload(session: Any, obj: Any, *, overwrite: bool = False) -> None:
             f"{obj!r} is not on the server (any more), or not visible: {error}"
         ) from error
     row = session.dialect.read_row(mapper, response)
-    page = Page(session.ref, mapper, [key], full=True, mode=obj._state.page.mode)
+    before = obj._state
+    page = Page(session.ref, mapper, [mapper.identity_in(obj._row)], mode=before.page.mode)
+    loading.specialise(obj, mapper.classes_of([row])[0])
     if overwrite:
         loading.overwrite(obj, row, page)
     else:
-        loading.receive(obj, row, page)
+        page.age = before.age
+        loading.join(obj, row, page)
     session.keep([obj])
     loading.announce(session, [obj])
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from objmapper import paging, reading, scope, signals, unitofwork
 from objmapper.client import Client
-from objmapper.exceptions import DetachedError, SessionThreadError
+from objmapper.exceptions import DetachedError, QueryError, SessionThreadError
 from objmapper.members import Members
 from objmapper.models import Model
 from objmapper.operation import Plan
@@ -261,11 +261,17 @@ class Session:
             row = {mapper.pk.key: mapper.pk.to_wire(mapper.asked_key(key))}
             for name, value in path_values:
                 row[mapper.fields[name].key] = value
-            found = self.identity.get(mapper.root, mapper.identity_in(row))
+            identity = mapper.identity_in(row)
+            if identity is None:
+                names = ", ".join(field.name for field in mapper.path_fields)
+                raise QueryError(
+                    f"{mapper.model.__name__} lives at {mapper.endpoint!r}: say which {names}, as "
+                    f"filter({names}=...).reference({key!r})."
+                )
+            found = self.identity.get(mapper.root, identity)
             if found is None:
-                keys = [mapper.key_in(row)]
-                found = mapper.instance(row, Page(self.ref, mapper, keys, full=False))
-                self.identity.add(mapper.root, mapper.identity_in(row), found)
+                found = mapper.instance(row, Page(self.ref, mapper, [identity], full=False))
+                self.identity.add(mapper.root, identity, found)
                 self.keep([found])
             return found
 
@@ -352,9 +358,12 @@ class Session:
         on_error: OnError = "stop",
         progress: bool | Progress = False,
     ) -> CommitReport:
-        """Delete *objects* now, and nothing else."""
+        """Delete *objects* now, and nothing else; new ones are just forgotten."""
         with self.using():
             chosen = self._own(objects)
+            for obj in [obj for obj in chosen if is_new(obj)]:
+                self.members.mark_deleted(obj)
+                chosen.remove(obj)
             return self._commit(lambda: ([], chosen), None, workers, on_error, progress)
 
     def _own(self, objects: Iterable[Any]) -> list[Any]:

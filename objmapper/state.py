@@ -50,6 +50,7 @@ _NEW = (Lifecycle.TRANSIENT, Lifecycle.PENDING)
 
 
 SessionRef = weakref.ref[Any]
+_ages = itertools.count()
 
 
 class Stateful:
@@ -70,7 +71,7 @@ class Page:
     session is held weakly, or the two would keep each other alive.
     """
 
-    __slots__ = ("full", "keys", "mapper", "mode", "only", "related", "session", "via")
+    __slots__ = ("age", "full", "keys", "mapper", "mode", "only", "related", "session", "via")
 
     originals = None
     snapshots = None
@@ -89,9 +90,13 @@ class Page:
         only: frozenset[str] | None = None,
         mode: FetchMode = FetchMode.FETCH_PEERS,
         via: tuple[Any, Any, list[Any]] | None = None,
+        age: int | None = None,
     ) -> None:
+        #: Which of two pages is the newer one: the higher number.
+        self.age = next(_ages) if age is None else age
         self.session = session
         self.mapper = mapper
+        #: What tells the page's objects from others: ``identity_in`` of each row.
         self.keys = keys
         #: Whether the rows have all that the server would say of an object.
         self.full = full
@@ -111,6 +116,7 @@ class InstanceState:
     """One object's own state."""
 
     __slots__ = (
+        "age",
         "children",
         "full",
         "lifecycle",
@@ -124,6 +130,8 @@ class InstanceState:
 
     def __init__(self, page: Page, lifecycle: Lifecycle = Lifecycle.PERSISTENT) -> None:
         self.page = page
+        #: The age of its row, which may be newer than its page.
+        self.age = page.age
         self.session = page.session
         self.full = page.full
         self.lifecycle = lifecycle

@@ -96,10 +96,12 @@ class ForeignKey(_Relation[T]):
             if value is None or isinstance(value, Stateful):
                 return value
             related = obj._state.page.related
-            if related is not None and value.__class__ is not dict:
+            if related is not None and value.__class__ in (int, str):
                 group = related.get(key)
-                if group is not None and value in group[1]:
-                    return group[1][value]
+                found = None if group is None else group[1].get(value)
+                # One that was expunged or deleted since is no longer the identity map's.
+                if found is not None and found._state.session is not None:
+                    return found
             return field.follow(obj, value)
 
         return get
