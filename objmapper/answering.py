@@ -7,7 +7,7 @@ from typing import Any
 from objmapper import loading
 from objmapper.exceptions import ContractError
 from objmapper.operation import Change, Fate, Kind, Outcome, Response, resolve
-from objmapper.state import Lifecycle, Page, own, settle
+from objmapper.state import Lifecycle, Page, own
 
 
 def taken_in(session: Any, outcome: Outcome) -> Outcome:
@@ -65,7 +65,7 @@ def _settle(session: Any, change: Change, row: Any) -> None:
     loading.acknowledge(obj, sent, row)
     if change.kind == Kind.CREATE:
         _give_birth(session, obj, full=row is not None)
-    if settle(obj) and not obj._state.snapshots:
+    if loading.settle(obj) and not obj._state.snapshots:
         session.untouched(obj)
     else:
         session.touched(obj)

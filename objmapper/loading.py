@@ -6,6 +6,7 @@ A partial row updates what it carries and never takes away.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from objmapper import signals
@@ -13,6 +14,8 @@ from objmapper.exceptions import ContractError
 from objmapper.identity import IdentityMap, Ref
 from objmapper.state import (
     ABSENT,
+    InstanceState,
+    Lifecycle,
     Page,
     changed_keys,
     freeze,
@@ -21,8 +24,6 @@ from objmapper.state import (
     restore,
     revert,
     same,
-    settle,
-    share,
     thaw,
     unchanged,
 )
@@ -198,16 +199,15 @@ def acknowledge(obj: Any, sent: dict[str, Any], row: dict[str, Any] | None) -> N
     by_key, current, state = type(obj).__mapper__.by_key, obj._row, own(obj)
     originals = state.originals if state.originals is not None else {}
     snapshots = state.snapshots if state.snapshots is not None else {}
+    dropped = []
     for key, wire in sent.items():
         field = by_key[key]
         now = field.dump(current.get(key))
         as_sent = same(now, wire)
         if field.write_only:
+            originals[key] = ABSENT
             if as_sent:
-                current.pop(key, None)
-                originals.pop(key, None)
-            else:
-                originals[key] = ABSENT
+                dropped.append(key)
         elif field.mutable:
             originals.pop(key, None)
             snapshots[key] = freeze(field.to_row(current[key]) if as_sent else wire)
@@ -216,9 +216,15 @@ def acknowledge(obj: Any, sent: dict[str, Any], row: dict[str, Any] | None) -> N
         else:
             originals[key] = field.tolerant(wire)
     state.originals, state.snapshots = originals or None, snapshots or None
-    state.theirs = None
+    if state.theirs:  # older than what was sent, newer than all else that is known
+        state.theirs = {key: value for key, value in state.theirs.items() if key not in sent}
+        catch_up(obj)
     if row is not None:
         merge_row(obj, row)
+    for key in dropped:  # last: a server may echo it
+        current.pop(key, None)
+        if state.originals is not None:
+            state.originals.pop(key, None)
 
 
 def catch_up(obj: Any) -> None:
@@ -227,6 +233,63 @@ def catch_up(obj: Any) -> None:
     if state.theirs:
         row, state.theirs = state.theirs, None
         merge_row(obj, row)
+
+
+def settle(obj: Any) -> bool:
+    """Stop watching an object that can't change unnoticed; say whether it is such a one.
+
+    It has no changes, and nobody holds a list or dict of it: who wants to change one touches it
+    first, and then it is watched again.
+    """
+    state = obj._state
+    if state.__class__ is not InstanceState:
+        return True
+    if changed_keys(obj) or is_held(obj):
+        return False
+    by_key = type(obj).__mapper__.by_key
+    for key, snapshot in (state.snapshots or {}).items():
+        if key in obj._row and not by_key[key].plain:
+            obj._row[key] = thaw(snapshot)
+    state.originals = state.snapshots = None
+    share(obj)
+    return True
+
+
+def share(obj: Any) -> None:
+    """Give an object its page's state back, if it has nothing of its own."""
+    state = obj._state
+    if (
+        state.__class__ is InstanceState
+        and state.lifecycle is Lifecycle.PERSISTENT
+        and state.full == state.page.full
+        and state.session is state.page.session
+        and not (state.originals or state.snapshots or state.children)
+        and not (state.prefetched or state.theirs)
+    ):
+        obj._state = state.page
+
+
+#: The references to a value that its container alone holds: that one, a local name, an argument.
+_ALONE = 3
+
+
+def is_held(obj: Any) -> bool:
+    """Whether anybody holds a watched list, dict or value object of *obj*, or one inside it.
+
+    Reference counts are CPython's; elsewhere whatever is watched counts as held.
+    """
+    waiting: list[Any] = [obj._row.get(key) for key in obj._state.snapshots or ()]
+    while waiting:
+        value = waiting.pop()
+        embedded = hasattr(value, "__embedded__")
+        if not embedded and value.__class__ not in (dict, list):
+            continue
+        if not hasattr(sys, "getrefcount") or sys.getrefcount(value) > _ALONE:
+            return True
+        if embedded:
+            value = value._row
+        waiting.extend(value if value.__class__ is list else value.values())
+    return False
 
 
 def release(objects: list[Any], touched: dict[int, Any]) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import enum
 import itertools
 import marshal
-import sys
 import weakref
 from typing import Any, Final, cast
 
@@ -399,63 +398,6 @@ def unchanged(field: Any, snapshot: bytes | None, value: Any) -> bool:
 def is_dirty(obj: Stateful) -> bool:
     """Whether *obj* has changes that a commit would send."""
     return bool(changed_keys(obj))
-
-
-def settle(obj: Stateful) -> bool:
-    """Stop watching an object that can't change unnoticed; say whether it is such a one.
-
-    It has no changes, and nobody holds a list or dict of it: who wants to change one touches it
-    first, and then it is watched again.
-    """
-    state = obj._state
-    if state.__class__ is not InstanceState:
-        return True
-    if changed_keys(obj) or is_held(obj):
-        return False
-    by_key = type(obj).__mapper__.by_key  # type: ignore[attr-defined]
-    for key, snapshot in (state.snapshots or {}).items():
-        if key in obj._row and not by_key[key].plain:
-            obj._row[key] = thaw(snapshot)
-    state.originals = state.snapshots = None
-    share(obj)
-    return True
-
-
-def share(obj: Stateful) -> None:
-    """Give an object its page's state back, if it has nothing of its own."""
-    state = obj._state
-    if (
-        state.__class__ is InstanceState
-        and state.lifecycle is Lifecycle.PERSISTENT
-        and state.full == state.page.full
-        and state.session is state.page.session
-        and not (state.originals or state.snapshots or state.children)
-        and not (state.prefetched or state.theirs)
-    ):
-        obj._state = state.page
-
-
-#: The references to a value that its container alone holds: that one, a local name, an argument.
-_ALONE = 3
-
-
-def is_held(obj: Stateful) -> bool:
-    """Whether anybody holds a watched list, dict or value object of *obj*, or one inside it.
-
-    Reference counts are CPython's; elsewhere whatever is watched counts as held.
-    """
-    waiting: list[Any] = [obj._row.get(key) for key in obj._state.snapshots or ()]
-    while waiting:
-        value = waiting.pop()
-        embedded = hasattr(value, "__embedded__")
-        if not embedded and value.__class__ not in (dict, list):
-            continue
-        if not hasattr(sys, "getrefcount") or sys.getrefcount(value) > _ALONE:
-            return True
-        if embedded:
-            value = value._row
-        waiting.extend(value if value.__class__ is list else value.values())
-    return False
 
 
 def revert(obj: Stateful) -> None:
