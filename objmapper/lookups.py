@@ -23,7 +23,7 @@ from objmapper.query import (
 )
 
 
-def find(mapper: Any, text: str, *, relations_only: bool = False) -> tuple[tuple[Any, ...], str]:
+def find(mapper: Any, text: str) -> tuple[tuple[Any, ...], str]:
     """Split ``project__name__in`` into its fields and what is left: ``"in"``, or "".
 
     At each step the longest field name that fits is taken, so ``changes___in`` finds ``changes_``.
@@ -38,8 +38,6 @@ def find(mapper: Any, text: str, *, relations_only: bool = False) -> tuple[tuple
         elif names:
             field = mapper.fields[max(names, key=len)]
         else:
-            if path and rest in LOOKUPS and not relations_only:
-                return tuple(path), rest
             if path:
                 hint = near(rest.partition("__")[0], [*mapper.fields, *LOOKUPS])
                 raise QueryError(
@@ -152,7 +150,7 @@ def _one(field: Any, value: Any, text: str) -> Any:
             return field.target.__mapper__.pk.to_wire(field.key_of(value))
         if field.primary_key:
             return field.to_wire(field.key_of(value))
-        wire = field.dump(field.coerce(value))
+        wire = field.dump(field.store(value))
         if wire is None or not field.accepts(wire):
             raise ValueError(f"{field} is {type(field).__name__}")
         if not field.mutable and not isinstance(field, Enum):  # a server may know more members

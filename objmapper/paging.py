@@ -57,8 +57,6 @@ def page_size(session: Any, query: Query) -> int | None:
 
 def total(session: Any, query: Query) -> int:
     """Return how many rows match: what a page tells, else they are counted."""
-    if query.finds_nothing:
-        return 0
     dialect = session.dialect
     query = replace(query, order_by=(), reversed=False)
     request = dialect.count_request(query)
@@ -86,7 +84,9 @@ def row_pages(session: Any, query: Query, ahead: int = 0) -> Iterator[list[dict[
     local = bool(query.local)
     request, drop = session.dialect.skip(replace(query, offset=0) if local else query, size)
     left = None if local else query.limit
-    for page in _follow(session, query, request, ahead):
+    begun = 1 + (query.offset - drop) // size if size and not local else 1
+    wanted = None if left is None else drop + left
+    for page in _follow(session, query, request, ahead, begun, wanted):
         rows = page.rows
         if drop:
             drop, rows = max(drop - len(rows), 0), rows[drop:]
@@ -99,14 +99,25 @@ def row_pages(session: Any, query: Query, ahead: int = 0) -> Iterator[list[dict[
             return
 
 
-def _follow(session: Any, query: Query, first: Request, ahead: int) -> Iterator[RowPage]:
-    """Yield pages from *first* on, *ahead* of them fetched in the background."""
+def _follow(
+    session: Any,
+    query: Query,
+    first: Request,
+    ahead: int,
+    begun: int = 1,
+    wanted: int | None = None,
+) -> Iterator[RowPage]:
+    """Yield pages from *first* on, *ahead* of them fetched in the background.
+
+    *first* is page number *begun*; no page is fetched ahead that lies beyond *wanted* rows.
+    """
     if ahead == 0:
         yield from _guarded(session, query, first, _one_by_one(session, query, first))
         return
     pool = ThreadPoolExecutor(ahead, thread_name_prefix="objmapper-pages")
     try:
-        yield from _guarded(session, query, first, _fetch_ahead(session, query, first, pool, ahead))
+        pages = _fetch_ahead(session, query, first, pool, ahead, begun, wanted)
+        yield from _guarded(session, query, first, pages)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -142,15 +153,23 @@ def _one_by_one(
 
 
 def _fetch_ahead(
-    session: Any, query: Query, first: Request, pool: ThreadPoolExecutor, ahead: int
+    session: Any,
+    query: Query,
+    first: Request,
+    pool: ThreadPoolExecutor,
+    ahead: int,
+    begun: int,
+    wanted: int | None,
 ) -> Iterator[RowPage]:
     """Fetch by page number where the server lets one jump, else the next page while one is used."""
     dialect = session.dialect
     page = _read(session, query, first, later=query.offset > 0)
     jumps = dialect.can_jump and page.total is not None and page.next is not None and page.rows
     if not jumps:
+        seen = 0
         while True:
-            request = _next(session, page)
+            seen += len(page.rows)
+            request = _next(session, page) if wanted is None or seen < wanted else None
             coming = pool.submit(_read, session, query, request, later=True) if request else None
             yield page
             if coming is None:
@@ -158,7 +177,9 @@ def _fetch_ahead(
             page = coming.result()
     size = len(page.rows)
     last = -(-(page.total or 0) // size)
-    numbers = iter(range(2, last + 1))
+    if wanted is not None:
+        last = min(last, begun - 1 + -(-wanted // size))
+    numbers = iter(range(begun + 1, last + 1))
     waiting: deque[Future[RowPage]] = deque()
 
     def submit() -> None:
@@ -174,8 +195,8 @@ def _fetch_ahead(
         page = waiting.popleft().result()
         submit()
         yield page
-    rest = _next(session, page)  # rows that were added meanwhile
-    if rest is not None:
+    rest = _next(session, page)
+    if rest is not None:  # rows that were added meanwhile; what is wanted has been read
         yield from _one_by_one(session, query, rest, later=True)
 
 

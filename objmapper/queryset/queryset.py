@@ -224,14 +224,15 @@ class QuerySet(Chaining[M]):
     def _commit(self, objects: list[M], **options: Any) -> CommitReport:
         """Commit these objects, new ones among them, and nothing else."""
         session = self.session
-        added = [obj for obj in objects if obj not in session]
-        session.add_all(added)
+        known = {id(obj) for obj in session.new}
+        session.add_all(obj for obj in objects if obj not in session)
         try:
             report: CommitReport = session.commit_objects(objects, **options)
         except Exception:
-            # What was not sent would otherwise go out with the session's next commit, unasked.
-            for obj in added:
-                if obj in session.new and not session.is_uncertain(obj):
+            # What was not sent, parents that came along included, would otherwise go out with the
+            # session's next commit, unasked.
+            for obj in session.new:
+                if id(obj) not in known and obj in session and not session.is_uncertain(obj):
                     session.expunge(obj)
             raise
         return report
@@ -279,9 +280,9 @@ class QuerySet(Chaining[M]):
                 raise FieldDoesNotExist.of(mapper.model.__name__, name, mapper.fields, "update")
             if field.read_only or field.write_once:
                 raise ReadOnlyFieldError(f"update({name}=...): {field} can't be set any more.")
-            messages = field.check(field.dump(field.coerce(value)))
+            messages = field.check(field.store(value))
             if messages:
-                raise ValidationError.of([(f"update({name}={value!r})", None, messages)])
+                raise ValidationError.of([(f"update({name}={field.told(value)})", None, messages)])
 
     def delete(self) -> int:
         """Delete every object that matches; returns how many."""

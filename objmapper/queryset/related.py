@@ -51,8 +51,6 @@ class RelatedManager(Manager[M]):
     @property
     def session(self) -> Any:
         """The object's own session; a new object has the current one. Raises DetachedError."""
-        if self._session is not None:
-            return self._session
         if self._obj._state.lifecycle is Lifecycle.TRANSIENT:
             return scope.session()
         return live_session(self._obj, f"The relation {self._field.name!r}")

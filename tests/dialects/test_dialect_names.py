@@ -2,9 +2,10 @@
 
 import pytest
 
-from objmapper import Client, ContractError
+from objmapper import Client, ContractError, Model, Registry, Session, fields
 from objmapper.dialects import DRF, Dialect, Rest, find_dialect, quote_key
 from objmapper.dialects.rest import next_link
+from objmapper.operation import Request, Response
 
 
 def test_a_dialect_is_found_by_name_by_class_and_as_it_is():
@@ -44,6 +45,38 @@ def test_capabilities_are_overridden_for_one_dialect_alone():
     assert not Dialect.lists_are_full
     with pytest.raises(TypeError, match="no capability 'lists_full'"):
         Rest(lists_full=True)
+
+
+class Book(Model):
+    key = fields.UUID(primary_key=True, generated="client")
+    title = fields.String()
+
+    class Meta:
+        registry = Registry("books")
+
+
+@pytest.mark.parametrize("by_put", [False, True])
+def test_who_chooses_the_key_may_create_at_its_own_address(by_put):
+    with Client("http://127.0.0.1:9", dialect=Rest(creates_by_put=by_put)) as client:
+        session = Session(client)
+        book = Book(title="x")
+        session.add(book)
+        (operation,) = session.plan()
+        address = f"/books/{book.key}" if by_put else "/books"
+        assert (operation.request.method, operation.request.shown_path) == (
+            "PUT" if by_put else "POST",
+            address,
+        )
+        assert operation.to_json()["body"] == {"key": str(book.key), "title": "x"}
+
+
+def test_what_a_dialect_can_not_say_is_refused():
+    plain = Rest()
+    assert plain.count_request(Book.objects.all().query) is None
+    assert plain.page_request(Request("GET", "/books"), 2, Book.objects.all().query) is None
+    with pytest.raises(ContractError, match="no total"):
+        plain.read_count(Response(200, {}, b"[]", url="http://h/books"))
+    assert repr(plain) == "<Rest>"
 
 
 @pytest.mark.parametrize(
@@ -94,8 +127,6 @@ def test_the_next_page_is_read_from_a_link_header(header, target):
     ("value", "total"), [("12", 12), ("", None), ("many", None), ("-1", None), (None, None)]
 )
 def test_a_total_is_told_or_not(value, total):
-    from objmapper.operation import Request, Response
-
     headers = {} if value is None else {"x-total-count": value}
     page = Rest().read_page(None, Request("GET", "/a"), Response(200, headers, b"[]"))
     assert (page.rows, page.total, page.next) == ([], total, None)
@@ -103,8 +134,6 @@ def test_a_total_is_told_or_not(value, total):
 
 @pytest.mark.parametrize("body", [b"{}", b"null", b"7", b'["a"]', b"[[]]", b"[{}, null]"])
 def test_a_page_that_is_no_list_of_objects_is_refused(body):
-    from objmapper.operation import Request, Response
-
     with pytest.raises(ContractError, match=r"answered|item"):
         Rest().read_page(None, Request("GET", "/a"), Response(200, {}, body, url="http://h/a"))
 
@@ -125,7 +154,5 @@ def test_a_page_that_is_no_list_of_objects_is_refused(body):
     ],
 )
 def test_a_page_of_django_that_breaks_its_shape_is_refused(body):
-    from objmapper.operation import Request, Response
-
     with pytest.raises(ContractError):
         DRF().read_page(None, Request("GET", "/a"), Response(200, {}, body, url="http://h/a"))

@@ -284,9 +284,10 @@ def test_a_view_that_only_reads_takes_no_writes(drf):
 
 
 def test_a_view_that_needs_no_slash_or_other_names_is_a_matter_of_capabilities(drf):
-    dialect = DRF(ordering_param="sort", page_size_param="limit", max_keys=4)
+    dialect = DRF(ordering_param="sort", page_size_param="limit", max_keys=4, can_jump=True)
     url, auth = drf.client.base_url, TokenAuth("0123456789abcdef0123456789abcdef01234567")
     with Client(url, dialect=dialect, auth=auth, retries=0) as client, Session(client):
+        assert names(Task.objects.iterator(page_size=3, prefetch_pages=2)) == NAMES
         drf.forget()
         keys = [drf.keys[name] for name in NAMES]
         assert len(LimitedTask.objects.in_bulk(keys)) == 10

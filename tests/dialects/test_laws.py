@@ -193,6 +193,17 @@ def test_a_slice_is_what_a_list_would_give(world, cut):
     assert query.all()[cut].count() == len(whole[cut])
 
 
+@pytest.mark.parametrize("ahead", [0, 1, 3])
+@pytest.mark.parametrize("cut", [slice(6, None), slice(3, 8), slice(4, 6), slice(9, 99)], ids=str)
+def test_a_slice_is_the_same_when_its_pages_are_fetched_ahead(world, cut, ahead):
+    query = (
+        world.Task.objects.order_by("id") if world.dialect.can_order else world.Task.objects.all()
+    )
+    whole = [task.name for task in query]
+    found = query.all()[cut].iterator(page_size=2, prefetch_pages=ahead)
+    assert [task.name for task in found] == whole[cut]
+
+
 def test_what_makes_no_sense_is_refused_before_sending(world):
     for ask in (
         lambda: world.Task.objects.filter(nam="x"),

@@ -146,7 +146,7 @@ class LiveManager(Manager[Any]):
         return super().get_queryset().filter(live=True)
 
     def named(self, name: str) -> QuerySet[Any]:
-        return self.filter(name=name)
+        return self.get_queryset().filter(name=name)
 
 
 class Page(Base):

@@ -3,9 +3,19 @@
 import datetime as dt
 
 import pytest
-from query_models import Project, Ranked, Stage, Task, Team
+from query_models import Alert, MetricAlert, Project, Ranked, Stage, Task, Team
 
-from objmapper import FieldDoesNotExist, NoActiveSession, Q, QueryError, QuerySet, UnsupportedLookup
+from objmapper import (
+    FETCH_ONE,
+    FETCH_PEERS,
+    RAISE,
+    FieldDoesNotExist,
+    NoActiveSession,
+    Q,
+    QueryError,
+    QuerySet,
+    UnsupportedLookup,
+)
 
 
 def ids(objects) -> list[int]:
@@ -122,7 +132,7 @@ AWARE = dt.datetime(2026, 1, 2, 1, tzinfo=dt.timezone(dt.timedelta(hours=1)))
         ({"name": "beta", "size": 7}, "name=beta&size=7", [2]),
         ({}, "", [1, 2, 3, 4, 5, 6]),
     ],
-    ids=lambda value: repr(value) if isinstance(value, dict) else "",
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else None,
 )
 def test_a_lookup_is_said_to_the_server(server, session, lookups, said, found):
     assert ids(Task.objects.filter(**lookups)) == found
@@ -266,6 +276,46 @@ def test_an_expression_has_no_truth_value():
         1 < Task.id < 7  # noqa: B015
     with pytest.raises(TypeError):
         Q(name="a") and Q(name="b")
+
+
+def test_conditions_are_joined_with_conditions_only():
+    with pytest.raises(TypeError):
+        Q(name="a") & 7
+    with pytest.raises(TypeError):
+        (Task.id == 1) | {"name": "a"}
+
+
+def test_a_condition_shows_what_it_says():
+    assert repr(~(Q(name="a") | Q(size=1))) == "~Q(Q(name='a') | Q(size=1))"
+    assert repr((Task.id > 1) & Q(name="a")) == "Q(Q(id__gt=1) & Q(name='a'))"
+    assert repr([FETCH_ONE, FETCH_PEERS, RAISE]) == "[FETCH_ONE, FETCH_PEERS, RAISE]"
+
+
+def test_an_expression_of_a_subclass_is_a_condition_on_its_base(server, session):
+    assert [alert.id for alert in Alert.objects.filter(MetricAlert.limit >= 0)] == []
+    assert server.asked == ["GET /alerts/?limit__gte=0"]
+
+
+def test_what_finds_nothing_is_worked_out_in_every_combination():
+    nothing = Task.objects.none().query
+    for query in (
+        Task.objects.filter(Q(id__in=[]) & Q(name="a")),
+        Task.objects.filter(name="a").filter(id__in=[]),
+        Task.objects.filter(id__in=[]).filter(name="a"),
+        Task.objects.filter(Q(id__in=[]) | Q(name__in=[])),
+        Task.objects.exclude(~Q(id__in=[])),
+        Task.objects.filter(~(Q(name="a") | ~Q(id__in=[]))),
+    ):
+        assert query.query == nothing
+        assert query.query.finds_nothing
+    for query in (
+        Task.objects.exclude(id__in=[]),
+        Task.objects.filter(~Q(id__in=[])),
+        Task.objects.filter(Q(name="a") | ~Q(id__in=[])),
+    ):
+        assert query.query.where is None
+    assert where(Q(id__in=[]) | Q(name="a")) == "name__exact='a'"
+    assert where(~Q(id__in=[]) & Q(name="a")) == "name__exact='a'"
 
 
 def test_an_expression_of_another_model_is_refused():

@@ -441,6 +441,16 @@ def test_an_iterator_obeys_slices_filters_and_order(server, session):
     assert ids(query.filter_locally(lambda task: task.done).iterator(page_size=2)) == [6, 4]
 
 
+@pytest.mark.parametrize("jump", [False, True])
+@pytest.mark.parametrize(("stop", "pages"), [(2, 1), (3, 2), (4, 2), (40, 20), (99, 20)])
+def test_an_iterator_of_a_slice_fetches_no_page_beyond_it(server, limited, jump, stop, pages):
+    limited(can_jump=jump)
+    many(server, 40)
+    found = list(Task.objects.order_by("id")[:stop].iterator(page_size=2, prefetch_pages=5))
+    assert ids(found) == list(range(1, min(stop, 40) + 1))
+    assert len(server.asked) == pages
+
+
 def test_other_queries_run_while_an_iterator_is_under_way(session):
     found = [
         (task.id, Project.objects.count(), task.project and task.project.name)
