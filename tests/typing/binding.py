@@ -1,0 +1,59 @@
+"""The CVAT binding as mypy --strict and pyright see it; nothing here is run."""
+
+import datetime as dt
+from typing import assert_type
+
+from objmapper import Session
+from objmapper.cvat import Client, Job, Label, Project, Task, User, make_client
+from objmapper.cvat.models import Attribute, Stage, State, Status, Storage, Summary
+from objmapper.report import CommitReport
+
+
+def client_and_sessions() -> None:
+    with make_client(host="localhost", port=8080, credentials=("user", "password")) as client:
+        assert_type(client, Client)
+        assert_type(client.session, Session)
+    assert_type(make_client("localhost", access_token="token"), Client)
+
+
+def repositories(client: Client) -> None:
+    assert_type(client.tasks.retrieve(42), Task)
+    assert_type(client.tasks.create({"name": "x"}), Task)
+    assert_type(client.tasks.create(name="x", project=7), Task)
+    assert_type(client.tasks.get(id=42), Task)
+    assert_type(client.tasks.first(), Task | None)
+    assert_type(client.projects.list(name="x"), list[Project])
+    assert_type(client.tasks.remove_by_ids([1, 2]), CommitReport)
+    assert_type(client.users.retrieve_current_user(), User)
+    for job in client.jobs.filter(state=State.NEW).order_by("-id")[:10]:
+        assert_type(job, Job)
+    for label in client.labels:
+        assert_type(label, Label)
+
+
+def verbs(task: Task) -> None:
+    assert_type(task.fetch(), Task)
+    assert_type(task.update({"name": "x"}), Task)
+    task.remove()
+
+
+def fields(task: Task, job: Job, project: Project, label: Label) -> None:
+    assert_type(task.name, str)
+    assert_type(task.size, int | None)
+    assert_type(task.status, Status)
+    assert_type(task.created_date, dt.datetime)
+    assert_type(task.project, Project | None)
+    assert_type(task.assignee, User | None)
+    assert_type(task.job_count, Summary)
+    assert_type(task.target_storage, Storage | None)
+    assert_type(job.task, Task)
+    assert_type(job.stage, Stage)
+    assert_type(job.start_frame, int)
+    assert_type(project.task_subsets, list[str])
+    assert_type(label.attributes, list[Attribute])
+    for each in project.tasks.filter(subset="train"):
+        assert_type(each, Task)
+    assert_type(project.labels.create(name="tram"), Label)
+    assert_type(task.jobs.count(), int)
+    task.assignee = 7
+    task.assignee = None
