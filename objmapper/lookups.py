@@ -33,7 +33,7 @@ def find(mapper: Any, text: str) -> tuple[tuple[Any, ...], str]:
     rest = text
     while rest:
         names = [n for n in mapper.fields if rest == n or rest.startswith(n + "__")]
-        if rest == "pk" or rest.startswith("pk__"):
+        if mapper.has_key and (rest == "pk" or rest.startswith("pk__")):
             names, field = ["pk"], mapper.pk
         elif names:
             field = mapper.fields[max(names, key=len)]

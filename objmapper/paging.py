@@ -10,7 +10,7 @@ from typing import Any
 
 from objmapper import verifying
 from objmapper.dialects import RowPage
-from objmapper.exceptions import ContractError, NotFound
+from objmapper.exceptions import ContractError, NotFound, QueryError
 from objmapper.operation import Request
 from objmapper.query import Query
 from objmapper.state import Page
@@ -59,6 +59,8 @@ def total(session: Any, query: Query) -> int:
     """Return how many rows match: what a page tells, else they are counted."""
     dialect = session.dialect
     query = replace(query, order_by=(), reversed=False)
+    if query.mapper.singleton:
+        return sum(len(rows) for rows in row_pages(session, query))
     request = dialect.count_request(query)
     if request is not None:
         told: int = dialect.read_count(session.client.send(request))
@@ -72,6 +74,15 @@ def total(session: Any, query: Query) -> int:
     return sum(len(rows) for rows in row_pages(session, query))
 
 
+def singleton_row(session: Any, query: Query) -> dict[str, Any]:
+    """Return the row of a singleton, which is at the address of its collection."""
+    if query.where is not None:
+        raise QueryError(f"{query.mapper.model.__name__} is one object: there is none to filter.")
+    request = session.dialect.detail_request(query.mapper, None, dict(query.path_values))
+    row: dict[str, Any] = session.dialect.read_row(query.mapper, session.client.send(request))
+    return row
+
+
 def row_pages(session: Any, query: Query, ahead: int = 0) -> Iterator[list[dict[str, Any]]]:
     """Yield the rows of a query page by page, sliced as it says.
 
@@ -79,6 +90,9 @@ def row_pages(session: Any, query: Query, ahead: int = 0) -> Iterator[list[dict[
     """
     query = asked(session, query)
     if query.finds_nothing:
+        return
+    if query.mapper.singleton:
+        yield [singleton_row(session, query)][query.offset :]
         return
     size = page_size(session, query)
     local = bool(query.local)

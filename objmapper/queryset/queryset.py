@@ -146,6 +146,8 @@ class QuerySet(Chaining[M]):
         """
         self._not_sliced("in_bulk")
         mapper = self.query.mapper
+        if not mapper.has_key:
+            raise QueryError(f"{mapper.model.__name__} has no keys, so none can be asked for.")
         if keys is None:
             return {mapper.key_in(obj._row): obj for obj in self}  # type: ignore[attr-defined]
         wanted = list(dict.fromkeys(map(mapper.asked_key, keys)))
@@ -273,6 +275,7 @@ class QuerySet(Chaining[M]):
 
     def _check_update(self, values: dict[str, Any]) -> None:
         """Refuse what can't be set before anything is asked or changed."""
+        self._not_keyless("update")
         mapper = self.query.mapper
         for name, value in values.items():
             field = mapper.fields.get(name)
@@ -286,10 +289,17 @@ class QuerySet(Chaining[M]):
 
     def delete(self) -> int:
         """Delete every object that matches; returns how many."""
+        self._not_keyless("delete")
         found, session = list(self._fetched()), self.session
         session.delete_objects(found)
         self._results = None
         return len(found)
+
+    def _not_keyless(self, verb: str) -> None:
+        if self.query.mapper.keyless:
+            raise QueryError(
+                f"{verb}: {self.model.__name__} is append-only: without a key no object has an address."
+            )
 
     # -- what Python asks -------------------------------------------------------------------------
 

@@ -79,6 +79,16 @@ class Event(Base):
         keyless = True
 
 
+class Settings(Base):
+    """One object, no id."""
+
+    level = fields.Integer()
+
+    class Meta:
+        endpoint = "settings"
+        singleton = True
+
+
 class Artifact(Base):
     id = fields.Integer(primary_key=True)
     name = fields.String()
@@ -203,6 +213,7 @@ def fill(server: Any) -> None:
     )
     server.table("ranked", [{"id": n, "name": name} for n, name in enumerate("bac", 1)])
     server.table("events", [{"message": "m1"}, {"message": "m2"}], key="message")
+    server.table("settings", [{"level": 3}], singleton=True)
     server.table("tasks/{task}/artifacts", [{"id": n, "name": f"f{n}", "task": 1} for n in (1, 2)])
     server.table(
         "alerts",

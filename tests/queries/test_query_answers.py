@@ -12,6 +12,7 @@ from query_models import (
     MetricAlert,
     Project,
     Ranked,
+    Settings,
     Shape,
     Stage,
     Task,
@@ -21,6 +22,7 @@ from query_models import (
 
 from objmapper import (
     ContractError,
+    DeclarationError,
     DetachedError,
     FieldDoesNotExist,
     Model,
@@ -708,6 +710,40 @@ def test_objects_without_a_key_are_read(server, session):
     assert Event.objects.values_list("message", flat=True) == ["m1", "m2"]
     with pytest.raises(QueryError):
         Event.objects.last()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: Event.objects.update(message="x"),
+        lambda: Event.objects.all().delete(),
+        lambda: Event.objects.in_bulk(["m1"]),
+        lambda: Event.objects.in_bulk(),
+        lambda: Event.objects.filter(pk=1),
+        lambda: Event.objects.reference("m1"),
+    ],
+)
+def test_objects_without_a_key_have_no_address(server, session, ask):
+    with pytest.raises((QueryError, FieldDoesNotExist, DeclarationError), match=r"Event"):
+        ask()
+    assert server.asked == []
+
+
+def test_the_one_object_of_a_singleton_is_found_in_every_way(server, session):
+    settings = Settings.objects.get()
+    assert settings.level == 3
+    assert list(Settings.objects.all()) == list(Settings.objects.iterator()) == [settings]
+    assert (
+        Settings.objects.first() is Settings.objects.last() is Settings.objects.all()[0] is settings
+    )
+    assert (Settings.objects.count(), Settings.objects.exists()) == (1, True)
+    assert list(Settings.objects.all()[1:]) == []
+    assert Settings.objects.values("level") == [{"level": 3}]
+    assert set(server.asked) == {"GET /settings/"}
+    assert Settings.objects.update(level=4) == 1
+    assert str(server.seen[-1]) == "PATCH /settings/"
+    with pytest.raises(QueryError, match="one object"):
+        list(Settings.objects.filter(level=4))
 
 
 def test_a_query_of_a_kind_asks_for_that_kind(server, session):
