@@ -221,10 +221,9 @@ def acknowledge(obj: Any, sent: dict[str, Any], row: dict[str, Any] | None) -> N
         catch_up(obj)
     if row is not None:
         merge_row(obj, row)
-    for key in dropped:  # last: a server may echo it
+    for key in dropped:  # last, as a server may echo it
         current.pop(key, None)
-        if state.originals is not None:
-            state.originals.pop(key, None)
+        restore(obj, by_key[key])
 
 
 def catch_up(obj: Any) -> None:

@@ -122,6 +122,11 @@ class Members:
     def mark_deleted(self, obj: Any) -> None:
         """Mark an object that the next commit deletes; a new one is just forgotten."""
         self.check(obj)
+        if id(obj) in self.new and id(obj) in self.uncertain:
+            raise SessionError(
+                f"{obj!r} can't be deleted: nobody knows whether it was created. Look for it on the "
+                "server; expunge() lets it go."
+            )
         if id(obj) in self.new:
             self.expunge(obj)
             return

@@ -258,13 +258,16 @@ def _in_waves(
         for number in ready:
             waves[number] = wave
         sorter.done(*ready)
-    operations = []
-    for number, draft in enumerate(drafts, 1):
-        if number in waves or number in held:
-            before, missing = frozenset(after.get(number, ())), held.get(number, {})
-            waits = tuple(missing.values())
-            operations.append(Operation(number, draft, before, waves.get(number, 1), waits))
-        else:  # it neither waits nor is waited for
-            operations.append(Operation(number, draft))
-    operations.sort(key=lambda op: (op.wave, op.number))
-    return tuple(operations)
+    # What neither waits nor is waited for is not in the graph. Numbers go as the plan is read.
+    order = sorted(range(1, len(drafts) + 1), key=lambda number: waves.get(number, 1))
+    place = {number: index for index, number in enumerate(order, 1)}
+    return tuple(
+        Operation(
+            place[number],
+            drafts[number - 1],
+            frozenset([place[before] for before in after.get(number, ())]),
+            waves.get(number, 1),
+            tuple(held[number].values()) if number in held else (),
+        )
+        for number in order
+    )

@@ -41,11 +41,12 @@ def fate_of_status(error: StatusError, operation: Operation) -> Fate:
 class Sender:
     """Sends operations, *workers* side by side, and gives back what became of each.
 
-    After ``stop()`` nothing more is begun; what is in flight ends.
+    After ``stop()`` nothing more is begun, and what is in flight ends; *stops*: the first failure
+    does that.
     """
 
-    def __init__(self, client: Any, workers: int) -> None:
-        self._client, self._workers = client, workers
+    def __init__(self, client: Any, workers: int, *, stops: bool) -> None:
+        self._client, self._workers, self._stops = client, workers, stops
         # Reentrant: a signal handler may stop in the middle of a beginning.
         self._lock = threading.RLock()
         self.stopped = False
@@ -94,7 +95,11 @@ class Sender:
             for operation in lane:
                 if not self._begin(operation):
                     return
-                yield send(self._client, operation)
+                outcome = send(self._client, operation)
+                # Here, on the thread that sent it, or another one would go out meanwhile.
+                if self._stops and outcome.fate is not Fate.DONE:
+                    self.stop()
+                yield outcome
 
     def _begin(self, operation: Operation) -> bool:
         with self._lock:

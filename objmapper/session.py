@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from objmapper import paging, reading, scope, signals, unitofwork
 from objmapper.client import Client
-from objmapper.exceptions import DetachedError, QueryError, SessionThreadError
+from objmapper.exceptions import (
+    DetachedError,
+    ObjectDoesNotExist,
+    QueryError,
+    SessionError,
+    SessionThreadError,
+)
 from objmapper.members import Members
 from objmapper.models import Model
 from objmapper.operation import Plan
@@ -27,6 +33,7 @@ from objmapper.state import (
     Lifecycle,
     Page,
     is_dirty,
+    is_new,
 )
 
 if TYPE_CHECKING:
@@ -210,10 +217,23 @@ class Session:
             return one
 
     def refresh(self, obj: Any) -> None:
-        """Load an object anew; its changes are given up. Raises DoesNotExist."""
+        """Load an object anew; its changes are given up. Raises DoesNotExist.
+
+        What the server has settles an unknown fate, but for a new object: whether one that looks like
+        it is the one, only the user can tell. Raises SessionError for those.
+        """
         with self.using():
+            if is_new(obj):
+                unsure = " Look for it there, then expunge() it." * self.is_uncertain(obj)
+                raise SessionError(f"{obj!r} is new: the server has not told its key.{unsure}")
+            try:
+                reading.reload(self, obj, overwrite=True)
+            except ObjectDoesNotExist:
+                if id(obj) in self.members.deleted and self.is_uncertain(obj):
+                    self.members.forget(obj)
+                self.members.uncertain.pop(id(obj), None)
+                raise
             self.members.uncertain.pop(id(obj), None)
-            reading.reload(self, obj, overwrite=True)
             if obj._state.snapshots is None:
                 self.members.touched.pop(id(obj), None)
 
@@ -361,10 +381,11 @@ class Session:
         """Delete *objects* now, and nothing else; new ones are just forgotten."""
         with self.using():
             chosen = self._own(objects)
-            for obj in [obj for obj in chosen if is_new(obj)]:
-                self.members.mark_deleted(obj)
-                chosen.remove(obj)
-            return self._commit(lambda: ([], chosen), None, workers, on_error, progress)
+            known = [obj for obj in chosen if not is_new(obj)]
+            for obj in chosen if len(known) < len(chosen) else ():
+                if is_new(obj):
+                    self.members.mark_deleted(obj)
+            return self._commit(lambda: ([], known), None, workers, on_error, progress)
 
     def _own(self, objects: Iterable[Any]) -> list[Any]:
         chosen = list(objects)

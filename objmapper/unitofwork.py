@@ -194,8 +194,8 @@ class Commit:
         self, session: Any, plan: Plan, *, workers: int, on_error: str, progress: Progress | None
     ) -> None:
         self.session, self.plan = session, plan
-        self.on_error, self.progress = on_error, progress
-        self.sender = Sender(session.client, workers)
+        self.stops, self.progress = on_error == "stop", progress
+        self.sender = Sender(session.client, workers, stops=self.stops)
         self.outcomes: dict[int, Outcome] = {}
         #: What failed, was skipped or is uncertain, by number: what waits for it is skipped.
         self.lost: dict[int, Operation] = {}
@@ -268,7 +268,7 @@ class Commit:
         """Bring an answer into its objects, and remember what became of the operation."""
         if outcome.fate is Fate.DONE:
             outcome = answering.taken_in(self.session, outcome)
-        if outcome.fate is not Fate.DONE and self.on_error == "stop":
+        if self.stops and outcome.fate is not Fate.DONE:
             self.sender.stop()
         self.note(outcome)
 
