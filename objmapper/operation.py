@@ -56,33 +56,29 @@ class Secret:
     __repr__ = __str__
 
 
-@dataclass(frozen=True, slots=True)
-class Json:
+class Json(NamedTuple):
     """A JSON body; ``value`` may hold Pending and Secret until the request goes out."""
 
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Msgpack:
+class Msgpack(NamedTuple):
     """A body in msgpack (needs the package ``msgpack``)."""
 
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Multipart:
+class Multipart(NamedTuple):
     """A multipart/form-data body: plain fields, and files by field name.
 
     A file is ``(file name, opener)``; the opener is called for each attempt.
     """
 
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    files: Mapping[str, tuple[str, Callable[[], BinaryIO]]] = field(default_factory=dict)
+    fields: Mapping[str, Any] = MappingProxyType({})
+    files: Mapping[str, tuple[str, Callable[[], BinaryIO]]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
+class Stream(NamedTuple):
     """A body that is read while it is sent; ``open`` is called for each attempt."""
 
     open: Callable[[], BinaryIO]

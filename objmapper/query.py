@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 #: Every lookup that a query may name; a dialect says which of them its server can do.
 LOOKUPS = frozenset(
@@ -34,8 +34,7 @@ FETCH_PEERS = FetchMode.FETCH_PEERS
 RAISE = FetchMode.RAISE
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(NamedTuple):
     """One unresolved condition: ``project__name__in`` and its value; ``model`` if it is known."""
 
     lookup: str
@@ -157,8 +156,7 @@ def conditions(node: Node | None) -> Iterator[Condition]:
             yield from conditions(child)
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """One key of an ordering; ``path`` as in Condition."""
 
     path: tuple[Any, ...]
