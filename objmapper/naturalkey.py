@@ -11,7 +11,7 @@ from typing import Any
 from objmapper import loading
 from objmapper.fields import ForeignKey
 from objmapper.paging import row_pages
-from objmapper.query import Condition, FetchMode, Query
+from objmapper.query import Condition, Query
 from objmapper.state import ABSENT, Page, base_value, freeze
 
 
@@ -62,12 +62,12 @@ def find_key(session: Any, obj: Any) -> None:
     Raises the model's DoesNotExist and MultipleObjectsReturned.
     """
     mapper = type(obj).__mapper__
-    if not mapper.natural_key:
+    peers = _peers(session, obj) if mapper.natural_key else [obj]
+    query = _query(session, obj, peers)
+    if query.where is None:
         raise mapper.model.DoesNotExist(
             f"{obj!r} has no key, and no natural_key to find it by (Meta.natural_key)."
         )
-    peers = _peers(session, obj)
-    query = _query(session, obj, peers)
     rows = [row for page in row_pages(session, query) for row in page]
     wanted = of_object(obj)
     found = rows if len(peers) == 1 else [row for row in rows if of_row(mapper, row) == wanted]
@@ -83,8 +83,7 @@ def _peers(session: Any, obj: Any) -> list[Any]:
     """Return *obj* and those that differ from it in the last part of the natural key only."""
     mapper, dialect = type(obj).__mapper__, session.dialect
     last = _fields(mapper)[-1]
-    alone = obj._state.page.mode is not FetchMode.FETCH_PEERS
-    if alone or dialect.max_keys < 2 or "in" not in dialect.lookups_of((last,)):
+    if dialect.max_keys < 2 or "in" not in dialect.lookups_of((last,)):
         return [obj]
     others = [
         other
@@ -95,17 +94,17 @@ def _peers(session: Any, obj: Any) -> list[Any]:
 
 
 def _query(session: Any, obj: Any, peers: list[Any]) -> Query:
+    """Return the query for all *peers*; parts that are null are not asked for."""
     mapper = type(obj).__mapper__
-    *others, last = _fields(mapper)
     query = Query(mapper, path_values=tuple(session.dialect.path_values(obj).items()))
-    for field in others:
-        wire = _wire(field, base_value(obj, field))
-        if wire is not None:
-            query = query.having(Condition((field,), "exact", wire))
-    wires = [_wire(last, base_value(peer, last)) for peer in peers]
-    if len(wires) > 1:
-        return query.having(Condition((last,), "in", tuple(wires)))
-    return query.having(Condition((last,), "exact", wires[0]))
+    for field in _fields(mapper):
+        wires = dict.fromkeys(_wire(field, base_value(peer, field)) for peer in peers)
+        wires.pop(None, None)
+        if len(wires) > 1:
+            query = query.having(Condition((field,), "in", tuple(wires)))
+        elif wires:
+            query = query.having(Condition((field,), "exact", *wires))
+    return query
 
 
 def adopt(session: Any, obj: Any, row: dict[str, Any]) -> None:

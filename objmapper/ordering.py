@@ -169,7 +169,7 @@ def ordered(drafts: list[Draft], left_out: Sequence[LeftOut] = ()) -> tuple[Oper
             first.setdefault(id(change.object), number)
     after: defaultdict[int, set[int]] = defaultdict(set)
     for number, draft in enumerate(drafts, 1):
-        for awaited in _awaited(draft) if creates else ():
+        for awaited in needs_of(draft) if creates else ():
             if creates.get(id(awaited), number) != number:
                 after[number].add(creates[id(awaited)])
         for change in draft.changes:
@@ -189,7 +189,7 @@ def _held(
     held: defaultdict[int, dict[int, Any]] = defaultdict(dict)
     missing = {id(out.change.object) for out in left_out}
     for number, draft in enumerate(drafts, 1):
-        for awaited in _awaited(draft):
+        for awaited in needs_of(draft):
             if id(awaited) in missing:
                 held[number][id(awaited)] = awaited
     for change, *_ in left_out if deletes else ():
@@ -199,7 +199,7 @@ def _held(
     return held
 
 
-def _awaited(draft: Draft) -> Iterable[Any]:
+def needs_of(draft: Draft) -> Iterable[Any]:
     """Yield the objects whose keys a request needs, or that it is told to wait for."""
     request = draft.request
     parts = [request.path, *(value for _, value in request.params)]

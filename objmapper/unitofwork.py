@@ -252,10 +252,9 @@ class Commit:
         return (*operation.held_by, *(obj for before in lost for obj in before.objects))
 
     def keys_are_known(self, operation: Operation) -> bool:
-        """Look for the keys that the answers to earlier creates did not tell."""
+        """Look for the keys that a request needs and that no answer has told."""
         keyless = self.session.members.keyless
-        waited_for = (self.outcomes[number].operation for number in operation.after)
-        for obj in (obj for before in waited_for for obj in before.objects) if keyless else ():
+        for obj in ordering.needs_of(operation.draft) if keyless else ():
             try:
                 if obj in keyless:
                     naturalkey.find_key(self.session, obj)
