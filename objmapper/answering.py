@@ -75,7 +75,7 @@ def _give_birth(session: Any, obj: Any, *, full: bool) -> None:
     """Make a new object a persistent one; without a key it is known by its natural key."""
     mapper, state = type(obj).__mapper__, own(obj)
     key = mapper.identity_in(obj._row)
-    full = full and (key is not None or not mapper.has_key)
+    full = full and session.dialect.answers_are_full and (key is not None or not mapper.has_key)
     keys = [] if key is None else [key]
     state.page = Page(session.ref, mapper, keys, full=full)
     state.full, state.session, state.lifecycle = full, session.ref, Lifecycle.PERSISTENT

@@ -43,7 +43,9 @@ def portable(obj: Any, *, secrets: bool = False) -> Portable:
         if key not in hidden:
             field = by_key[key]
             shut = secrets or field.plain or snapshot is None
-            snapshots[key] = snapshot if shut else freeze(_shown(field, thaw(snapshot)))
+            snapshots[key] = (
+                snapshot if shut else type(snapshot)(freeze(_shown(field, thaw(snapshot))))
+            )
     return row, originals, snapshots, state.children, is_new(obj), state.full
 
 

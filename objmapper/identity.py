@@ -1,6 +1,6 @@
 """IdentityMap: one object per server object and session.
 
-Weak references are the truth; a window of the last pages, on cachetools' LRU, keeps what was read
+Weak references are the truth; a window on the last pages, on cachetools' LRU, keeps what was read
 last alive. The callback of a dead reference is ``list.append``: it may run at any allocation, even
 while a dict is iterated, so it must not touch the map itself.
 """
@@ -44,29 +44,31 @@ class Home(dict[Any, Ref]):
 
 
 class Window(LRUCache[int, list[Any]]):
-    """The last pages that were read, ``maxsize`` rows in all; leaving pages gather in ``left``."""
+    """The rows that were read last, ``maxsize`` in all; what leaves gathers in ``left``.
+
+    Pages are kept in pieces: one row more lets go of a piece, not of the whole oldest page.
+    """
 
     def __init__(self, maxsize: int) -> None:
         super().__init__(maxsize, getsizeof=len)
         self.left: list[list[Any]] = []
         self._number = 0
+        self._piece = max(maxsize // 16, 1)
 
     def popitem(self) -> tuple[int, list[Any]]:
-        number, page = super().popitem()
-        self.left.append(page)
-        return number, page
+        number, piece = super().popitem()
+        self.left.append(piece)
+        return number, piece
 
     def keep(self, page: list[Any]) -> None:
         """Keep a page's objects alive; of one larger than the window, its end."""
-        size = int(self.maxsize)
-        if not size or not page:
-            self.left.append(page)
-            return
+        size, step = int(self.maxsize), self._piece
         if len(page) > size:
-            self.left.append(page[:-size])
-            page = page[-size:]
-        self._number += 1
-        self[self._number] = page
+            self.left.append(page[: len(page) - size])
+            page = page[len(page) - size :]
+        for start in range(0, len(page), step):
+            self._number += 1
+            self[self._number] = page[start : start + step]
 
 
 class IdentityMap:

@@ -16,6 +16,7 @@ from objmapper.state import (
     ABSENT,
     InstanceState,
     Lifecycle,
+    OfDefault,
     Page,
     changed_keys,
     freeze,
@@ -247,7 +248,9 @@ def settle(obj: Any) -> bool:
         return False
     by_key = type(obj).__mapper__.by_key
     for key, snapshot in (state.snapshots or {}).items():
-        if key in obj._row and not by_key[key].plain:
+        if isinstance(snapshot, OfDefault):
+            obj._row.pop(key, None)
+        elif key in obj._row and not by_key[key].plain:
             obj._row[key] = thaw(snapshot)
     state.originals = state.snapshots = None
     share(obj)

@@ -195,6 +195,10 @@ def touched(obj: Stateful) -> None:
         session.touched(obj)
 
 
+class OfDefault(bytes):
+    """The snapshot of a default that stands in the row although the server has no such value."""
+
+
 def freeze(wire: Any) -> bytes:
     """Return a snapshot of a JSON value. Raises ValueError for anything that is not JSON.
 
@@ -283,7 +287,8 @@ def base_value(obj: Stateful, field: Any) -> Any:
     if state.originals is not None and key in state.originals:
         return state.originals[key]
     if state.snapshots is not None and key in state.snapshots:
-        return thaw(state.snapshots[key])
+        snapshot = state.snapshots[key]
+        return ABSENT if isinstance(snapshot, OfDefault) else thaw(snapshot)
     raw = obj._row.get(key, ABSENT)
     if raw is ABSENT or raw is None:
         return raw
@@ -362,8 +367,8 @@ def fresh(obj: Stateful, field: Any, value: Any) -> Any:
         state = own(obj)
         if state.snapshots is None:
             state.snapshots = {}
-        obj._row[field.key] = value = field.coerce(value)
-        state.snapshots[field.key] = freeze(field.to_row(value))
+        obj._row[field.key] = value = field.store(value)
+        state.snapshots[field.key] = OfDefault(freeze(field.to_row(value)))
         touched(obj)
     return value
 

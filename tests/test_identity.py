@@ -398,7 +398,17 @@ def no_gc():
 
 def filled(server, count: int) -> None:
     server.tables["tasks"].rows.update(
-        (n, {"id": n, "name": f"t{n}", "project_id": 1, "tags": ["day"], "metadata": {"a": {}}})
+        (
+            n,
+            {
+                "id": n,
+                "name": f"t{n}",
+                "note": None,
+                "project_id": 1,
+                "tags": ["day"],
+                "metadata": {"a": {}},
+            },
+        )
         for n in range(1, count + 1)
     )
 
@@ -420,7 +430,6 @@ def test_of_a_page_larger_than_the_window_its_end_is_kept(server):
 
 def test_objects_die_by_reference_counts_alone_when_the_window_lets_go(server, no_gc):
     filled(server, 30)
-    # The window has room for a page and its one project.
     with Session(server.client(page_size=10), keep=11) as session:
         refs = []
         for task in Task.objects.order_by("id").iterator(prefetch_pages=0):
@@ -430,8 +439,9 @@ def test_objects_die_by_reference_counts_alone_when_the_window_lets_go(server, n
             task.note = None
             refs.append(weakref.ref(task))
         del task
-        assert [n for n, ref in enumerate(refs, 1) if ref() is not None] == list(range(21, 31))
-        assert len([obj for obj in session if isinstance(obj, Task)]) == 10
+        alive = [number for number, ref in enumerate(refs, 1) if ref() is not None]
+        assert alive == list(range(20, 31))
+        assert len([obj for obj in session if isinstance(obj, Task)]) == 11
 
 
 def test_without_a_window_the_program_alone_holds_objects(server, no_gc):

@@ -89,7 +89,9 @@ def full_row(number: int) -> dict:
 def server(small):
     small.table("projects", [{"id": n, "name": f"p{n}", "color": "red"} for n in (1, 2, 3)])
     rows = [full_row(n) for n in (1, 2, 3)]
-    small.table("tasks", rows, foreign={"project": "projects"}, version="version")
+    small.table(
+        "tasks", rows, foreign={"project": "projects"}, version="version", secret=("secret",)
+    )
     return small
 
 
@@ -532,16 +534,20 @@ def test_a_relation_to_what_the_server_has_not_raises_does_not_exist(session, se
         _ = task.project.name
 
 
-def test_a_created_object_loads_what_a_thin_answer_lacks(server):
-    server.tables["tasks"].answers = "row"
-    with Session(server.client()) as session:
-        task = Task(name="new")
-        session.add(task)
-        server.tables["tasks"].secret = ("count",)
-        session.commit()
-        server.tables["tasks"].secret = ()
+@pytest.mark.parametrize("full", [False, True])
+def test_a_created_object_loads_what_the_answer_lacks_unless_answers_are_full(server, full):
+    with Session(server.client(answers_are_full=full)) as session:
+        task = Task.objects.create(name="new")
         server.tables["tasks"].rows[task.id]["count"] = 3
-        assert task.count == 3
+        before = sent(session)
+        if full:
+            with pytest.raises(FieldNotLoaded):
+                _ = task.count
+            assert sent(session) == before
+        else:
+            assert task.count == 3
+            assert task.note is None
+            assert sent(session) == before + 1
 
 
 # -- absent fields ------------------------------------------------------------------------------

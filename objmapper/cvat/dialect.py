@@ -44,6 +44,7 @@ class CVAT(Dialect):
     can_combine = True
     can_order = True
     lists_are_full = True
+    answers_are_full = True
     can_jump = True
     can_skip = True
     max_keys = MAX_KEYS

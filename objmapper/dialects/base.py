@@ -55,6 +55,8 @@ class Dialect:
     can_select: bool = False
     #: Whether a list row has all that the detail has.
     lists_are_full: bool = False
+    #: Whether the answer to a create has all that the detail has.
+    answers_are_full: bool = False
     #: Whether pages have numbers, so that several can be fetched side by side.
     can_jump: bool = False
     #: Whether a query may begin at any row; else what lies before is fetched and dropped.

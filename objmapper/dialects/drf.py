@@ -32,6 +32,7 @@ class DRF(Dialect):
     can_join = True
     can_order = True
     lists_are_full = True
+    answers_are_full = True
     ignores_unknown_filters = True
     ignores_unknown_orders = True
     max_keys = 100

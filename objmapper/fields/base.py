@@ -216,16 +216,17 @@ class Field(_Descriptor[T]):
 
     def load(self, obj: Any, wire: Any) -> Any:
         """Convert what the server sent. Raises ContractError, naming object and field."""
-        if not self.accepts(wire):
+        accepted = self.accepts(wire)
+        if not (accepted or self.primary_key):
             raise ContractError(
-                f"{obj!r}: the server sent {_cut(wire)} for {self.name!r}, which is declared as "
+                f"{obj!r}: the server sent {self.told(wire)} for {self.name!r}, which is declared as "
                 f"{type(self).__name__}."
             )
-        try:
-            return self.to_python(wire)
-        except (ValueError, TypeError, ArithmeticError, LookupError) as error:
+        try:  # a key has one form, whichever it comes in
+            return self.to_python(wire) if accepted else self.key_of(wire)
+        except MALFORMED as error:
             raise ContractError(
-                f"{obj!r}: the server sent {_cut(wire)} for {self.name!r}, which is declared as "
+                f"{obj!r}: the server sent {self.told(wire)} for {self.name!r}, which is declared as "
                 f"{type(self).__name__}: {error}"
             ) from None
 
