@@ -324,8 +324,7 @@ class Operation:
         }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one operation."""
 
     operation: Operation

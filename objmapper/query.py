@@ -93,8 +93,7 @@ class Q:
         return f"{'~' if self.negated else ''}Q({inner})"
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(NamedTuple):
     """One resolved condition: ``path`` leads through relations to the field; ``value`` is wire."""
 
     path: tuple[Any, ...]

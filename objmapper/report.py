@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from objmapper.exceptions import CommitError
 from objmapper.operation import (
@@ -18,8 +18,7 @@ from objmapper.operation import (
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Entry:
+class Entry(NamedTuple):
     """One object's line in a report."""
 
     object: Any

@@ -7,9 +7,8 @@ no session. Third parties register theirs under the entry point group ``objmappe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import quote
 
 from objmapper import wire
@@ -18,8 +17,7 @@ from objmapper.operation import Change, Draft, Json, Kind, Pending, Request, Res
 from objmapper.query import And, Condition, Node, Order, Query
 
 
-@dataclass(frozen=True, slots=True)
-class RowPage:
+class RowPage(NamedTuple):
     """What one page said: rows, the total if told, and the way to the next page."""
 
     rows: list[dict[str, Any]]
