@@ -7,6 +7,7 @@
 from objmapper import fields, signals
 from objmapper.client import Client
 from objmapper.connection import connect
+from objmapper.embedded import Embedded
 from objmapper.exceptions import (
     BadRequest,
     CircularDependencyError,
@@ -44,7 +45,7 @@ from objmapper.exceptions import (
 )
 from objmapper.fields import validate
 from objmapper.mapper import Registry
-from objmapper.models import Embedded, Model, inspect
+from objmapper.models import Model, inspect
 from objmapper.query import FETCH_ONE, FETCH_PEERS, RAISE, Q
 from objmapper.queryset import Manager, QuerySet
 from objmapper.session import Session

@@ -107,7 +107,7 @@ def duplicate(value: Any, memo: dict[int, Any], *, secrets: bool = False) -> Any
         return {key: duplicate(item, memo, secrets=secrets) for key, item in value.items()}
     if hasattr(value, "__embedded__"):
         row = value._row if secrets else value.__embedded__.open_row(value)
-        return value.__embedded__.over(duplicate(row, memo, secrets=secrets), value._locked)
+        return value.__embedded__.over(duplicate(row, memo, secrets=secrets), value)
     if isinstance(value, Stateful):
         known = memo.get(id(value))
         return twin(value, memo, secrets=secrets) if known is None else known

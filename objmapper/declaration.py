@@ -134,6 +134,32 @@ def fields_of(
     }
 
 
+def by_key(name: str, fields: dict[str, Field[Any]]) -> dict[str, Field[Any]]:
+    """Return the bound fields of a row by wire name. Raises DeclarationError for two of one name."""
+    found: dict[str, Field[Any]] = {}
+    written: dict[str, str] = {}
+    for field in fields.values():
+        if isinstance(field, HasMany):
+            continue
+        if found.setdefault(field.key, field) is not field:
+            raise DeclarationError(
+                f"{name}: {found[field.key].name} and {field.name} both have the data_key "
+                f"{field.key!r}."
+            )
+        first = field.name if field.read_only else written.setdefault(field.write_key, field.name)
+        if first != field.name:
+            raise DeclarationError(
+                f"{name}: {first} and {field.name} are both sent as {field.write_key!r}."
+            )
+    return found
+
+
+def refuse_field(cls: type, name: str, value: Any) -> None:
+    """Refuse a field that is put on a class after its statement."""
+    if isinstance(value, Field) and "__fields__" in vars(cls):
+        raise DeclarationError(f"{cls.__name__}.{name}: fields are declared in the class body.")
+
+
 def told(name: str, meta: type | None, parents: list[Any]) -> dict[str, Any]:
     """Return what the Meta of a class says, and what its parents' said; the first parent's counts."""
     found: dict[str, Any] = {}

@@ -126,6 +126,7 @@ class Mapper:
         fields: dict[str, Field[Any]],
         options: dict[str, Any],
         root: Any,
+        by_key: dict[str, Field[Any]],
         schema_base: type | None,
     ) -> None:
         self.model = model
@@ -149,9 +150,10 @@ class Mapper:
         self.options = options
         #: The marshmallow Schema, once it is asked for.
         self.schema: Any = None
+        self.schema_makes_objects = False
         #: The class that was declared anew in this one's place, as a notebook does.
         self.replaced_by: Any = None
-        self.by_key: dict[str, Field[Any]] = {}
+        self.by_key = by_key
         self.has_many: dict[str, HasMany[Any]] = {}
         self.foreign_keys: dict[str, ForeignKey[Any]] = {}
         self._pk = self._key_field(self._index())
@@ -197,24 +199,12 @@ class Mapper:
         self.polymorphic[self.polymorphic_identity] = self.model
 
     def _index(self) -> list[Field[Any]]:
-        """Sort the fields into their kinds and by wire name; return those of the key."""
+        """Sort the fields into their kinds; return those of the key."""
         keys = []
-        written: dict[str, str] = {}
         for name, field in self.fields.items():
             if isinstance(field, HasMany):
                 self.has_many[name] = field
                 continue
-            if field.key in self.by_key:
-                raise DeclarationError(
-                    f"{self.model.__name__}: {self.by_key[field.key].name} and {name} both have "
-                    f"the data_key {field.key!r}."
-                )
-            self.by_key[field.key] = field
-            if not field.read_only and written.setdefault(field.write_key, name) != name:
-                raise DeclarationError(
-                    f"{self.model.__name__}: {written[field.write_key]} and {name} are both sent as "
-                    f"{field.write_key!r}."
-                )
             if field.primary_key:
                 keys.append(field)
             if isinstance(field, ForeignKey):
@@ -230,6 +220,11 @@ class Mapper:
         if self.keyless and (keys or self.singleton):
             other = "singleton" if self.singleton else f"the primary key {keys[0].name!r}"
             raise DeclarationError(f"{name} is keyless and has {other}: it can't be both.")
+        if keys and not keys[0].keeps:
+            raise DeclarationError(
+                f"{keys[0]} can't be the primary key: its Python values can't be told from JSON. Give "
+                "it a python_type of its own, or say keeps = True if converting twice does no harm."
+            )
         if keys or self.keyless or self.singleton or self.abstract:
             return keys[0] if keys else None
         raise DeclarationError(

@@ -1,4 +1,4 @@
-"""Model and Embedded: a class body becomes a Mapper.
+"""Model: a class body becomes a Mapper.
 
 ``class Task(Model): id = fields.Integer(primary_key=True)`` registers Task with its endpoint, gives
 it a manager, its own DoesNotExist, and objects of three slots that nothing else can be stored on.
@@ -6,7 +6,6 @@ it a manager, its own DoesNotExist, and objects of three slots that nothing else
 
 from __future__ import annotations
 
-import copy
 import uuid
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar, cast
 
@@ -81,7 +80,8 @@ class ModelMeta(type):
         root = next((b.__mapper__.root for b in mapped if b.__mapper__.is_polymorphic), cls)
         if schema is None:
             schema = next((b.__mapper__.schema_base for b in mapped), None)
-        cls.__mapper__ = mapper = Mapper(cls, fields, options, root, schema)
+        by_key = declaration.by_key(name, fields)
+        cls.__mapper__ = mapper = Mapper(cls, fields, options, root, by_key, schema)
         for error in (ObjectDoesNotExist, MultipleObjectsReturned):
             short = "DoesNotExist" if error is ObjectDoesNotExist else error.__name__
             above = tuple(getattr(base, short) for base in parents) or (error,)
@@ -92,8 +92,7 @@ class ModelMeta(type):
         return cls
 
     def __setattr__(cls, name: str, value: Any) -> None:
-        if isinstance(value, Field) and "__mapper__" in vars(cls):
-            raise DeclarationError(f"{cls.__name__}.{name}: fields are declared in the class body.")
+        declaration.refuse_field(cls, name, value)
         super().__setattr__(name, value)
 
 
@@ -221,7 +220,7 @@ def _label(obj: Model) -> str:
 def _defaults(mapper: Mapper, row: dict[str, Any]) -> dict[str, Any]:
     """Return what a new object sends although nothing was said: defaults, and what names its class."""
     found = {
-        key: field.coerce(field.make_default())
+        key: field.store(field.make_default())
         for key, field in mapper.by_key.items()
         if field.has_default and key not in row and not field.read_only
     }
@@ -259,150 +258,6 @@ def _session_for(obj: Model) -> Any:
     session = scope.session()
     session.add(obj)
     return session
-
-
-class EmbeddedMapper:
-    """How a value object and a nested JSON object correspond."""
-
-    def __init__(self, cls: Any, fields: dict[str, Field[Any]]) -> None:
-        self.cls, self.fields = cls, fields
-        self.by_key = {field.key: field for field in fields.values()}
-        #: Converted at once: a value that reads differently before and after its first touch would
-        #: look changed.
-        self.eager = [field for field in fields.values() if not field.plain]
-
-    def wrap(self, row: dict[str, Any], *, locked: bool = False) -> Any:
-        """Return the value object over *row*, which it owns from now on."""
-        for field in self.eager:
-            if field.key in row:
-                row[field.key] = field.tolerant(row[field.key])
-        return self.over(row, locked)
-
-    def over(self, row: dict[str, Any], locked: bool) -> Any:
-        """Return the value object over a row that was read by one."""
-        obj = object.__new__(self.cls)
-        obj._row, obj._locked = row, locked
-        return obj
-
-    def open_row(self, obj: Any) -> dict[str, Any]:
-        """Return the row of *obj* without what is write-only."""
-        hidden = {field.key for field in self.fields.values() if field.write_only}
-        return {key: value for key, value in obj._row.items() if key not in hidden}
-
-    def unwrap(self, obj: Any) -> dict[str, Any]:
-        """Return its JSON; keys that no field knows go along, or they would be lost."""
-        found = {}
-        for key, value in obj._row.items():
-            field = self.by_key.get(key)
-            if field is None:
-                found[key] = value
-            elif not field.read_only:
-                found[field.write_key] = field.dump(value)
-        return found
-
-    def row_of(self, obj: Any) -> dict[str, Any]:
-        """Return its JSON as it was read: all of it, under the names that the server says."""
-        by_key = self.by_key
-        return {
-            key: by_key[key].to_row(value) if key in by_key else value
-            for key, value in obj._row.items()
-        }
-
-    def check(self, wire_row: dict[str, Any]) -> list[str]:
-        """Return what is wrong with JSON that would be sent."""
-        messages = []
-        for field in self.fields.values():
-            if field.write_key in wire_row:
-                found = field.check(wire_row[field.write_key])
-                messages += [f"{field.name}: {text}" for text in found]
-            elif field.required:
-                messages.append(f"{field.name}: Missing data for required field.")
-        return messages
-
-
-class EmbeddedMeta(type):
-    """Turns a class body into a value object's fields."""
-
-    __embedded__: EmbeddedMapper
-    __fields__: dict[str, Field[Any]]
-
-    def __new__(
-        mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any
-    ) -> EmbeddedMeta:
-        if not any(isinstance(base, EmbeddedMeta) for base in bases):
-            return super().__new__(mcls, name, bases, namespace, **kwargs)
-        declaration.slots(name, bases, namespace)
-        fields = declaration.fields_of(name, bases, namespace)
-        cls = super().__new__(mcls, name, bases, namespace, **kwargs)
-        declaration.refuse_dict(cls)
-        for key, field in fields.items():
-            field.bind(cls, key, embedded=True)
-            type.__setattr__(cls, key, field)
-        cls.__fields__ = fields
-        cls.__embedded__ = EmbeddedMapper(cls, fields)
-        return cls
-
-
-class Embedded(metaclass=EmbeddedMeta):
-    """A value object without an endpoint of its own, inside another object's row."""
-
-    __slots__ = ("__weakref__", "_locked", "_row")
-    _row: dict[str, Any]
-    _locked: bool
-
-    def __init__(self, **values: Any) -> None:
-        cls = type(self)
-        self._row, self._locked = {}, False
-        for name, value in values.items():
-            field = cls.__fields__.get(name)
-            if field is None:
-                raise FieldDoesNotExist.of(cls.__name__, name, cls.__fields__, "constructor")
-            self._row[field.key] = field.coerce(value)
-        for field in cls.__fields__.values():
-            if field.has_default and field.key not in self._row:
-                self._row[field.key] = field.make_default()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return field names with JSON-ready values."""
-        fields = type(self).__fields__
-        return {
-            name: field.dump(self._row[field.key])
-            for name, field in fields.items()
-            if field.key in self._row and not field.write_only
-        }
-
-    @property
-    def extra(self) -> dict[str, Any]:
-        """What came beside the declared fields."""
-        known = type(self).__embedded__.by_key
-        return {key: value for key, value in self._row.items() if key not in known}
-
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        dump = type(self).__embedded__.unwrap
-        return self.to_dict() == other.to_dict() and dump(self) == dump(other)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={value!r}" for name, value in self.to_dict().items())
-        return f"{type(self).__name__}({shown})"
-
-    def __reduce__(self) -> Any:
-        return _embedded, (type(self), type(self).__embedded__.open_row(self), self._locked)
-
-    def __copy__(self) -> Self:
-        copied: Self = type(self).__embedded__.over(dict(self._row), self._locked)
-        return copied
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        copied: Self = type(self).__embedded__.over(copy.deepcopy(self._row, memo), self._locked)
-        return copied
-
-
-def _embedded(cls: EmbeddedMeta, row: dict[str, Any], locked: bool) -> Any:
-    return cls.__embedded__.over(row, locked)
 
 
 class Inspection:

@@ -231,7 +231,7 @@ def same(one: Any, other: Any) -> bool:
 def assign(obj: Stateful, field: Any, value: Any) -> None:
     """Set a field, keeping what it had before; setting it back ends the change."""
     field.guard(obj, value)
-    value = field.coerce(value)
+    value = field.store(value)
     key, row, state = field.key, obj._row, own(obj)
     originals = state.originals
     if originals is not None and key in originals:
@@ -335,7 +335,9 @@ def convert(obj: Stateful, field: Any, value: Any) -> Any:
         return None
     originals = obj._state.originals
     if originals is not None and field.key in originals:
-        return value  # the user's own value, right or wrong: validation will say
+        return field.shown(value)  # the user's own value, right or wrong: validation will say
+    if field.is_users_own(value):
+        return value
     converted = field.load(obj, value)
     if field.keeps:
         obj._row[field.key] = converted
@@ -444,6 +446,7 @@ def in_place(current: Any, wanted: Any) -> Any:
         current.update(merged)
     elif hasattr(current, "__embedded__"):
         in_place(current._row, wanted._row)
+        current._fresh = None
     else:
         return wanted
     return current

@@ -12,8 +12,8 @@ from typing import Any
 import marshmallow
 
 from objmapper.exceptions import FieldDoesNotExist
-from objmapper.fields.base import _flat
-from objmapper.operation import Change, Kind, Pending, Secret
+from objmapper.fields.checking import flat
+from objmapper.operation import MASK, Change, Kind, Pending, Secret
 from objmapper.state import ABSENT, base_value, changed_keys, freeze, is_new, thaw
 
 Problem = tuple[object, str | None, list[str]]
@@ -28,7 +28,7 @@ def wire_value(field: Any, value: Any) -> Any:
     if field.mutable:
         with suppress(ValueError):  # holds what is no JSON: validation says so
             wire = thaw(freeze(wire))
-    return Secret(wire) if field.write_only and wire is not None else wire
+    return Secret(wire) if field.hides and wire is not None else wire
 
 
 def problems(obj: Any, keys: list[str] | None = None) -> list[Problem]:
@@ -40,7 +40,7 @@ def problems(obj: Any, keys: list[str] | None = None) -> list[Problem]:
         if field.read_only and not (new and _is_discriminator(mapper, field)):
             found.append((obj, field.name, ["Is read-only, and was changed in place."]))
             continue
-        messages = field.check(field.dump(row.get(key)))
+        messages = field.check(row.get(key))
         if messages:
             found.append((obj, field.name, messages))
     if new:
@@ -59,18 +59,20 @@ def _is_discriminator(mapper: Any, field: Any) -> bool:
 
 
 def _schema_problems(obj: Any, mapper: Any) -> list[Problem]:
-    data = {
-        key: wire
-        for key, value in obj._row.items()
-        if key in mapper.by_key
-        and not isinstance(wire := mapper.by_key[key].dump(value), Pending)
-        and not mapper.by_key[key].read_only
-    }
+    data, pending = {}, []
+    for key, value in obj._row.items():
+        field = mapper.by_key.get(key)
+        if field is None or field.read_only:
+            continue
+        data[key] = field.to_row(value)
+        if isinstance(data[key], Pending):  # told by the time it is sent
+            pending.append(field.name)
+            del data[key]
     schema = schema_class(mapper)(unknown=marshmallow.EXCLUDE)
-    errors = schema.validate(data, partial=not is_new(obj))
+    errors = schema.validate(data, partial=pending if is_new(obj) else True)
     names = {key: field.name for key, field in mapper.by_key.items()}
     return [
-        (obj, None if key == "_schema" else names.get(key, key), _flat(messages))
+        (obj, None if key == "_schema" else names.get(key, key), flat(messages))
         for key, messages in errors.items()
     ]
 
@@ -114,8 +116,8 @@ def shown_change(obj: Any, field: Any) -> tuple[Any, Any]:
     """Return a field's old and new value; what was never set before is None; secrets are masked."""
     old, new = base_value(obj, field), obj._row.get(field.key)
     if field.write_only:
-        return None, Secret(new)
-    return None if old is ABSENT else field.shown(old), new
+        return None, MASK
+    return None if old is ABSENT else field.shown(old), field.shown(new)
 
 
 def to_dict(obj: Any) -> dict[str, Any]:
@@ -125,13 +127,15 @@ def to_dict(obj: Any) -> dict[str, Any]:
     for name, field in mapper.fields.items():
         if name in mapper.has_many or field.write_only or field.key not in row:
             continue
-        wire = field.dump(row[field.key])
-        found[name] = None if isinstance(wire, Pending) else wire
+        found[name] = field.show(row[field.key])
     return found
 
 
 def schema_class(mapper: Any) -> type[marshmallow.Schema]:
-    """Return the marshmallow Schema of a model: field names, with the wire names as data_key."""
+    """Return the marshmallow Schema of a model: field names, with the wire names as data_key.
+
+    That of a value object loads value objects, whatever else a server says of them.
+    """
     if mapper.schema is None:
         declared: dict[str, Any] = {}
         for name, field in mapper.fields.items():
@@ -144,13 +148,17 @@ def schema_class(mapper: Any) -> type[marshmallow.Schema]:
                 options["load_only"] = True
             else:
                 options["required"] = field.required
-            declared[name] = field.marshmallow_field(**options)
+            declared[name] = field.marshmallow_field(validate=field.validators or None, **options)
         bases = (mapper.schema_base or marshmallow.Schema,)
         if not issubclass(bases[0], marshmallow.Schema):
             bases = (bases[0], marshmallow.Schema)  # type: ignore[assignment]
         # register=False: marshmallow's registry is process-wide and by bare class name.
-        meta = type("Meta", (getattr(bases[0], "Meta", object),), {"register": False})
-        mapper.schema = type(f"{mapper.model.__name__}Schema", bases, {**declared, "Meta": meta})
+        told: dict[str, Any] = {"register": False}
+        if mapper.schema_makes_objects:
+            told["unknown"] = marshmallow.EXCLUDE
+            declared["make"] = marshmallow.post_load(lambda _, data, **how: mapper.model(**data))
+        declared["Meta"] = type("Meta", (getattr(bases[0], "Meta", object),), told)
+        mapper.schema = type(f"{mapper.model.__name__}Schema", bases, declared)
     schema: type[marshmallow.Schema] = mapper.schema
     return schema
 

@@ -254,7 +254,7 @@ class CVAT(Dialect):
         """Raise ValidationError for an attribute taken out of a label: CVAT would keep it."""
         before, after = change.changes.get("attributes", ([], []))
         kept = {attribute.id for attribute in after or () if attribute.id is not None}
-        gone = [each["name"] for each in before or () if each.get("id") not in kept]
+        gone = [each.name for each in before or () if each.id not in kept]
         if gone:
             told = f"CVAT removes no attribute from a label: {', '.join(gone)}. Delete the label."
             raise ValidationError.of([(change.object, "attributes", [told])])

@@ -18,16 +18,21 @@ Reader = Callable[[Any], Any]
 Writer = Callable[[Any, Any], None]
 
 
+def _ready(field: Any) -> type | None:
+    """Return the class of values that need no conversion; None, which is the class of nothing."""
+    return field.python_type if field.keeps else None
+
+
 def reader(field: Any) -> Reader:
     """Return what reads *field* of a model's objects."""
-    key, python_type = field.key, field.python_type
+    key, expected = field.key, _ready(field)
 
     def get(obj: Any) -> Any:
         try:
             value = obj._row[key]
         except KeyError:
             return absent(obj, field)
-        if value.__class__ is python_type:
+        if value.__class__ is expected:
             return value
         return convert(obj, field, value)
 
@@ -53,11 +58,11 @@ def mutable_reader(field: Any) -> Reader:
 
 def embedded_reader(field: Any) -> Reader:
     """Return what reads *field* of value objects."""
-    key, python_type = field.key, field.python_type
+    key, expected = field.key, _ready(field)
 
     def get_embedded(obj: Any) -> Any:
         value = obj._row.get(key, missing)
-        if value.__class__ is python_type:
+        if value.__class__ is expected:
             return value
         return field.read_embedded(obj, value)
 
@@ -111,6 +116,10 @@ def embedded_writer(field: Any) -> Writer:
     def set_embedded(obj: Any, value: Any) -> None:
         if obj._locked or field.read_only:
             raise ReadOnlyFieldError(f"{field} is read-only: only the server sets it.")
-        obj._row[key] = field.coerce(value)
+        if field.write_once and not obj._new:
+            raise ReadOnlyFieldError(f"{field} can be set until the object exists on the server.")
+        obj._row[key] = field.store(value)
+        if obj._fresh:
+            obj._fresh.pop(key, None)
 
     return set_embedded

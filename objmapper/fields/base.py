@@ -10,12 +10,16 @@ type, its JSON types and its marshmallow field::
 
         def to_wire(self, value):
             return value + 273.15
+
+A value goes through three forms: JSON as it travels, what the row keeps (the Python value where the
+class keeps conversions), and the Python value that users see.
 """
 
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from typing import (
     TYPE_CHECKING,
@@ -39,12 +43,21 @@ from objmapper.exceptions import (
     ValidationError,
 )
 from objmapper.fields import access
-from objmapper.query import Q, Term
+from objmapper.fields.checking import (
+    MALFORMED,
+    Converted,
+    MarshmallowType,
+    Validator,
+    checker,
+    cut,
+    refused,
+    validators,
+)
+from objmapper.fields.expressions import Expressions
+from objmapper.operation import MASK
 from objmapper.state import Stateful, freeze, fresh, is_new, same, thaw
 
 T = TypeVar("T")
-Validator = Callable[[Any], Any]
-MarshmallowType = Callable[..., marshmallow.fields.Field[Any]]
 MISSING: Any = marshmallow.missing
 
 
@@ -64,14 +77,6 @@ class Options(TypedDict, total=False):
     doc: str  #: the attribute's docstring
 
 
-#: marshmallow fields that check the type of a value and nothing else, beside their validators.
-_TYPE_IS_ALL = {
-    marshmallow.fields.String: (str,),
-    marshmallow.fields.Integer: (int,),
-    marshmallow.fields.Boolean: (bool,),
-    marshmallow.fields.Raw: (object,),
-}
-
 if TYPE_CHECKING:
 
     class _Descriptor(Generic[T]):
@@ -89,7 +94,7 @@ else:
         __class_getitem__ = classmethod(types.GenericAlias)
 
 
-class Field(_Descriptor[T]):
+class Field(Expressions, _Descriptor[T]):
     """One typed attribute of a model."""
 
     #: A row's value of exactly this class needs no conversion.
@@ -100,22 +105,23 @@ class Field(_Descriptor[T]):
     marshmallow_type: ClassVar[MarshmallowType] = marshmallow.fields.Raw
     #: Whether values can change in place.
     mutable: ClassVar[bool] = False
-    #: Whether the row keeps a converted value (an unconverted one is converted at each read).
+    #: Whether the row keeps converted values. Where JSON is of the class that it converts to, the two
+    #: can't be told apart: then the row keeps JSON, and each read converts it.
     keeps: ClassVar[bool] = True
     #: Whether a value of the right class may be stored without more ado; a class that coerces,
     #: compares or guards in its own way is asked each time, unless it says otherwise.
     fast: bool = True
 
     _init: tuple[tuple[Any, ...], dict[str, Any]]
-    name: str
     key: str
     write_key: str
-    model: Any
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "fast" not in vars(cls) and not {"coerce", "same", "guard"}.isdisjoint(vars(cls)):
             cls.fast = False
+        if "keeps" not in vars(cls) and "to_python" in vars(cls):
+            cls.keeps = not any(issubclass(kind, cls.python_type) for kind in cls.wire_types)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         self = super().__new__(cls)
@@ -144,7 +150,7 @@ class Field(_Descriptor[T]):
             raise DeclarationError("A read_only field can't be required: only the server sets it.")
         if generated not in ("server", "client"):
             raise DeclarationError(f"generated is 'server' or 'client', not {generated!r}.")
-        if isinstance(default, list | dict | set):
+        if isinstance(default, list | dict | set) or hasattr(type(default), "__embedded__"):
             raise DeclarationError(
                 f"default={default!r} would be shared by all objects; give a callable, as "
                 f"default={type(default).__name__} or default=lambda: {default!r}."
@@ -159,7 +165,7 @@ class Field(_Descriptor[T]):
         self.write_only = write_only
         self.required = required
         self.default = default
-        self.validators = _validators(validate)
+        self.validators = validators(validate)
         self.doc = doc
         self.embedded = False
 
@@ -172,6 +178,12 @@ class Field(_Descriptor[T]):
 
     def bind(self, model: type, name: str, *, embedded: bool = False) -> None:
         """Make this the field *name* of *model*: its wire names and its closures."""
+        if self.mutable and not self.keeps:
+            raise DeclarationError(
+                f"{model.__name__}.{name}: values of {type(self).__name__} change in place, so they must "
+                "be told from JSON: give it a python_type of its own, or say keeps = True if "
+                "converting twice does no harm."
+            )
         self.model, self.name, self.embedded = model, name, embedded
         self.key = self.data_key or name
         self.write_key = self.declared_write_key or self.key
@@ -190,9 +202,14 @@ class Field(_Descriptor[T]):
         """Return the closure that writes."""
         if self.embedded:
             return access.embedded_writer(self)
-        if self.guarded or self.mutable:
+        if self.guarded or self.mutable or not self.keeps:
             return access.guarded_writer(self)
         return access.writer(self)
+
+    @property
+    def hides(self) -> bool:
+        """Whether its values are secrets, or hold some."""
+        return self.write_only
 
     @property
     def guarded(self) -> bool:
@@ -203,8 +220,9 @@ class Field(_Descriptor[T]):
 
     @cached_property
     def plain(self) -> bool:
-        """Whether Python's value is the JSON value itself."""
-        return type(self).to_python is Field.to_python and type(self).to_wire is Field.to_wire
+        """Whether what the row keeps is the JSON value itself."""
+        cls = type(self)
+        return not self.keeps or (cls.to_python is Field.to_python and cls.to_wire is Field.to_wire)
 
     def to_python(self, wire: Any) -> Any:
         """Return the Python value of a JSON value, never None. Raises ValueError or TypeError."""
@@ -230,6 +248,10 @@ class Field(_Descriptor[T]):
                 f"{type(self).__name__}: {error}"
             ) from None
 
+    def told(self, value: Any) -> str:
+        """Return a value as messages show it; a secret is masked."""
+        return MASK if self.write_only else cut(value)
+
     def value_in(self, row: dict[str, Any]) -> Any:
         """Return the Python value in a row that becomes no object; a default where it lacks."""
         if self.key not in row:
@@ -244,22 +266,32 @@ class Field(_Descriptor[T]):
         return isinstance(wire, self.wire_types)
 
     def tolerant(self, wire: Any) -> Any:
-        """Convert what the server sent, or return it as it is when it is malformed."""
+        """Return what the row keeps of JSON; what is malformed is kept as it is."""
         converted = wire.__class__ is self.python_type and not self.mutable
-        if wire is None or converted or not self.accepts(wire):
+        if wire is None or not self.keeps or converted or not self.accepts(wire):
             return wire
         try:
             return self.to_python(wire)
-        except (ValueError, TypeError, ArithmeticError, LookupError):
+        except MALFORMED:
             return wire
 
     def coerce(self, value: Any) -> Any:
-        """Return what the row keeps of a value that the user sets; validation comes later."""
+        """Return the Python value that is meant by one that the user sets; validation comes later."""
         return value
 
+    def store(self, value: Any) -> Any:
+        """Return what the row keeps of a value that the user sets."""
+        value = self.coerce(value)
+        if self.keeps or value is None:
+            return value
+        try:
+            return self.to_wire(value)
+        except MALFORMED:
+            return value
+
     def dump(self, value: Any) -> Any:
-        """Return the JSON value of what a row holds, converted already or not."""
-        if value is None or not isinstance(value, self.python_type):
+        """Return the JSON value of what a row keeps, converted already or not."""
+        if value is None or not self.keeps or not isinstance(value, self.python_type):
             return value
         return self.to_wire(value)
 
@@ -273,18 +305,38 @@ class Field(_Descriptor[T]):
         The base of a mutable value is JSON.
         """
         if not self.mutable:
-            return base.__class__ is value.__class__ and bool(base == value)
+            equal = base == value or (base != base and value != value)  # NaN is no change of NaN
+            return base.__class__ is value.__class__ and bool(equal)
         if not self.plain:
             base = self.tolerant(thaw(freeze(base)))  # a copy, which it takes over
         return same(self.dump(base), self.dump(value))
 
-    def shown(self, base: Any) -> Any:
-        """Return what ``changes`` shows of the value that the server has."""
-        return base
+    def shown(self, value: Any) -> Any:
+        """Return what ``changes`` shows of a value that the row keeps, or of a base: a copy of it."""
+        if self.mutable:
+            with suppress(ValueError):  # what is no JSON is shown as it is
+                return self.tolerant(thaw(freeze(self.to_row(value))))
+        if self.keeps or value is None or not self.accepts(value):
+            return value
+        try:
+            return self.to_python(value)
+        except MALFORMED:
+            return value
+
+    def show(self, value: Any) -> Any:
+        """Return what ``to_dict`` shows: JSON of its own, with field names and without secrets."""
+        wire = self.dump(value)
+        return thaw(freeze(wire)) if self.mutable else wire
 
     def key_of(self, value: Any) -> Any:
-        """Return the normalised form of a value that serves as a key: ``"42"`` and 42 are one."""
-        return value
+        """Return the normalised form of a value that serves as a key: ``"42"`` and 42 are one.
+
+        Raises ValueError for what is none.
+        """
+        found = self.tolerant(value)
+        if self.keeps and not isinstance(found, self.python_type):
+            raise ValueError(f"{value!r} is no key of {self}")
+        return found
 
     # -- setting ----------------------------------------------------------------------------------
 
@@ -297,7 +349,7 @@ class Field(_Descriptor[T]):
                 f"{self} can be set until the object exists on the server; {obj!r} does."
             )
         if self.model.__mapper__.validate_assignment:
-            messages = self.check(self.dump(self.coerce(value)))
+            messages = self.check(self.store(value))
             if messages:
                 raise ValidationError.of([(obj, self.name, messages)])
 
@@ -307,7 +359,7 @@ class Field(_Descriptor[T]):
 
     def make_default(self) -> Any:
         """Return the value that a new object gets."""
-        return self.default() if callable(self.default) else self.default
+        return self.coerce(self.default() if callable(self.default) else self.default)
 
     def unset(self, obj: Any) -> Any:
         """Return what a new object has where nothing was set."""
@@ -321,98 +373,62 @@ class Field(_Descriptor[T]):
         """Read a value of an embedded object that is not converted yet."""
         if value is MISSING:
             if self.has_default:
-                value = obj._row[self.key] = self.make_default()
-                return value
+                return obj.__embedded__.fresh(obj, self, self.make_default())
             if self.null:
                 return None
+            if obj._new:
+                return self.unset_embedded(obj)
             raise FieldNotLoaded(f"{self} has no value: the server's answer lacks {self.key!r}.")
-        if value is None:
-            return None
+        if value is None or self.is_users_own(value):
+            return value
         converted = self.load(obj, value)
         if self.keeps:
             obj._row[self.key] = converted
         return converted
 
+    def unset_embedded(self, obj: Any) -> Any:
+        """Return what a new value object has where nothing was set."""
+        raise FieldNotLoaded(f"{self} has no value yet: it was never set, and has no default.")
+
+    def is_users_own(self, value: Any) -> bool:
+        """Whether a value can't be the server's: a Python value of a subclass, kept as it is."""
+        return self.keeps and isinstance(value, self.python_type) and not self.accepts(value)
+
     # -- validation -------------------------------------------------------------------------------
 
-    def check(self, wire: Any) -> list[str]:
-        """Return what is wrong with a JSON value that would be sent; [] when it is valid."""
+    def check(self, value: Any) -> list[str]:
+        """Return what is wrong with a value of a row that would be sent; [] when it is valid.
+
+        Validators see the Python value.
+        """
+        wire = self.dump(value)
         if wire is None:
             return [] if self.null else ["May not be null."]
         if not self.accepts(wire):
-            return [f"Not a valid {type(self).__name__.lower()}: {_cut(wire)}."]
-        if self._checker is None:
-            return []
-        try:
-            self._checker.deserialize(wire)
-        except marshmallow.ValidationError as error:
-            return _flat(error.messages)
-        return []
+            return [self.refusal(wire)]
+        found = self.faults(value, wire)
+        if found or not self.validators:
+            return found
+        seen = value if self.keeps else self.to_python(wire)
+        return [text for validator in self.validators for text in refused(validator, seen)]
+
+    def refusal(self, wire: Any) -> str:
+        """Return what is said of a value that is of the wrong type."""
+        return f"Not a valid {type(self).__name__.lower()}: {self.told(wire)}."
+
+    def faults(self, value: Any, wire: Any) -> list[str]:
+        """Return what is wrong with a value whose JSON is of the right type, validators aside."""
+        return [] if self._checker is None else refused(self._checker.deserialize, wire)
 
     @cached_property
     def _checker(self) -> marshmallow.fields.Field[Any] | None:
-        """The marshmallow field for what ``accepts`` leaves open; None where that is nothing."""
-        found = self.marshmallow_field()
-        settled = _TYPE_IS_ALL.get(type(found)) == self.wire_types
-        return None if settled and not found.validators else found
+        return checker(self)
 
     def marshmallow_field(self, **options: Any) -> marshmallow.fields.Field[Any]:
-        """Return the marshmallow field that says the same."""
-        return self.marshmallow_type(
-            allow_none=self.null, validate=self.validators or None, **options
-        )
-
-    # -- expressions ------------------------------------------------------------------------------
-
-    def __eq__(self, other: object) -> Q:  # type: ignore[override]
-        return self._term("isnull", True) if other is None else self._term("exact", other)
-
-    def __ne__(self, other: object) -> Q:  # type: ignore[override]
-        return ~(self == other)
-
-    def __gt__(self, other: Any) -> Q:
-        return self._term("gt", other)
-
-    def __ge__(self, other: Any) -> Q:
-        return self._term("gte", other)
-
-    def __lt__(self, other: Any) -> Q:
-        return self._term("lt", other)
-
-    def __le__(self, other: Any) -> Q:
-        return self._term("lte", other)
-
-    def in_(self, values: Iterable[Any]) -> Q:
-        """Return the condition that the field is one of *values*."""
-        return self._term("in", list(values))
-
-    def contains(self, value: Any) -> Q:
-        return self._term("contains", value)
-
-    def icontains(self, value: Any) -> Q:
-        return self._term("icontains", value)
-
-    def startswith(self, value: str) -> Q:
-        return self._term("startswith", value)
-
-    def endswith(self, value: str) -> Q:
-        return self._term("endswith", value)
-
-    def regex(self, value: str) -> Q:
-        return self._term("regex", value)
-
-    def between(self, low: Any, high: Any) -> Q:
-        """Return the condition that the field lies from *low* to *high*, both included."""
-        return self._term("range", (low, high))
-
-    def is_null(self, value: bool = True) -> Q:
-        return self._term("isnull", value)
-
-    def _term(self, lookup: str, value: Any) -> Q:
-        return Q(Term(f"{self.name}__{lookup}", value, self.model))
-
-    # Fields are compared by identity where they are keys: `==` makes an expression.
-    __hash__ = object.__hash__
+        """Return the marshmallow field that says the same; it has the validators that it is given."""
+        if not self.keeps:
+            return Converted(self, allow_none=self.null, **options)
+        return self.marshmallow_type(allow_none=self.null, **options)
 
     def __copy__(self) -> Self:
         return self
@@ -436,28 +452,6 @@ class _Row:
 
     def __repr__(self) -> str:
         return f"a row of {self._model.__name__}"
-
-
-def _validators(validate: Validator | Iterable[Validator] | None) -> list[Validator]:
-    if validate is None:
-        return []
-    if callable(validate):
-        return [validate]
-    return list(validate)
-
-
-def _flat(messages: Any) -> list[str]:
-    """Return marshmallow's nested messages as a flat list."""
-    if isinstance(messages, dict):
-        return [f"{key}: {text}" for key, inner in messages.items() for text in _flat(inner)]
-    if isinstance(messages, list):
-        return [text for inner in messages for text in _flat(inner)]
-    return [str(messages)]
-
-
-def _cut(value: Any, width: int = 80) -> str:
-    text = repr(value)
-    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 __all__ = ["MISSING", "Field", "MarshmallowType", "Options", "Validator"]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 import marshmallow
 
 from objmapper.exceptions import DeclarationError
-from objmapper.fields.base import Field, Options, _cut
-from objmapper.state import fresh
+from objmapper.fields.base import Field, Options
+from objmapper.fields.checking import cut, not_json
+from objmapper.state import freeze, fresh, thaw
 
 V = TypeVar("V")
 T = TypeVar("T")
@@ -29,8 +30,49 @@ def _item(of: Any, owner: str) -> Field[Any]:
     raise DeclarationError(f"{owner} takes a field or an Embedded class, not {of!r}.")
 
 
+def locked(value: Any) -> Any:
+    """Return *value*, all value objects in it read-only from now on."""
+    if hasattr(value, "__embedded__"):
+        value._locked = True
+        locked(value._row)
+    elif isinstance(value, dict):
+        locked(list(value.values()))
+    elif isinstance(value, list):
+        for item in value:
+            locked(item)
+    return value
+
+
 class _Container(Field[V]):
     mutable = True
+    keeps = True  # what is inside tells converted values from JSON
+    of: Any
+
+    def bind(self, model: type, name: str, *, embedded: bool = False) -> None:
+        super().bind(model, name, embedded=embedded)
+        if self.of is None:
+            return
+        self.of = self.of.clone()
+        self.of.write_only = self.write_only
+        self.of.bind(model, name, embedded=True)
+        if not self.of.keeps:
+            kind = type(self.of).__name__
+            raise DeclarationError(
+                f"{model.__name__}.{name}: a {type(self).__name__} of {kind} is not possible, as its "
+                "Python values can't be told from JSON. Give it a python_type of its own, or say "
+                "keeps = True if converting twice does no harm."
+            )
+
+    @property
+    def hides(self) -> bool:
+        return self.write_only or (self.of is not None and self.of.hides)
+
+    def load(self, obj: Any, wire: Any) -> Any:
+        found = super().load(obj, wire)
+        return locked(found) if self.read_only else found
+
+    def unset_embedded(self, obj: Any) -> Any:
+        return obj.__embedded__.fresh(obj, self, self.python_type())
 
     def unset(self, obj: Any) -> Any:
         """Return what a new object has: an empty container, which counts once it is filled."""
@@ -44,7 +86,7 @@ class List(_Container[T]):
 
     python_type = list
     wire_types = (list,)
-    of: Field[Any]
+    keeps = True
 
     if TYPE_CHECKING:
 
@@ -72,11 +114,6 @@ class List(_Container[T]):
             super().__init__(**options)
             self.of = _item(of, "A List")
 
-    def bind(self, model: type, name: str, *, embedded: bool = False) -> None:
-        super().bind(model, name, embedded=embedded)
-        self.of = self.of.clone()
-        self.of.bind(model, name, embedded=True)
-
     @cached_property
     def plain(self) -> bool:
         return self.of.plain and type(self).to_python is List.to_python
@@ -90,7 +127,7 @@ class List(_Container[T]):
 
     def _check(self, item: Any) -> None:
         if item is not None and not self.of.accepts(item):
-            raise ValueError(f"the item {_cut(item)} is no {type(self.of).__name__.lower()}")
+            raise ValueError(f"the item {self.told(item)} is no {type(self.of).__name__.lower()}")
 
     def _load(self, item: Any) -> Any:
         self._check(item)
@@ -109,25 +146,23 @@ class List(_Container[T]):
         return super().dump(value)
 
     def coerce(self, value: Any) -> Any:
-        if isinstance(value, tuple | set | frozenset):
+        if value.__class__ is not list and isinstance(value, list | tuple | set | frozenset):
             value = list(value)
         if value.__class__ is list and not self.of.plain:
             return [self.of.coerce(item) for item in value]
         return value
 
-    def check(self, wire: Any) -> list[str]:
-        messages = super().check(wire)
-        if isinstance(wire, list):
-            for index, item in enumerate(wire):
-                messages += [f"{index}: {text}" for text in self.of.check(item)]
-        return messages
+    def show(self, value: Any) -> Any:
+        return [self.of.show(item) for item in value] if isinstance(value, list) else value
+
+    def faults(self, value: Any, wire: Any) -> list[str]:
+        return [
+            f"{index}: {text}" for index, item in enumerate(value) for text in self.of.check(item)
+        ]
 
     def marshmallow_field(self, **options: Any) -> marshmallow.fields.Field[Any]:
-        # The items are checked above, with their own messages; this runs the validators.
-        inner = marshmallow.fields.Raw(allow_none=True)
-        return marshmallow.fields.List(
-            inner, allow_none=self.null, validate=self.validators or None, **options
-        )
+        inner = self.of.marshmallow_field(validate=self.of.validators or None)
+        return marshmallow.fields.List(inner, allow_none=self.null, **options)
 
 
 class Dict(_Container[T]):
@@ -135,7 +170,7 @@ class Dict(_Container[T]):
 
     python_type = dict
     wire_types = (dict,)
-    of: Field[Any] | None
+    keeps = True
 
     if TYPE_CHECKING:
 
@@ -171,12 +206,6 @@ class Dict(_Container[T]):
             super().__init__(**options)
             self.of = None if of is None else _item(of, "A Dict")
 
-    def bind(self, model: type, name: str, *, embedded: bool = False) -> None:
-        super().bind(model, name, embedded=embedded)
-        if self.of is not None:
-            self.of = self.of.clone()
-            self.of.bind(model, name, embedded=True)
-
     @cached_property
     def plain(self) -> bool:
         return (self.of is None or self.of.plain) and type(self).to_python is Dict.to_python
@@ -187,13 +216,13 @@ class Dict(_Container[T]):
         loaded = {}
         for key, item in wire.items():
             if item is not None and not self.of.accepts(item):
-                raise ValueError(f"the value of {key!r}, {_cut(item)}, is of the wrong type")
+                raise ValueError(f"the value of {key!r}, {self.told(item)}, is of the wrong type")
             loaded[key] = item if item is None else self.of.to_python(item)
         return wire if self.of.plain else loaded
 
     def to_wire(self, value: Any) -> Any:
         if self.of is None:
-            return _plain_dict(value)
+            return value
         return {key: self.of.dump(item) for key, item in value.items()}
 
     def to_row(self, value: Any) -> Any:
@@ -202,48 +231,36 @@ class Dict(_Container[T]):
         return {key: self.of.to_row(item) for key, item in value.items()}
 
     def coerce(self, value: Any) -> Any:
+        if value.__class__ is not dict and isinstance(value, dict):
+            value = dict(value)
         if value.__class__ is dict and self.of is not None and not self.of.plain:
             return {key: self.of.coerce(item) for key, item in value.items()}
         return value
 
-    def check(self, wire: Any) -> list[str]:
-        messages = super().check(wire)
-        if isinstance(wire, dict):
-            messages += [f"{key!r} is no text." for key in wire if not isinstance(key, str)]
-            if self.of is not None:
-                for key, item in wire.items():
-                    messages += [f"{key}: {text}" for text in self.of.check(item)]
-        return messages or not_json(wire)
+    def show(self, value: Any) -> Any:
+        if self.of is None or not isinstance(value, dict):
+            return super().show(value)
+        return {key: self.of.show(item) for key, item in value.items()}
+
+    def faults(self, value: Any, wire: Any) -> list[str]:
+        if self.of is None:
+            return not_json(wire)
+        return [
+            *(f"The key {cut(key)} is no text." for key in value if not isinstance(key, str)),
+            *(f"{key}: {text}" for key, item in value.items() for text in self.of.check(item)),
+        ]
 
     def marshmallow_field(self, **options: Any) -> marshmallow.fields.Field[Any]:
-        return marshmallow.fields.Dict(
-            allow_none=self.null, validate=self.validators or None, **options
-        )
-
-
-def _plain_dict(value: dict[Any, Any]) -> dict[Any, Any]:
-    return value
-
-
-def not_json(value: Any, where: str = "") -> list[str]:
-    """Return what in *value* has no JSON form; [] when all has."""
-    if value is None or isinstance(value, str | bool | int):
-        return []
-    if isinstance(value, float):
-        finite = value == value and abs(value) != float("inf")
-        return [] if finite else [f"{where or 'The value'}: {value} has no JSON form."]
-    if isinstance(value, list):
-        return [text for i, item in enumerate(value) for text in not_json(item, f"{where}[{i}]")]
-    if isinstance(value, dict):
-        return [text for key, item in value.items() for text in not_json(item, f"{where}[{key!r}]")]
-    return [f"{where or 'The value'}: {_cut(value)} ({type(value).__name__}) has no JSON form."]
+        inner = self.of and self.of.marshmallow_field(validate=self.of.validators or None)
+        text = marshmallow.fields.String()
+        return marshmallow.fields.Dict(text, inner, allow_none=self.null, **options)
 
 
 class Nested(Field[T]):
     """A value object inside the row: an Embedded class."""
 
     wire_types = (dict,)
-    mutable = True
+    mutable = keeps = True
     of: type[Any]
 
     if TYPE_CHECKING:
@@ -274,6 +291,10 @@ class Nested(Field[T]):
             self.of = of
             self.python_type = of
 
+    @property
+    def hides(self) -> bool:
+        return self.write_only or self.of.__embedded__.hides
+
     def to_python(self, wire: Any) -> Any:
         return self.of.__embedded__.wrap(wire, locked=self.read_only)
 
@@ -284,23 +305,24 @@ class Nested(Field[T]):
         return type(value).__embedded__.row_of(value) if isinstance(value, self.of) else value
 
     def coerce(self, value: Any) -> Any:
-        """Take the value object, or a dict of its *field names*."""
+        """Take the value object, or a dict of its *field names*; a read-only one is copied."""
+        if isinstance(value, self.of) and value._locked:
+            return value.__embedded__.unlocked(value)
         return self.of(**value) if value.__class__ is dict else value
 
-    def check(self, wire: Any) -> list[str]:
-        messages = super().check(wire)
-        if isinstance(wire, dict):
-            messages += self.of.__embedded__.check(wire)
-        return messages
+    def show(self, value: Any) -> Any:
+        if value.__class__ is dict:  # nobody has read it yet
+            value = self.tolerant(thaw(freeze(value)))
+        return value.to_dict() if isinstance(value, self.of) else value
+
+    def faults(self, value: Any, wire: Any) -> list[str]:
+        if value.__class__ is dict:  # put into a list as JSON
+            value = self.to_python(thaw(freeze(value)))
+        found: list[str] = self.of.__embedded__.check(value)
+        return found
 
     def marshmallow_field(self, **options: Any) -> marshmallow.fields.Field[Any]:
-        def judge(wire: Any) -> None:
-            for validator in self.validators:
-                validator(self.to_python(dict(wire)))
-
-        return marshmallow.fields.Dict(
-            allow_none=self.null, validate=judge if self.validators else None, **options
-        )
+        return marshmallow.fields.Nested(self.of.Schema, allow_none=self.null, **options)
 
 
-__all__ = ["Dict", "List", "Nested", "not_json"]
+__all__ = ["Dict", "List", "Nested"]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 import marshmallow
 
 from objmapper.exceptions import DeclarationError, ReadOnlyFieldError
-from objmapper.fields.base import Field, Options, _cut
+from objmapper.fields.base import Field, Options
+from objmapper.fields.checking import Converted, cut
 from objmapper.operation import Pending
 from objmapper.state import (
     Page,
@@ -144,7 +145,7 @@ class ForeignKey(_Relation[T]):
             return type(value).__mapper__.key_in(value._row)  # type: ignore[attr-defined]
         if value.__class__ is dict:
             if pk.key not in value:
-                raise ValueError(f"the nested object {_cut(value)} has no {pk.key!r}")
+                raise ValueError(f"the nested object {cut(value)} has no {pk.key!r}")
             value = value[pk.key]
         return None if value is None else pk.key_of(value)
 
@@ -163,6 +164,11 @@ class ForeignKey(_Relation[T]):
         """Show a nested row by its key; an object, a key and None as they are."""
         return self.key_value(base) if base.__class__ is dict else base
 
+    def show(self, value: Any) -> Any:
+        """Show the key; None while there is none."""
+        wire = self.dump(value)
+        return None if isinstance(wire, Pending) else wire
+
     def tolerant(self, wire: Any) -> Any:
         return wire
 
@@ -176,11 +182,11 @@ class ForeignKey(_Relation[T]):
         except (ValueError, TypeError):
             return value
         if key is None:
-            return Pending(value, _wire_key)
+            return Pending(value, wire_key)
         return pk.to_wire(key)
 
     def same(self, base: Any, value: Any) -> bool:
-        if isinstance(base, Stateful) and base is value:
+        if base is value and (value is None or isinstance(value, Stateful)):
             return True
         try:
             base, value = self.key_value(base), self.key_value(value)
@@ -188,16 +194,22 @@ class ForeignKey(_Relation[T]):
             return False
         return base is not None and bool(base == value)
 
-    def check(self, wire: Any) -> list[str]:
-        if wire is None or isinstance(wire, Pending):
-            return super().check(wire) if wire is None else []
-        if isinstance(wire, bool | dict) or not isinstance(wire, int | str):
-            return [f"Not a {self.target.__name__}, nor the key of one: {_cut(wire)}."]
+    def check(self, value: Any) -> list[str]:
+        """Return what is wrong with a target or a key; validators see the key."""
+        wire = self.dump(value)
+        return [] if isinstance(wire, Pending) else super().check(wire)
+
+    def refusal(self, wire: Any) -> str:
+        return f"Not a {self.target.__name__}, nor the key of one: {self.told(wire)}."
+
+    def faults(self, value: Any, wire: Any) -> list[str]:
+        if isinstance(wire, dict):
+            return [self.refusal(wire)]
         try:
             self.target.__mapper__.pk.key_of(wire)
         except (ValueError, TypeError):
-            return [f"Not the key of a {self.target.__name__}: {_cut(wire)}."]
-        return super().check(wire)
+            return [f"Not the key of a {self.target.__name__}: {self.told(wire)}."]
+        return []
 
     def key_of(self, value: Any) -> Any:
         if isinstance(value, Stateful) and not isinstance(value, self.target):
@@ -208,12 +220,10 @@ class ForeignKey(_Relation[T]):
         return key
 
     def marshmallow_field(self, **options: Any) -> marshmallow.fields.Field[Any]:
-        return marshmallow.fields.Raw(
-            allow_none=self.null, validate=self.validators or None, **options
-        )
+        return Converted(self, allow_none=self.null, **options)
 
 
-def _wire_key(obj: Any) -> Any:
+def wire_key(obj: Any) -> Any:
     """Return the key that *obj* has got by now, as JSON."""
     mapper = type(obj).__mapper__
     return mapper.pk.to_wire(mapper.key_in(obj._row))

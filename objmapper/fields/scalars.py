@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 import enum
+import inspect
 import uuid
 import warnings
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, Unpack, overload
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, Unpack, overl
 import marshmallow
 
 from objmapper.exceptions import DeclarationError
-from objmapper.fields.base import Field, MarshmallowType, Options
+from objmapper.fields.base import Field, Options
+from objmapper.fields.checking import MarshmallowType, not_json
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as DefaultTypeVar
@@ -27,6 +29,14 @@ else:  # no run-time dependency for the defaults that only checkers read
 
 V = TypeVar("V")
 E = TypeVar("E", bound=enum.Enum)
+
+
+def _outside() -> int:
+    """Return the stack level of the code that called into this package."""
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("objmapper."):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 class Integer(Field[Int]):
@@ -62,6 +72,7 @@ class Float(Field[Flt]):
     """A number with a fraction; a whole number on the wire reads as a float."""
 
     python_type = float
+    keeps = True  # to convert a float again changes nothing
     wire_types = (float, int)
     fast = True
     marshmallow_type = marshmallow.fields.Float
@@ -118,13 +129,16 @@ class Decimal(Field[Dec]):
         def __init__(self, *, null: bool = False, **options: Any) -> None: ...
 
     def to_python(self, wire: Any) -> Any:
-        return decimal.Decimal(str(wire))
+        found = decimal.Decimal(str(wire))
+        if not found.is_finite():
+            raise ValueError("not a finite number")
+        return found
 
     def to_wire(self, value: Any) -> Any:
         return str(value)
 
     def coerce(self, value: Any) -> Any:
-        return decimal.Decimal(value) if value.__class__ is int else value
+        return self.tolerant(value)
 
 
 class Boolean(Field[Bool]):
@@ -249,9 +263,6 @@ class UUID(Field[Uid]):
     def coerce(self, value: Any) -> Any:
         return self.tolerant(value)
 
-    def key_of(self, value: Any) -> Any:
-        return value if isinstance(value, uuid.UUID) else uuid.UUID(value)
-
 
 class Enum(Field[V]):
     """One of the members of an ``enum.Enum``, by value.
@@ -260,7 +271,7 @@ class Enum(Field[V]):
     """
 
     wire_types = (str, int, float)
-    fast = True
+    keeps = fast = True
     of: type[enum.Enum]
     members: dict[Any, enum.Enum]
     warned: set[Any]
@@ -302,7 +313,7 @@ class Enum(Field[V]):
             warnings.warn(
                 f"{self} is {wire!r} on the server, which {self.of.__name__} does not know "
                 f"({known}); it reads as the raw value.",
-                stacklevel=4,
+                stacklevel=_outside(),
             )
         return wire
 
@@ -318,26 +329,23 @@ class Enum(Field[V]):
     def dump(self, value: Any) -> Any:
         return value.value if isinstance(value, self.of) else value
 
-    def check(self, wire: Any) -> list[str]:
-        if wire is not None and (not self.accepts(wire) or wire not in self.members):
-            known = ", ".join(map(repr, self.members))
-            return [f"Not one of {known}: {wire!r}."]
-        return super().check(wire)
+    def refusal(self, wire: Any) -> str:
+        return f"Not one of {', '.join(map(repr, self.members))}: {self.told(wire)}."
+
+    def faults(self, value: Any, wire: Any) -> list[str]:
+        return [] if wire in self.members else [self.refusal(wire)]
 
     def marshmallow_field(self, **options: Any) -> marshmallow.fields.Field[Any]:
-        return marshmallow.fields.Enum(
-            self.of,
-            by_value=True,
-            allow_none=self.null,
-            validate=self.validators or None,
-            **options,
-        )
+        return marshmallow.fields.Enum(self.of, by_value=True, allow_none=self.null, **options)
 
 
 class Raw(Field[V]):
     """Any JSON value, as it is; changes inside it are found."""
 
     mutable = True
+
+    def faults(self, value: Any, wire: Any) -> list[str]:
+        return not_json(wire)
 
     if TYPE_CHECKING:
 

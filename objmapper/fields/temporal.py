@@ -11,6 +11,7 @@ import marshmallow
 
 from objmapper.exceptions import DeclarationError
 from objmapper.fields.base import Field, Options
+from objmapper.fields.checking import Converted
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as DefaultTypeVar
@@ -149,8 +150,12 @@ class Time(_Temporal[Clock]):
         return dt.time.fromisoformat(wire)
 
 
-#: Django writes ``[D ]HH:MM:SS[.ffffff]``, ISO 8601 ``P1DT2H3M4.5S``.
-_CLOCK = re.compile(r"(?P<sign>-)?(?:(?P<d>\d+) )?(?:(?P<h>\d+):)?(?P<m>\d+):(?P<s>\d+(?:\.\d+)?)")
+#: Django writes ``[D ]HH:MM:SS[.ffffff]``, where the days alone may be negative: ``-1 22:00:00`` are
+#: two hours less than nothing. ISO 8601 writes ``P1DT2H3M4.5S``.
+_CLOCK = re.compile(
+    r"(?:(?P<days>-?\d+) (?:days?, )?)?"
+    r"(?P<sign>-)?(?:(?P<h>\d+):)?(?P<m>\d+):(?P<s>\d+(?:\.\d+)?)"
+)
 _ISO = re.compile(
     r"(?P<sign>-)?P(?:(?P<w>\d+)W)?(?:(?P<d>\d+)D)?"
     r"(?:T(?:(?P<h>\d+)H)?(?:(?P<m>\d+)M)?(?:(?P<s>\d+(?:\.\d+)?)S)?)?"
@@ -166,7 +171,6 @@ class TimeDelta(Field[Delta]):
 
     python_type = dt.timedelta
     wire_types = (int, float, str)
-    marshmallow_type = marshmallow.fields.Raw
     format: Literal["seconds", "iso", "django"]
 
     if TYPE_CHECKING:
@@ -215,32 +219,30 @@ class TimeDelta(Field[Delta]):
         match = _ISO.fullmatch(wire) if "P" in wire else _CLOCK.fullmatch(wire)
         parts = match.groupdict() if match else {}
         sign = -1 if parts.pop("sign", None) else 1
+        whole = dt.timedelta(days=int(parts.pop("days", None) or 0))
         names = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
         found = {names[key]: float(value) for key, value in parts.items() if value is not None}
         if not found:
             raise ValueError("not a duration")
-        return sign * dt.timedelta(**found)
+        return whole + sign * dt.timedelta(**found)
 
     def to_wire(self, value: Any) -> Any:
         if self.format == "seconds":
             seconds = value.total_seconds()
             return int(seconds) if seconds == int(seconds) else seconds
-        sign, span = ("-", -value) if value < dt.timedelta(0) else ("", value)
-        rest = span.seconds + span.microseconds / 1e6
         if self.format == "iso":
+            sign, span = ("-", -value) if value < dt.timedelta(0) else ("", value)
+            rest = span.seconds + span.microseconds / 1e6
             return f"{sign}P{span.days}DT{rest:.6f}".rstrip("0").rstrip(".") + "S"
-        hours, minutes = divmod(span.seconds // 60, 60)
-        fraction = f".{span.microseconds:06}" if span.microseconds else ""
-        return f"{sign}{span.days} {hours:02}:{minutes:02}:{span.seconds % 60:02}{fraction}"
+        hours, minutes = divmod(value.seconds // 60, 60)
+        fraction = f".{value.microseconds:06}" if value.microseconds else ""
+        return f"{value.days} {hours:02}:{minutes:02}:{value.seconds % 60:02}{fraction}"
 
-    def check(self, wire: Any) -> list[str]:
-        if isinstance(wire, str) and self.tolerant(wire) is wire:
-            return [f"Not a valid timedelta: {wire!r}."]
-        return super().check(wire)
+    def coerce(self, value: Any) -> Any:
+        return self.tolerant(value)
 
     def marshmallow_field(self, **options: Any) -> marshmallow.fields.Field[Any]:
-        validators = [lambda wire, v=v: v(self.tolerant(wire)) for v in self.validators]
-        return self.marshmallow_type(allow_none=self.null, validate=validators or None, **options)
+        return Converted(self, allow_none=self.null, **options)
 
 
 __all__ = ["Date", "DateTime", "Time", "TimeDelta"]
