@@ -35,6 +35,7 @@
     │   ├ TooManyRequests                           429; .retry_after in seconds
     │   └ ServerError                               5xx
     └ ContractError (ValueError)                    the server answered something it never should
+      └ FilterIgnored                               it answered another question
 """
 
 from __future__ import annotations
@@ -266,6 +267,10 @@ class ServerError(StatusError):
 
 class ContractError(ObjMapperError, ValueError):
     """The server's answer breaks its contract: not JSON, a wrong type, keys that lack."""
+
+
+class FilterIgnored(ContractError):
+    """The server sent rows that don't meet the query: it does not know the filter."""
 
 
 #: Which class stands for which status; every other 4xx is a plain StatusError.

@@ -5,14 +5,17 @@ Everything here takes the session that asks; rows become objects in ``loading``.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from objmapper import loading, naturalkey
 from objmapper.exceptions import (
+    BadRequest,
     ContractError,
     FieldFetchBlocked,
+    FilterIgnored,
     NotFound,
     QueryError,
     UnsupportedLookup,
@@ -100,12 +103,18 @@ def by_keys(session: Any, query: Query, keys: list[Any]) -> list[Any]:
     """Return the objects of those keys that exist, in as few requests as fit."""
     mapper, dialect = query.mapper, session.dialect
     found: list[Any] = []
-    if can_ask_many(dialect, mapper):
-        for start in range(0, len(keys), dialect.max_keys):
-            found += fetch(
-                session, _of_keys(session, query, keys[start : start + dialect.max_keys])
-            )
-        return found
+    if can_ask_many(session, mapper.pk):
+        steps = range(0, len(keys), dialect.max_keys)
+        chunks = [keys[start : start + dialect.max_keys] for start in steps]
+        try:
+            for chunk in chunks:
+                found += fetch(session, _of_keys(session, query, chunk))
+            return found
+        except (FilterIgnored, BadRequest) as error:
+            if query.where is not None:
+                raise
+            _ask_singly(session, mapper.pk, error)
+            found = []
     if query.where is not None:
         raise UnsupportedLookup(
             f"in_bulk() of a filtered query: the {dialect.name} dialect can't ask for several keys "
@@ -127,9 +136,21 @@ def _of_keys(session: Any, query: Query, keys: list[Any]) -> Query:
     return replace(narrowed, page_size=size)
 
 
-def can_ask_many(dialect: Any, mapper: Any) -> bool:
-    """Whether one request can name several keys of a model."""
-    return dialect.max_keys > 1 and "in" in dialect.lookups_of((mapper.pk,))
+def can_ask_many(session: Any, field: Any) -> bool:
+    """Whether one request can name several values of a key or a relation."""
+    dialect = session.dialect
+    can: bool = dialect.max_keys > 1 and "in" in dialect.lookups_of((field,))
+    return can and (field.model.__mapper__.endpoint, field.name) not in session.singly
+
+
+def _ask_singly(session: Any, field: Any, error: Exception) -> None:
+    """Remember that a view has no filter by several values, and say what that costs."""
+    session.singly.add((field.model.__mapper__.endpoint, field.name))
+    warnings.warn(
+        f"{field}: its view can't be asked for several values at once, so each is a request of its "
+        f"own. Give it the filter, or say max_keys=0 to the dialect. ({error})",
+        stacklevel=2,
+    )
 
 
 # -- relations and deferred fields ----------------------------------------------------------------
@@ -184,18 +205,26 @@ def load_field(session: Any, obj: Any, field: Any) -> None:
         page.mode is FetchMode.FETCH_PEERS
         and deferred
         and mapper.has_key
-        and can_ask_many(session.dialect, mapper)
+        and can_ask_many(session, mapper.pk)
     ):
         keys = _peers(session, obj, key, page, field)[: session.dialect.max_keys]
         if len(keys) > 1:
-            path = tuple(session.dialect.path_values(obj).items())
-            query = Query(mapper.root.__mapper__, path_values=path, fetch_mode=page.mode)
-            narrowed = _of_keys(session, query, keys)
-            for rows in row_pages(session, narrowed):
-                _instances(session, narrowed, rows, completes=page)
+            _load_peers(session, obj, keys)
             if field.key in obj._row or obj._state.full:
                 return
     reload(session, obj)
+
+
+def _load_peers(session: Any, obj: Any, keys: list[Any]) -> None:
+    mapper, page = type(obj).__mapper__, obj._state.page
+    path = tuple(session.dialect.path_values(obj).items())
+    query = Query(mapper.root.__mapper__, path_values=path, fetch_mode=page.mode)
+    narrowed = _of_keys(session, query, keys)
+    try:
+        for rows in row_pages(session, narrowed):
+            _instances(session, narrowed, rows, completes=page)
+    except (FilterIgnored, BadRequest) as error:
+        _ask_singly(session, mapper.pk, error)
 
 
 def _peers(session: Any, obj: Any, key: Any, page: Page, field: Any) -> list[Any]:
@@ -300,17 +329,23 @@ def _reverse(
 
     *together*: in one request for many, where the server can be asked so.
     """
-    by, dialect = field.by, session.dialect
+    by = field.by
     query: Query = replace(field.target.objects.query, fetch_mode=mode)
     holders = {key: obj for obj in objects if (key := by.key_value(obj)) is not None}
     groups: dict[Any, list[Any]] = {key: [] for key in holders}
     below = any(by is field for field in query.mapper.path_fields)
-    together = together and dialect.max_keys > 1 and "in" in dialect.lookups_of((by,)) and not below
+    together = together and not below and can_ask_many(session, by)
     keys, everything = list(holders), []
-    step = dialect.max_keys if together else 1
+    step = session.dialect.max_keys if together else 1
     for start in range(0, len(keys), step):
         chunk = keys[start : start + step]
-        found = fetch(session, _referring(query, by, chunk, together=together, below=below))
+        try:
+            found = fetch(session, _referring(query, by, chunk, together=together, below=below))
+        except (FilterIgnored, BadRequest) as error:
+            if not together:
+                raise
+            _ask_singly(session, by, error)
+            return _reverse(session, field, objects, mode)
         for child in found:
             key = _parent(child, by) if together else chunk[0]
             if key not in groups:  # the rows don't say whose they are

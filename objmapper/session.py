@@ -56,6 +56,8 @@ class Session:
         self.ref = weakref.ref(self)
         self.members = Members(self.ref, keep)
         self.identity = self.members.identity
+        #: Endpoints and fields whose view can't be asked for several values at once.
+        self.singly: set[tuple[str, str]] = set()
         self._lock = threading.RLock()
         self._tokens: list[Token[Any]] = []
 

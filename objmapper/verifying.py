@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 
-from objmapper.exceptions import ContractError
+from objmapper.exceptions import ContractError, FilterIgnored
 from objmapper.fields import ForeignKey
 from objmapper.query import And, Condition, Query
 
@@ -35,13 +35,13 @@ def filter_tests(query: Query) -> list[tuple[Condition, Test]]:
 
 
 def check_filter(tests: list[tuple[Condition, Test]], rows: list[Row]) -> None:
-    """Raise ContractError for a row that shows that a filter was ignored."""
+    """Raise FilterIgnored for a row that shows that a filter was ignored."""
     for condition, test in tests:
         keys = [field.key for field in condition.path]
         for shown in _shown(keys, rows):
             if not test(_value(condition.field, shown)):
                 name = "__".join(keys)
-                raise ContractError(
+                raise FilterIgnored(
                     f"the server ignored the filter {condition}: it sent a row whose {name!r} is "
                     f"{shown!r}. Does its view filter by {name!r}? "
                     "(Evaluate it here with .filter_locally(...).)"

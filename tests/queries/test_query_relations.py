@@ -2,12 +2,15 @@
 
 import pytest
 from query_models import Board, LiveManager, Note, Page, Project, Step, Task, Team
+from smallserver import Refused
 
 from objmapper import (
     FETCH_ONE,
     FETCH_PEERS,
     RAISE,
+    BadRequest,
     CommitError,
+    ContractError,
     DetachedError,
     FieldFetchBlocked,
     Manager,
@@ -341,6 +344,66 @@ def test_prefetching_shows_what_the_targets_manager_shows(server, session):
     board, *_ = Board.objects.prefetch_related("pages")
     assert ids(board.pages.all()) == [1, 3]
     assert server.asked[1:] == ["GET /pages/?live=true&board__in=1"]
+
+
+# -- views that can't be asked for several --------------------------------------------------------
+
+
+@pytest.fixture(params=["ignored", "refused"])
+def singular(server, request):
+    """A server whose projects are not filtered by several keys, nor tasks by several projects."""
+    real = server._meets
+
+    def meets(table, row, conditions):
+        several = {name: text for name, text in conditions.items() if name.endswith("__in")}
+        if several and request.param == "refused":
+            raise Refused(400, {next(iter(several)): ["Unknown filter."]})
+        return real(table, row, {n: t for n, t in conditions.items() if n not in several})
+
+    server._meets = meets
+    rows = server.tables["projects"].rows
+    server.tables["projects"].rows = {4: {"id": 4, "name": "p4", "team": 1}, **rows}
+    return server
+
+
+def test_a_view_without_a_filter_by_several_keys_is_asked_for_one_by_one(singular, session):
+    found = tasks()
+    with pytest.warns(UserWarning, match=r"Project\.id.*request of its own.*max_keys=0"):
+        assert found[0].project.name == "p1"
+    assert [task.project.name for task in found[1:5]] == ["p1", "p2", "p2", "p3"]
+    assert [line.partition("?")[0] for line in singular.asked[1:]] == [
+        *("GET /projects/", "GET /projects/1/", "GET /projects/2/", "GET /projects/3/")
+    ]
+
+
+def test_prefetching_forward_from_such_a_view(singular, session):
+    with pytest.warns(UserWarning, match=r"Project\.id"):
+        found = list(Task.objects.order_by("id").prefetch_related("project"))
+    asked = len(singular.asked)
+    assert [task.project and task.project.name for task in found][:3] == ["p1", "p1", "p2"]
+    assert len(singular.asked) == asked
+
+
+def test_prefetching_backward_from_such_a_view(singular, session):
+    with pytest.warns(UserWarning, match=r"Task\.project"):
+        found = list(Project.objects.order_by("id").prefetch_related("tasks"))
+    assert singular.asked[2:] == [f"GET /tasks/?project={n}" for n in (1, 2, 3, 4)]
+    assert [ids(project.tasks.all()) for project in found] == [[1, 2], [3, 4], [5], []]
+
+
+def test_keys_in_bulk_from_such_a_view_and_what_is_known_is_not_tried_again(singular, session):
+    with pytest.warns(UserWarning, match=r"Project\.id"):
+        assert list(Project.objects.in_bulk([2, 99, 1])) == [2, 1]
+    singular.seen.clear()
+    assert list(Project.objects.in_bulk([3, 2])) == [3, 2]
+    assert singular.asked == ["GET /projects/3/", "GET /projects/2/"]
+
+
+def test_what_else_such_a_view_is_asked_is_still_an_error(singular, session):
+    with pytest.raises((ContractError, BadRequest)):
+        list(Project.objects.filter(id__in=[2]))
+    with pytest.raises((ContractError, BadRequest)):
+        Project.objects.filter(name="p2").in_bulk([3, 4])
 
 
 # -- the manager of the other side ----------------------------------------------------------------
