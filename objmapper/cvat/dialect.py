@@ -21,7 +21,8 @@ from objmapper.dialects.base import (
     with_params,
 )
 from objmapper.exceptions import QueryError, UnsupportedLookup, ValidationError
-from objmapper.operation import Change, Draft, Json, Kind, Request, Response, Settle
+from objmapper.fields.relations import wire_key
+from objmapper.operation import Change, Draft, Json, Kind, Pending, Request, Response, Settle
 from objmapper.query import And, Condition, Node, Order, Query, conditions
 
 #: A URL of this many keys stays below the 8 KiB that front proxies allow.
@@ -240,15 +241,19 @@ class CVAT(Dialect):
         """Return one item of the parent's ``labels``: new, changed or deleted."""
         label = change.object
         mapper = type(label).__mapper__
+        key = mapper.key_in(label._row)
+        known = {"id": Pending(label, wire_key) if key is None else key}
         if change.kind == Kind.DELETE:
-            return {"id": label.id, "deleted": True}
+            return {**known, "deleted": True}
         parents = {mapper.fields[name].write_key for name in self._names(mapper, "carried by")}
         item = {key: value for key, value in wire.body(change).items() if key not in parents}
         if change.kind == Kind.CREATE:
             return item
         self._refuse_removal(change)
         # An edit that does not tell the colour gets one made anew from the name.
-        return {"id": label.id, "color": label.color, **item}
+        if "color" not in item:
+            known["color"] = label._row.get("color") or Pending(label, _color)
+        return known | item
 
     def _refuse_removal(self, change: Change) -> None:
         """Raise ValidationError for an attribute taken out of a label: CVAT would keep it."""
@@ -258,6 +263,11 @@ class CVAT(Dialect):
         if gone:
             told = f"CVAT removes no attribute from a label: {', '.join(gone)}. Delete the label."
             raise ValidationError.of([(change.object, "attributes", [told])])
+
+
+def _color(label: Any) -> Any:
+    """Return the colour that came with the label's key."""
+    return label._row.get("color")
 
 
 def _identity(obj: Any) -> Any:

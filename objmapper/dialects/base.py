@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from objmapper import wire
 from objmapper.exceptions import ContractError, QueryError, UnsupportedLookup
+from objmapper.fields.relations import wire_key
 from objmapper.operation import Change, Draft, Json, Kind, Pending, Request, Response, Settle
 from objmapper.query import And, Condition, Node, Order, Query
 
@@ -127,7 +128,10 @@ class Dialect:
     def address(self, obj: Any) -> tuple[Any, ...]:
         """Return the path of an object that the server knows."""
         mapper = type(obj).__mapper__
-        return self.detail(mapper, mapper.key_in(obj._row), self.path_values(obj))
+        key = mapper.key_in(obj._row)
+        # No answer has told the key yet; the commit looks for it before it sends this.
+        key = Pending(obj, wire_key) if key is None else key
+        return self.detail(mapper, key, self.path_values(obj))
 
     # -- reading ----------------------------------------------------------------------------------
 
