@@ -28,6 +28,8 @@ class _Unset(enum.Enum):
 
 _UNSET = _Unset.UNSET
 _EMBEDDED = "embedded://"
+#: How many connections are kept for the next request; urllib3 warns of each one above that.
+IDLE_CONNECTIONS = 100
 
 
 class Client:
@@ -84,7 +86,7 @@ class Client:
                 http=http,
                 adapter=self.server.adapter() if self.server is not None else None,
                 verify=verify,
-                pool_size=max(10, self.workers),
+                pool_size=max(IDLE_CONNECTIONS, self.workers),
                 max_response_bytes=max_response_bytes,
                 errors=self.dialect.read_error,
                 sender=type(self),
