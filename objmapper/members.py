@@ -61,6 +61,11 @@ class Members:
                 "other.expunge(obj) lets it go."
             )
 
+    def require(self, obj: Any) -> None:
+        """Raise SessionError unless *obj* is of this session."""
+        if obj not in self and id(obj) not in self.uncertain:
+            raise SessionError(f"{obj!r} is not in this session.")
+
     def add(self, obj: Any) -> None:
         """Mark a new object, attach a detached one, unmark a deleted one."""
         if not isinstance(obj, Model):
@@ -137,8 +142,7 @@ class Members:
 
     def expunge(self, obj: Any) -> None:
         """Let an object go: a new one is transient again, others are detached."""
-        if obj not in self and id(obj) not in self.uncertain:
-            raise SessionError(f"{obj!r} is not in this session.")
+        self.require(obj)
         was_new = id(obj) in self.new
         self._let_go(obj, Lifecycle.TRANSIENT if was_new else Lifecycle.DETACHED)
         for children in (obj._state.children or {}).values():
@@ -184,6 +188,14 @@ class Members:
         if len(self.touched) > self._many_touched:
             loading.release(list(self.touched.values()), self.touched)
             self._many_touched = max(int(window.maxsize), 2 * len(self.touched))
+
+    def is_forsaken(self) -> bool:
+        """Whether nothing waits to be sent and the program holds no object; the window is emptied."""
+        self.identity.window.clear()
+        self.keep([])
+        loading.release(list(self.touched.values()), self.touched)
+        waiting = self.new or self.deleted or self.uncertain or self.keyless
+        return not waiting and next(iter(self.identity), None) is None
 
     def rollback(self) -> None:
         """Forget what was not sent."""

@@ -50,6 +50,8 @@ class Session:
     """
 
     def __init__(self, client: Client, *, keep: int = 1000) -> None:
+        if keep < 0:
+            raise ValueError(f"keep={keep} is below 0; 0 keeps nothing.")
         self.client = client
         self.dialect = client.dialect
         self.closed = False
@@ -228,6 +230,7 @@ class Session:
             if is_new(obj):
                 unsure = " Look for it there, then expunge() it." * self.is_uncertain(obj)
                 raise SessionError(f"{obj!r} is new: the server has not told its key.{unsure}")
+            self.members.require(obj)
             try:
                 reading.reload(self, obj, overwrite=True)
             except ObjectDoesNotExist:
