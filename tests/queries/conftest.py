@@ -30,3 +30,18 @@ def session(server):
     with Session(server.client()) as session:
         yield session
         session.rollback()
+
+
+@pytest.fixture
+def limited(server):
+    """``limited(**capabilities)`` opens a session whose dialect is able to do less, or more."""
+    opened = []
+
+    def open_(**capabilities) -> Session:
+        opened.append(Session(server.client(**capabilities)).__enter__())
+        return opened[-1]
+
+    yield open_
+    for session in reversed(opened):
+        session.rollback()
+        session.__exit__(None, None, None)

@@ -9,6 +9,7 @@ from objmapper import (
     QueryError,
     ReadOnlyFieldError,
     Session,
+    SessionError,
     ValidationError,
     inspect,
 )
@@ -409,8 +410,6 @@ def test_an_object_of_another_session_is_not_taken(server, session):
     other = Session(server.client())
     task = Task(name="x")
     other.add(task)
-    from objmapper import SessionError
-
     with pytest.raises(SessionError, match="another session"):
         Task.objects.bulk_create([task])
     with pytest.raises(SessionError, match="another session"):
