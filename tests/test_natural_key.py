@@ -18,7 +18,7 @@ class Shelf(Model):
 
 class Book(Model):
     id = fields.Integer(primary_key=True)
-    title = fields.String()
+    title = fields.String(null=True)
     shelf = fields.ForeignKey(Shelf, null=True)
     price = fields.Integer(null=True)
 
@@ -129,6 +129,28 @@ def test_the_key_is_found_by_what_the_server_has_not_by_what_was_changed_since(b
 def test_a_part_that_is_null_is_not_asked_for(books, open_session):
     open_session()
     (book,) = created("loose", shelf=None)
+    assert book.id == 2
+
+
+def test_an_object_whose_natural_key_is_all_null_can_not_be_found(books, open_session):
+    open_session()
+    (book,) = created(None, shelf=None)
+    with pytest.raises(Book.DoesNotExist, match="natural_key"):
+        _ = book.id
+
+
+def test_one_that_is_asked_for_alone_is_found_though_its_row_is_thin(books, open_session):
+    open_session(lists_are_full=False)
+    books.thin = ("id", "title")
+    (book,) = created("new")
+    assert book.id == 2
+
+
+def test_a_row_whose_parent_can_not_be_read_is_nobody_s(books, open_session):
+    open_session()
+    (book,) = created("new")
+    books.rows[9] = {"id": 9, "title": "odd", "shelf": {"name": "without an id"}, "price": None}
+    assert [each.id for each in Book.objects.order_by("id")] == [1, 2, 9]
     assert book.id == 2
 
 

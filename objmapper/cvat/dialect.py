@@ -131,8 +131,6 @@ class CVAT(Dialect):
         return "sort", ",".join(names)
 
     def paging(self, query: Query, page_size: int | None) -> Iterator[tuple[str, Any]]:
-        if query.mapper.singleton:
-            return
         yield "page", 1
         if page_size is not None:
             yield "page_size", page_size

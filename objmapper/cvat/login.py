@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any
 
 from objmapper.exceptions import ContractError
@@ -100,11 +99,12 @@ class Signature:
 
 def _csrf_token(header: str) -> str | None:
     """Return the CSRF token that goes along as a cookie: the two must be the same."""
-    try:
-        cookie = SimpleCookie(header).get("csrftoken")
-    except CookieError:
-        return None
-    return cookie.value if cookie is not None else None
+    # By hand: the parser of http.cookies gives up at the first name that it finds illegal.
+    for pair in header.split(";"):
+        name, _, value = pair.strip().partition("=")
+        if name == "csrftoken":
+            return value.strip('"')
+    return None
 
 
 #: What tells a cookie from all others of a jar: domain, path, name; and its value.

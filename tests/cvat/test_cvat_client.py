@@ -191,6 +191,12 @@ class TestLogin:
             client.logout()
             assert client.users.retrieve_current_user().username == "alice"
 
+    def test_the_csrf_token_is_found_among_cookies_of_any_name(self, running, noted):
+        noted.cookies.set("odd[name]", "1", domain="127.0.0.1", path="/")
+        with Client(running.url, http=noted) as client:
+            client.login(ADMIN)
+            Task.objects.get(id=1).update({"name": "renamed"})
+
     def test_https_sends_the_referer_that_django_asks_for(self, told, noted):
         answers = {"/api/server/about": ABOUT}
         Client("https://cvat.example", **told(answers, "https://cvat.example")).close()
@@ -343,6 +349,33 @@ class TestMakeClient:
             assert client.tasks.list() == []
             client.tasks.create(name="mine", labels=[{"name": "a"}])
             assert [task.owner.username for task in client.tasks.list()] == ["bob"]
+
+    @pytest.mark.parametrize(
+        ("options", "verify"),
+        [
+            ({}, True),
+            ({"verify": "/etc/bundle.pem"}, "/etc/bundle.pem"),
+            ({"config": Config(verify_ssl=False)}, False),
+            ({"config": Config(verify_ssl=True), "verify": False}, True),
+        ],
+        ids=str,
+    )
+    def test_certificates_are_checked_as_the_config_says(self, noted, monkeypatch, options, verify):
+        class Noting(WSGIAdapter):
+            def send(self, request, **settings):
+                seen.append(settings["verify"])
+                return super().send(request, **settings)
+
+        def about(environ, start_response):
+            start_response("200 OK", [("Content-Type", "application/vnd.cvat+json")])
+            return [json.dumps(ABOUT).encode()]
+
+        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            monkeypatch.delenv(name, raising=False)
+        seen = []
+        noted.mount("https://cvat.example", Noting(about))
+        Client("https://cvat.example", http=noted, **options).close()
+        assert seen == [verify]
 
 
 class TestVersion:

@@ -296,6 +296,16 @@ class TestLabels:
             "automobile": "#ff00ff"
         }
 
+    def test_a_label_that_got_its_colour_from_cvat_keeps_it(self, client):
+        car = Label(name="car")
+        project = Project(name="p", labels=[car])
+        project.commit()
+        colour = plain_labels(client, project)["car"]["color"]
+        car.name = "automobile"
+        car.commit()
+        assert plain_labels(client, project)["automobile"]["color"] == colour
+        assert car.color == colour
+
     def test_a_label_is_added_and_deleted_through_its_parent(self, project, client, requests_of):
         with requests_of() as sent:
             tram = project.labels.create(name="tram")
