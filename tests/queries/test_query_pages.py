@@ -6,7 +6,7 @@ import pytest
 from query_models import Event, Task
 from werkzeug.wrappers import Response
 
-from objmapper import ContractError, Session
+from objmapper import ContractError, NotFound, Session
 
 BASE = "http://small.test/api/tasks/"
 ROW = {"id": 1, "name": "alpha"}
@@ -145,3 +145,22 @@ def test_what_was_loaded_before_a_broken_page_stays(server):
         with pytest.raises(ContractError):
             list(Task.objects.all())
         assert session.get(Task, 1).name == "alpha"
+
+
+def test_no_page_is_asked_to_be_larger_than_the_server_gives(server, limited):
+    limited(max_page_size=2)
+    assert [task.id for task in Task.objects.order_by("id")[:5]] == [1, 2, 3, 4, 5]
+    assert list(Task.objects.in_bulk([1, 2, 3])) == [1, 2, 3]
+    assert [task.id for task in Task.objects.order_by("id").iterator(page_size=5)][-1] == 6
+    assert all("page_size=2" in line for line in server.asked)
+
+
+def test_an_address_that_is_none_is_no_empty_page(server, session):
+    del server.tables["tasks"]
+    for ask in (
+        lambda: list(Task.objects.all()),
+        lambda: Task.objects.count(),
+        lambda: list(Task.objects.iterator(prefetch_pages=2)),
+    ):
+        with pytest.raises(NotFound):
+            ask()

@@ -101,7 +101,7 @@ def believed(shown, **lookups) -> bool:
         ),
         ({"local__lt": "2026-01-02T00:00:00"}, ["2026-01-01T00:00:00", "2026-01-03T00:00:00Z"], []),
         ({"took__gt": dt.timedelta(hours=1)}, [7200], [60]),
-        ({"owner": 3}, [3, "3", {"id": 3}], [4, {"id": 4}, None]),
+        ({"owner": 3}, [3, "3", {"id": 3}], [4, {"id": 4}, {"name": "x"}, "x", None]),
         ({"owner__in": [3, 4]}, [4, {"id": 3}], [5]),
         ({"owner__isnull": True}, [None], [3, {"id": 3}]),
         ({"owner__name": "x"}, [{"id": 3, "name": "x"}, 3, None, {"id": 3}], [{"name": "y"}]),
