@@ -381,6 +381,32 @@ def test_a_parent_below_whose_address_children_live_goes_first(server, session):
     assert writes(server) == ["POST /projects/", "POST /projects/1/pages/"]
 
 
+def test_a_key_that_is_told_late_is_one_segment_of_a_path(faulty_server):
+    class Folder(Model):
+        path = fields.String(primary_key=True)
+
+        class Meta:
+            registry = registry
+
+    class Paper(Base):
+        text = fields.String()
+        folder = fields.ForeignKey(Folder)
+
+        class Meta:
+            endpoint = "folders/{folder}/papers"
+
+    faulty_server.then(
+        faulty.say({"path": "a/../b c"}, 201), faulty.say({"id": 1, "text": "x"}, 201)
+    )
+    with linked(faulty_server.url) as session:
+        session.add(Paper(text="x", folder=Folder()))
+        session.commit()
+    assert [seen.path for seen in faulty_server.seen] == [
+        *("/folders/", "/folders/a%2F..%2Fb%20c/papers/")
+    ]
+    assert faulty_server.seen[1].json() == {"text": "x", "folder": "a/../b c"}
+
+
 # -- circles --------------------------------------------------------------------------------------
 
 

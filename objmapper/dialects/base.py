@@ -26,6 +26,13 @@ class RowPage(NamedTuple):
     next: Request | str | None = None
 
 
+def segment_of(value: Any) -> str | Pending:
+    """Return a key as one path segment, as soon as it is known."""
+    if isinstance(value, Pending):
+        return Pending(value.of, lambda obj: quote_key(value.key(obj)))
+    return quote_key(value)
+
+
 def quote_key(value: Any) -> str:
     """Return a key as one path segment; dots are quoted, or ``..`` would climb out of it."""
     if value.__class__ is int:
@@ -108,7 +115,7 @@ class Dialect:
                     f"{mapper.model.__name__} lives at {mapper.endpoint!r}: say which "
                     f"{field.name}, as filter({field.name}=...)."
                 )
-            parts += [head, value if isinstance(value, Pending) else quote_key(value)]
+            parts += [head, segment_of(value)]
         return (*parts, rest + ("/" if self.trailing_slash else ""))
 
     def detail(self, mapper: Any, key: Any, values: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -117,7 +124,7 @@ class Dialect:
         if mapper.singleton:
             return path
         slash = "/" if self.trailing_slash else ""
-        segment = key if isinstance(key, Pending) else quote_key(mapper.pk.to_wire(key))
+        segment = segment_of(key if isinstance(key, Pending) else mapper.pk.to_wire(key))
         return (*path[:-1], path[-1].removesuffix("/") + "/", segment, slash)
 
     def path_values(self, obj: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 import marshmallow
 
-from objmapper.exceptions import DeclarationError, ReadOnlyFieldError
+from objmapper.exceptions import ContractError, DeclarationError, ReadOnlyFieldError
 from objmapper.fields.base import Field, Options
 from objmapper.fields.checking import Converted, cut
 from objmapper.operation import Pending
@@ -224,9 +224,12 @@ class ForeignKey(_Relation[T]):
 
 
 def wire_key(obj: Any) -> Any:
-    """Return the key that *obj* has got by now, as JSON."""
+    """Return the key that *obj* has got by now, as JSON. Raises ContractError where it has none."""
     mapper = type(obj).__mapper__
-    return mapper.pk.to_wire(mapper.key_in(obj._row))
+    key = mapper.key_in(obj._row)
+    if key is None:  # null would be taken for "refers to nothing"
+        raise ContractError(f"{obj!r} has no key: no answer has told it.")
+    return mapper.pk.to_wire(key)
 
 
 class HasMany(_Relation[T]):
