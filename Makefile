@@ -1,9 +1,9 @@
-# `make demo` and `make test` set up everything they need in .venv, from git, make and
+# `make demo`, `make test` and `make bench` set up everything they need in .venv, from git, make and
 # Python 3.11 or newer alone.  PYTHON=... names the interpreter to make .venv from.
 
 .POSIX:
 .SUFFIXES:
-.PHONY: help demo test clean
+.PHONY: help demo test bench clean
 
 EXTRAS = server,progress,speed,dev
 READY = .venv/.ready
@@ -11,6 +11,7 @@ READY = .venv/.ready
 help:
 	@echo 'make demo    run the main job on the embedded server'
 	@echo 'make test    run the tests on one Python'
+	@echo 'make bench   take the figures of README.md, about five minutes'
 	@echo 'make clean   remove .venv and everything built'
 
 demo: $(READY)
@@ -19,6 +20,9 @@ demo: $(READY)
 test: $(READY)
 	@command -v npm >/dev/null 2>&1 || echo 'npm is missing: the tests marked "npm" are skipped'
 	@.venv/bin/pytest -n auto
+
+bench: $(READY)
+	@.venv/bin/python -m benchmarks --write README.md
 
 $(READY): setup.cfg setup.py pyproject.toml
 	@found=; venvless=; \
