@@ -161,17 +161,13 @@ def related(session: Any, obj: Any, field: Any, raw: Any) -> Any:
     mapper, page = field.target.__mapper__, obj._state.page
     if page.related is None:
         page.related = {}
-    group = page.related.get(field.key)
-    if group is None:
+    state = page.related.get(field.key)
+    if state is None:
         via = (field, page.mapper, page.keys)
         state = Page(session.ref, mapper, [], full=False, mode=page.mode, via=via, age=page.age)
-        group = page.related[field.key] = (state, {})
-    state, held = group
-    key = field.key_value(raw)
-    found = held.get(key)
-    if found is not None and found._state.session is not None:
-        return found
-    row = dict(raw) if raw.__class__ is dict else {mapper.pk.key: mapper.pk.to_wire(key)}
+        page.related[field.key] = state
+    pk = mapper.pk
+    row = dict(raw) if raw.__class__ is dict else {pk.key: pk.to_wire(field.key_value(raw))}
     identity = mapper.identity_in(row)  # None below a parent that the reference does not name
     found = None if identity is None else session.identity.get(mapper.root, identity)
     if found is None:
@@ -180,10 +176,8 @@ def related(session: Any, obj: Any, field: Any, raw: Any) -> Any:
             session.identity.add(mapper.root, identity, found)
     elif len(row) > 1:
         # A summary is as old as the row that has it, whenever it is touched.
-        loading.join(found, row, state) if found._state.age > state.age else loading.receive(
-            found, row, state
-        )
-    held[key] = found
+        older = found._state.age > state.age
+        (loading.join if older else loading.receive)(found, row, state)
     return found
 
 

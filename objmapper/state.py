@@ -103,8 +103,8 @@ class Page:
         self.mode = mode
         #: For objects known through a relation: its field, and mapper and keys of what refers.
         self.via = via
-        #: ``{wire name of a relation: (page of its targets, {raw value: target})}``
-        self.related: dict[str, tuple[Page, dict[Any, Any]]] | None = None
+        #: ``{wire name of a relation: page of what it leads to}``
+        self.related: dict[str, Page] | None = None
 
     @property
     def page(self) -> Page:

@@ -76,6 +76,7 @@ class Book(Base):
 class Folder(Base):
     path = fields.String(primary_key=True)
     size = fields.Integer(null=True)
+    parent = fields.ForeignKey("Folder", null=True)
 
 
 class Run(Base):
@@ -442,6 +443,34 @@ def test_objects_die_by_reference_counts_alone_when_the_window_lets_go(server, n
         alive = [number for number, ref in enumerate(refs, 1) if ref() is not None]
         assert alive == list(range(20, 31))
         assert len([obj for obj in session if isinstance(obj, Task)]) == 11
+
+
+def test_objects_that_refer_to_others_of_their_page_die_by_reference_counts_alone(server, no_gc):
+    rows = [{"path": str(n), "size": n, "parent": str(n // 2) if n else None} for n in range(8)]
+    server.table("folders", rows, key="path")
+    with Session(server.client(), keep=0) as session:
+        folders = list(Folder.objects.all())
+        assert [folder.parent.path for folder in folders[1:]] == list("0112233")
+        assert folders[7].parent.parent is folders[1]
+        refs = [weakref.ref(folder) for folder in folders]
+        leaf = folders[7]
+        del folders
+        assert [n for n, ref in enumerate(refs) if ref() is not None] == [0, 1, 3, 7]
+        del leaf
+        assert len(session) == 0
+
+
+def test_what_a_relation_leads_to_lives_as_long_as_what_refers_to_it(server, no_gc):
+    with Session(server.client(), keep=0) as session:
+        task = Task.objects.get(id=1)
+        assert task.project.name == "p"
+        list(Task.objects.filter(id=2))
+        before = sent(session)
+        assert task.project.name == "p"
+        assert sent(session) == before
+        ref = weakref.ref(task.project)
+        del task
+        assert ref() is None
 
 
 def test_without_a_window_the_program_alone_holds_objects(server, no_gc):

@@ -94,15 +94,10 @@ class ForeignKey(_Relation[T]):
                 value = obj._row[key]
             except KeyError:
                 return absent(obj, field)
-            if value is None or isinstance(value, Stateful):
+            if value is None:
+                return None
+            if isinstance(value, Stateful) and value._state.session is not None:
                 return value
-            related = obj._state.page.related
-            if related is not None and value.__class__ in (int, str):
-                group = related.get(key)
-                found = None if group is None else group[1].get(value)
-                # One that was expunged or deleted since is no longer the identity map's.
-                if found is not None and found._state.session is not None:
-                    return found
             return field.follow(obj, value)
 
         return get
@@ -116,11 +111,26 @@ class ForeignKey(_Relation[T]):
         return False
 
     def follow(self, obj: Stateful, raw: Any) -> Any:
-        """Return the object that a raw value refers to, of the session's identity map."""
+        """Return the object that a raw value refers to, of the session's identity map.
+
+        The row holds it from now on, so that it lives as long as what refers to it. One that left
+        the session since is replaced by the identity map's, unless the user set it.
+        """
+        session, originals = session_of(obj), obj._state.originals
+        users_own = originals is not None and self.key in originals
+        if session is not None and session.closed:
+            session = None
+        if isinstance(raw, Stateful):
+            key = self.key_value(raw)
+            if session is None or users_own or key is None:
+                return raw
+            raw = key
         self.load(obj, raw)
-        session = session_of(obj)
-        if session is not None and not session.closed:
-            return session.related(obj, self, raw)
+        if session is not None:
+            found = session.related(obj, self, raw)
+            if not users_own:
+                obj._row[self.key] = found
+            return found
         mapper = self.target.__mapper__
         row = dict(raw) if raw.__class__ is dict else {mapper.pk.key: self.key_value(raw)}
         page = Page(obj._state.session, mapper, [], full=False)
@@ -170,7 +180,9 @@ class ForeignKey(_Relation[T]):
         return None if isinstance(wire, Pending) else wire
 
     def tolerant(self, wire: Any) -> Any:
-        return wire
+        """Return what the server said, where the row holds the object that it leads to by now."""
+        key = self.key_value(wire) if isinstance(wire, Stateful) else None
+        return wire if key is None else self.target.__mapper__.pk.to_wire(key)
 
     def dump(self, value: Any) -> Any:
         """Return the target's key as JSON; Pending while the target is not on the server."""
