@@ -19,7 +19,7 @@ def progress_bar(progress: bool | Progress, total: int) -> Iterator[Progress | N
         yield None
         return
     try:
-        from tqdm.auto import tqdm
+        from tqdm.auto import tqdm  # noqa: PLC0415 - an optional extra
     except ImportError:
         raise ImportError(
             "progress=True needs tqdm: install objmapper[progress], or give a callable."
