@@ -62,7 +62,7 @@ def _check(change: Change, row: Any, response: Response | None) -> None:
 def _settle(session: Any, change: Change, row: Any) -> None:
     obj = change.object
     sent = {key: resolve(value) for key, value in change.sent.items()}
-    loading.acknowledge(obj, sent, row)
+    loading.acknowledge(obj, sent, row, change.rows)
     if change.kind == Kind.CREATE:
         _give_birth(session, obj, full=row is not None)
     if loading.settle(obj) and not obj._state.snapshots:

@@ -75,6 +75,14 @@ class EmbeddedMapper:
         hidden = {field.key for field in self.fields.values() if field.write_only}
         return {key: value for key, value in self.said(obj) if key not in hidden}
 
+    def forget(self, obj: Any) -> None:
+        """Take its secrets out, which the server has got."""
+        for field in self.fields.values():
+            if field.write_only:
+                obj._row.pop(field.key, None)
+            elif field.hides:
+                field.forget(obj._row.get(field.key))
+
     def unwrap(self, obj: Any) -> dict[str, Any]:
         """Return its JSON as it is sent; keys that no field knows go along, or they would be lost."""
         found = {}

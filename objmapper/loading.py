@@ -7,11 +7,13 @@ A partial row updates what it carries and never takes away.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from objmapper import signals
 from objmapper.exceptions import ContractError
 from objmapper.identity import IdentityMap, Ref
+from objmapper.operation import resolve
 from objmapper.state import (
     ABSENT,
     InstanceState,
@@ -192,10 +194,13 @@ def overwrite(obj: Any, row: dict[str, Any], page: Page) -> None:
     share(obj)
 
 
-def acknowledge(obj: Any, sent: dict[str, Any], row: dict[str, Any] | None) -> None:
+def acknowledge(
+    obj: Any, sent: dict[str, Any], row: dict[str, Any] | None, rows: Mapping[str, Any]
+) -> None:
     """Take in that the server has what was sent; edits made since stay changes.
 
-    *sent* are the wire values as they went out, *row* is the answer's row, if it had one.
+    *sent* are the wire values as they went out, *row* is the answer's row, if it had one; *rows* has
+    what rows say of values that are sent otherwise.
     """
     by_key, current, state = type(obj).__mapper__.by_key, obj._row, own(obj)
     originals = state.originals if state.originals is not None else {}
@@ -211,7 +216,11 @@ def acknowledge(obj: Any, sent: dict[str, Any], row: dict[str, Any] | None) -> N
                 dropped.append(key)
         elif field.mutable:
             originals.pop(key, None)
-            snapshots[key] = freeze(field.to_row(current[key]) if as_sent else wire)
+            if as_sent:
+                field.forget(current[key])
+                snapshots[key] = freeze(field.to_row(current[key]))
+            else:
+                snapshots[key] = resolve(rows[key]) if key in rows else freeze(wire)
         elif as_sent:
             originals.pop(key, None)
         else:

@@ -255,6 +255,8 @@ class Change(NamedTuple):
     sent: Mapping[str, Any] = MappingProxyType({})
     #: ``{field name: (old, new)}`` as users see it
     changes: Mapping[str, tuple[Any, Any]] = MappingProxyType({})
+    #: ``{wire name: marshalled JSON of a row}`` of values whose JSON is another one when it is sent
+    rows: Mapping[str, bytes | Secret] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -204,7 +204,27 @@ def freeze(wire: Any) -> bytes:
 
     Version 2 of the format has no back-references, so equal values give equal bytes.
     """
-    return marshal.dumps(wire, 2)
+    try:
+        return marshal.dumps(wire, 2)
+    except ValueError:
+        return marshal.dumps(_exact(wire), 2)
+
+
+def _exact(value: Any) -> Any:
+    """Return a JSON value whose parts are of JSON's own classes: a member of a StrEnum is text."""
+    for kind in (str, bool, int, float):
+        if isinstance(value, kind):
+            return (
+                value if value.__class__ is kind else getattr(kind, f"__{kind.__name__}__")(value)
+            )
+    try:
+        if isinstance(value, list | tuple):
+            return [_exact(item) for item in value]
+        if isinstance(value, dict):
+            return {_exact(key): _exact(item) for key, item in value.items()}
+    except RecursionError:
+        raise ValueError("a value that holds itself is no JSON") from None
+    return value
 
 
 def thaw(snapshot: bytes | None) -> Any:
@@ -236,7 +256,7 @@ def assign(obj: Stateful, field: Any, value: Any) -> None:
     originals = state.originals
     if originals is not None and key in originals:
         row[key] = value
-        if field.same(originals[key], value):
+        if originals[key] is not ABSENT and field.same(originals[key], value):
             restore(obj, field)
         return
     base = base_value(obj, field)
@@ -353,10 +373,12 @@ def absent(obj: Stateful, field: Any) -> Any:
         live_session(obj, f"The field {field.name!r}").load_field(obj, field)
         if key in obj._row:
             return field.__get__(obj)
-    if field.has_default:
+    if field.has_default and not field.write_only:
         return fresh(obj, field, field.make_default())
     if field.null:
         return None
+    if field.write_only:
+        raise FieldNotLoaded(f"{field} is write-only: the server never shows it.")
     raise FieldNotLoaded(
         f"{obj!r} has no {field.name!r}: the server's full answer lacks {key!r}. Declare it with "
         "null=True or a default if that is usual."

@@ -35,7 +35,8 @@ def problems(obj: Any, keys: list[str] | None = None) -> list[Problem]:
     """Return what is wrong with *obj*: all of a new one, else what changed."""
     mapper, row, new = type(obj).__mapper__, obj._row, is_new(obj)
     found: list[Problem] = []
-    for key in changed_keys(obj) if keys is None else keys:
+    keys = changed_keys(obj) if keys is None else keys
+    for key in keys:
         field = mapper.by_key[key]
         if field.read_only and not (new and _is_discriminator(mapper, field)):
             found.append((obj, field.name, ["Is read-only, and was changed in place."]))
@@ -45,7 +46,7 @@ def problems(obj: Any, keys: list[str] | None = None) -> list[Problem]:
             found.append((obj, field.name, messages))
     if new:
         for field in mapper.by_key.values():
-            if field.required and field.key not in row:
+            if field.required and field.key not in keys:
                 found.append((obj, field.name, ["Missing data for required field."]))
         if mapper.has_key and mapper.pk.generated == "client" and mapper.pk.key not in row:
             found.append((obj, mapper.pk.name, ["Has no value: the client chooses this key."]))
@@ -89,12 +90,16 @@ def update(obj: Any) -> Change:
 
 def _change(kind: Kind, obj: Any, keys: list[str]) -> Change:
     by_key, row = type(obj).__mapper__.by_key, obj._row
-    sent, shown = {}, {}
+    sent, shown, rows = {}, {}, {}
     for key in keys:
         field = by_key[key]
         sent[key] = wire_value(field, row.get(key))
         shown[field.name] = shown_change(obj, field)
-    return Change(kind, obj, sent, shown)
+        if field.mutable and not field.plain:
+            with suppress(ValueError):
+                frozen = freeze(field.to_row(row.get(key)))
+                rows[key] = Secret(frozen) if field.hides else frozen
+    return Change(kind, obj, sent, shown, rows)
 
 
 def body(change: Change) -> dict[str, Any]:

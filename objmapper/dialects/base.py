@@ -271,7 +271,7 @@ class Dialect:
 
     def draft(self, change: Change) -> Draft:
         """Return the request for one change."""
-        kind, obj, _, _ = change
+        kind, obj = change.kind, change.object
         mapper = type(obj).__mapper__
         if kind == Kind.CREATE:
             return self.draft_create(change, mapper)

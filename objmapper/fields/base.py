@@ -328,6 +328,9 @@ class Field(Expressions, _Descriptor[T]):
         wire = self.dump(value)
         return thaw(freeze(wire)) if self.mutable else wire
 
+    def forget(self, value: Any) -> None:
+        """Take the secrets out of a value that the server has got."""
+
     def key_of(self, value: Any) -> Any:
         """Return the normalised form of a value that serves as a key: ``"42"`` and 42 are one.
 
@@ -392,7 +395,8 @@ class Field(Expressions, _Descriptor[T]):
 
     def is_users_own(self, value: Any) -> bool:
         """Whether a value can't be the server's: a Python value of a subclass, kept as it is."""
-        return self.keeps and isinstance(value, self.python_type) and not self.accepts(value)
+        own = isinstance(value, self.python_type) and not isinstance(value, bool)
+        return self.keeps and own and not self.accepts(value)
 
     # -- validation -------------------------------------------------------------------------------
 

@@ -119,18 +119,12 @@ class List(_Container[T]):
         return self.of.plain and type(self).to_python is List.to_python
 
     def to_python(self, wire: Any) -> Any:
-        if self.of.plain:
-            for item in wire:
-                self._check(item)
-            return wire
-        return [item if item is None else self._load(item) for item in wire]
-
-    def _check(self, item: Any) -> None:
-        if item is not None and not self.of.accepts(item):
-            raise ValueError(f"the item {self.told(item)} is no {type(self.of).__name__.lower()}")
+        loaded = [item if item is None else self._load(item) for item in wire]
+        return wire if self.of.plain else loaded
 
     def _load(self, item: Any) -> Any:
-        self._check(item)
+        if not self.of.accepts(item):
+            raise ValueError(f"the item {self.told(item)} is no {type(self.of).__name__.lower()}")
         return self.of.to_python(item)
 
     def to_wire(self, value: Any) -> Any:
@@ -154,6 +148,10 @@ class List(_Container[T]):
 
     def show(self, value: Any) -> Any:
         return [self.of.show(item) for item in value] if isinstance(value, list) else value
+
+    def forget(self, value: Any) -> None:
+        for item in value or () if self.hides else ():
+            self.of.forget(item)
 
     def faults(self, value: Any, wire: Any) -> list[str]:
         return [
@@ -242,6 +240,10 @@ class Dict(_Container[T]):
             return super().show(value)
         return {key: self.of.show(item) for key, item in value.items()}
 
+    def forget(self, value: Any) -> None:
+        for item in (value or {}).values() if self.of is not None and self.hides else ():
+            self.of.forget(item)
+
     def faults(self, value: Any, wire: Any) -> list[str]:
         if self.of is None:
             return not_json(wire)
@@ -314,6 +316,10 @@ class Nested(Field[T]):
         if value.__class__ is dict:  # nobody has read it yet
             value = self.tolerant(thaw(freeze(value)))
         return value.to_dict() if isinstance(value, self.of) else value
+
+    def forget(self, value: Any) -> None:
+        if self.hides and isinstance(value, self.of):
+            value.__embedded__.forget(value)
 
     def faults(self, value: Any, wire: Any) -> list[str]:
         if value.__class__ is dict:  # put into a list as JSON

@@ -73,8 +73,8 @@ class Float(Field[Flt]):
 
     python_type = float
     keeps = True  # to convert a float again changes nothing
+    fast = False  # NaN is not equal to itself, and is no change all the same
     wire_types = (float, int)
-    fast = True
     marshmallow_type = marshmallow.fields.Float
 
     if TYPE_CHECKING:
