@@ -46,12 +46,13 @@ def _check(change: Change, row: Any, response: Response | None) -> None:
     """
     obj = change.object
     mapper = type(obj).__mapper__
-    if change.kind == Kind.DELETE or not mapper.has_key:
+    told = None if row is None or not mapper.has_key else mapper.key_in(row)
+    if told is not None:
+        if mapper.key_in(obj._row) not in (None, told):
+            raise ContractError(f"{obj!r} was sent, and the answer is about {told!r}.")
         return
-    known, told = mapper.key_in(obj._row), None if row is None else mapper.key_in(row)
-    if None not in (known, told) and known != told:
-        raise ContractError(f"{obj!r} was sent, and the answer is about {told!r}.")
-    if change.kind == Kind.CREATE and known is None and told is None and not mapper.natural_key:
+    findable = not mapper.has_key or mapper.natural_key or change.kind != Kind.CREATE
+    if not findable and mapper.key_in(obj._row) is None:
         status = response.status if response is not None else "no answer"
         raise ContractError(
             f"{obj!r} was created ({status}), but the answer has no {mapper.pk.key!r}, and "

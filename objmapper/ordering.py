@@ -242,6 +242,8 @@ def references(change: Change) -> Iterable[tuple[str, tuple[Any, Any]]]:
 def _in_waves(
     drafts: list[Draft], after: Mapping[int, set[int]], held: Mapping[int, Mapping[int, Any]]
 ) -> tuple[Operation, ...]:
+    if not after and not held:
+        return tuple(Operation(number, draft) for number, draft in enumerate(drafts, 1))
     sorter = TopologicalSorter(after)
     try:
         sorter.prepare()
