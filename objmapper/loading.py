@@ -167,14 +167,13 @@ def _merge_container(
 ) -> None:
     key = field.key
     touched = key in current and not unchanged(field, snapshots[key], current[key])
-    if value is None or not field.accepts(value):
-        if not touched:
-            del snapshots[key]
-            current[key] = value
-        return
     if touched:  # the base moves, the user's value stays
         converted = value if field.plain else field.tolerant(thaw(freeze(value)))
         snapshots[key] = freeze(field.to_row(converted))
+        return
+    if value is None or not field.accepts(value):
+        del snapshots[key]
+        current[key] = value
         return
     fresh = value if field.plain else field.tolerant(value)
     wire = field.to_row(fresh)

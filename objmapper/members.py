@@ -170,6 +170,9 @@ class Members:
         self.uncertain.pop(id(obj), None)
         mapper = type(obj).__mapper__
         if key is not None:
+            other = self.identity.get(mapper.root, key)
+            if other is not None and other is not obj:  # a reference to what was not there yet
+                self._let_go(other, Lifecycle.DETACHED)
             self.identity.add(mapper.root, key, obj)
         elif mapper.has_key:
             self.keyless.add(obj)

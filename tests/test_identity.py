@@ -680,6 +680,17 @@ def test_after_a_rollback_new_objects_are_transient_again(session):
     assert {entry.object for entry in report.created} >= {task, project}
 
 
+def test_a_created_object_takes_the_place_of_a_reference_to_it(server):
+    key = uuid.UUID("12345678-1234-5678-1234-567812345678")
+    server.table("books", key="key")
+    with Session(server.client()) as session:
+        reference = Book.objects.reference(key)
+        book = Book.objects.create(key=key, title="x")
+        assert session.get(Book, key) is book
+        assert reference not in session
+        assert inspect(reference).lifecycle == "detached"
+
+
 # -- created inside the parent's request --------------------------------------------------------
 
 

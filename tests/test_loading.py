@@ -300,6 +300,21 @@ def test_merge_takes_what_waited_under_the_changes(session, server):
     assert inspect(task).theirs is None
 
 
+@pytest.mark.parametrize("theirs", [None, "no list"])
+def test_merge_moves_the_base_of_a_list_to_what_is_none(session, server, theirs):
+    task = Task.objects.get(id=1)
+    task.tags.append("mine")
+    task.members.pop()
+    elsewhere(server, tags=theirs, members=theirs)
+    Task.objects.get(id=1)
+    session.merge(task)
+    assert task.tags == ["day", "mine"]
+    assert {name: old for name, (old, _) in task.changes.items()} == {
+        "tags": theirs,
+        "members": theirs,
+    }
+
+
 def test_merge_of_a_change_that_somebody_else_made_too_ends_it(session, server):
     task = Task.objects.get(id=1)
     task.name = "the same"
