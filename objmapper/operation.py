@@ -372,11 +372,23 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan JSON-ready, for tools; secrets are masked."""
-        return {"operations": [operation.to_json() for operation in self.operations]}
+        return {
+            "operations": [operation.to_json() for operation in self.operations],
+            "left_out": [
+                {
+                    "object": repr(change.object),
+                    "kind": str(change.kind),
+                    "error": None if error is None else str(error),
+                }
+                for change, error, _ in self.left_out
+            ],
+        }
 
     def __str__(self) -> str:
-        if not self.operations:
-            return "Nothing to do."
+        left_out = [f"not sent: {out.change.object!r}: {out.error}" for out in self.left_out]
+        return "\n".join([self._table() if self.operations else "Nothing to do.", *left_out])
+
+    def _table(self) -> str:
         rows = [("wave", "no", "verb", "url", "body", "objects", "after")]
         for op in self.operations:
             body = op.request.shown_body()

@@ -354,7 +354,9 @@ class Session:
         takes how many operations of how many are through.
 
         Raises ValidationError and CircularDependencyError before anything is sent; CommitError,
-        whose ``report`` has every object with its outcome, unless everything went through.
+        whose ``report`` has every object with its outcome, unless everything went through. Ctrl-C
+        lets what is in flight end and raises CommitInterrupted, with the report; a second one does
+        not wait.
         """
         with self.using():
             return self._commit(self.members.pending, None, workers, on_error, progress)

@@ -205,8 +205,8 @@ class Commit:
     def run(self) -> CommitReport:
         """Send the plan wave by wave. Raises CommitError unless everything went through."""
         started = time.perf_counter()
-        self.begin()
         with orderly(self.interrupt):
+            self.begin()
             try:
                 for wave in self.plan.waves:
                     for outcome in self.sender.send(self.ready(wave)):

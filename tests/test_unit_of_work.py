@@ -271,7 +271,7 @@ def test_nothing_to_do_is_said(server, session):
     session.get(Task, 1)
     assert len(session.plan()) == 0
     assert str(session.plan()) == "Nothing to do."
-    assert session.plan().to_json() == {"operations": []}
+    assert session.plan().to_json() == {"operations": [], "left_out": []}
 
 
 def test_only_what_changed_is_sent_under_the_name_that_the_server_reads(server, session):
@@ -1412,7 +1412,12 @@ def test_what_depends_on_an_unknown_fate_is_skipped_now_and_later(server, sessio
     assert writes(server) == []
     (operation,) = session.plan()
     assert operation.held_by == (project,)
-    assert "<Project name='p'>" in str(session.plan()).splitlines()[2]
+    table = str(session.plan()).splitlines()
+    assert table[2].endswith("<Project name='p'>")
+    assert table[3].startswith("not sent: <Project name='p'>: POST http://small.test/api/projects/")
+    (told,) = session.plan().to_json()["left_out"]
+    assert (told["object"], told["kind"]) == ("<Project name='p'>", "create")
+    assert "502" in told["error"]
     child.project = None
     assert failing(session).created.objects == [child]
     assert len(server.tables["projects"].rows) == 3
