@@ -17,3 +17,12 @@ autodoc_typehints_description_target = "documented"
 
 html_theme = "furo"
 html_title = f"objmapper {version}"
+
+
+def _once(app, what, name, obj, skip, options):
+    """Leave out a model's own error classes: they are described where the errors are."""
+    return True if what == "class" and name in ("DoesNotExist", "MultipleObjectsReturned") else None
+
+
+def setup(app):
+    app.connect("autodoc-skip-member", _once)
