@@ -616,14 +616,6 @@ def test_true_is_not_one(load):
     assert one.changes == {}
 
 
-def test_nan_over_nan_is_no_change(load):
-    one = load(model_of(value=fields.Float(), raw=fields.Raw()), value=1.0, raw=[1.0])
-    one._row.update(value=math.nan, raw=[math.nan])  # as a server without strict JSON sends it
-    one.value = math.nan
-    one.raw = [math.nan]
-    assert one.changes == {}
-
-
 def test_text_that_names_a_value_may_be_set(load):
     one = model_of(
         moment=fields.DateTime(),
