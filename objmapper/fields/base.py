@@ -206,7 +206,7 @@ class Field(Expressions, _Descriptor[T]):
             return access.guarded_writer(self)
         return access.writer(self)
 
-    @property
+    @cached_property
     def hides(self) -> bool:
         """Whether its values are secrets, or hold some."""
         return self.write_only
@@ -291,7 +291,7 @@ class Field(Expressions, _Descriptor[T]):
 
     def dump(self, value: Any) -> Any:
         """Return the JSON value of what a row keeps, converted already or not."""
-        if value is None or not self.keeps or not isinstance(value, self.python_type):
+        if value is None or self.plain or not isinstance(value, self.python_type):
             return value
         return self.to_wire(value)
 

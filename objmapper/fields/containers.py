@@ -63,7 +63,7 @@ class _Container(Field[V]):
                 "keeps = True if converting twice does no harm."
             )
 
-    @property
+    @cached_property
     def hides(self) -> bool:
         return self.write_only or (self.of is not None and self.of.hides)
 
@@ -293,7 +293,7 @@ class Nested(Field[T]):
             self.of = of
             self.python_type = of
 
-    @property
+    @cached_property
     def hides(self) -> bool:
         return self.write_only or self.of.__embedded__.hides
 
