@@ -207,11 +207,13 @@ class Embedded(metaclass=EmbeddedMeta):
         return _made, (type(self), row, self._locked, self._new)
 
     def __copy__(self) -> Self:
-        copied: Self = type(self).__embedded__.over(dict(self._row), self)
+        said = dict(type(self).__embedded__.said(self))
+        copied: Self = type(self).__embedded__.over(said, self)
         return copied
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        copied: Self = type(self).__embedded__.over(copy.deepcopy(self._row, memo), self)
+        said = dict(type(self).__embedded__.said(self))
+        copied: Self = type(self).__embedded__.over(copy.deepcopy(said, memo), self)
         return copied
 
 

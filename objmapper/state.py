@@ -237,8 +237,10 @@ def same(one: Any, other: Any) -> bool:
     if one is other:
         return True
     if one.__class__ is not other.__class__:
-        numbers = (int, float)
-        return one.__class__ in numbers and other.__class__ in numbers and bool(one == other)
+        kinds = {one.__class__, other.__class__}
+        if kinds == {list, tuple}:
+            return same(list(one), list(other))
+        return kinds == {int, float} and bool(one == other)
     if one.__class__ is dict:
         return len(one) == len(other) and all(
             key in other and same(value, other[key]) for key, value in one.items()

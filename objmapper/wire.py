@@ -11,7 +11,6 @@ from typing import Any
 
 import marshmallow
 
-from objmapper.exceptions import FieldDoesNotExist
 from objmapper.fields.checking import flat
 from objmapper.operation import MASK, Change, Kind, Pending, Secret
 from objmapper.state import ABSENT, base_value, changed_keys, freeze, is_new, thaw
@@ -166,11 +165,3 @@ def schema_class(mapper: Any) -> type[marshmallow.Schema]:
         mapper.schema = type(f"{mapper.model.__name__}Schema", bases, declared)
     schema: type[marshmallow.Schema] = mapper.schema
     return schema
-
-
-def field_of(mapper: Any, name: str) -> Any:
-    """Return the field of that name. Raises FieldDoesNotExist."""
-    try:
-        return mapper.fields[name]
-    except KeyError:
-        raise FieldDoesNotExist.of(mapper.model.__name__, name, mapper.fields) from None

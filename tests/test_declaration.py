@@ -1,6 +1,8 @@
 """Declaring models: what a class statement makes, inherits and refuses."""
 
+import copy
 import enum
+import pickle
 import types
 import uuid
 
@@ -538,6 +540,47 @@ def test_a_lookup_splits_at_the_longest_field_name_that_fits(registry):
     assert str(resolve(Q(size_in__gt=1))) == "size_in__gt=1"
 
 
+@pytest.mark.parametrize(
+    ("expression", "lookup", "value"),
+    [
+        (lambda field: field == "x", "exact", "x"),
+        (lambda field: field == None, "isnull", True),  # noqa: E711 - as SQLAlchemy's users write
+        (lambda field: field > "x", "gt", "x"),
+        (lambda field: field >= "x", "gte", "x"),
+        (lambda field: field < "x", "lt", "x"),
+        (lambda field: field <= "x", "lte", "x"),
+        (lambda field: field.in_(iter("xy")), "in", ["x", "y"]),
+        (lambda field: field.contains("x"), "contains", "x"),
+        (lambda field: field.icontains("x"), "icontains", "x"),
+        (lambda field: field.startswith("x"), "startswith", "x"),
+        (lambda field: field.endswith("x"), "endswith", "x"),
+        (lambda field: field.regex("x"), "regex", "x"),
+        (lambda field: field.between("x", "y"), "range", ("x", "y")),
+        (lambda field: field.is_null(), "isnull", True),
+        (lambda field: field.is_null(False), "isnull", False),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_field_on_the_class_makes_conditions(registry, expression, lookup, value):
+    task = declare(registry, name=fields.String())
+    found = expression(task.name)
+    assert isinstance(found, Q)
+    assert repr(found) == repr(Q(**{f"name__{lookup}": value}))
+
+
+def test_not_equal_is_the_opposite_of_equal(registry):
+    task = declare(registry, name=fields.String())
+    assert repr(task.name != "x") == repr(~Q(name__exact="x"))
+
+
+def test_fields_are_told_apart_by_identity(registry):
+    task = declare(registry, name=fields.String())
+    assert {task.name: 1}[task.name] == 1
+    assert copy.deepcopy(task.name) is copy.copy(task.name) is task.name
+    assert repr(task.name) == "<String Task.name>"
+    assert repr(fields.String()) == "<String an unbound String>"
+
+
 # -- keys -----------------------------------------------------------------------------------------
 
 
@@ -926,6 +969,12 @@ def test_a_manager_is_inherited(registry):
     assert Task.objects.named("x").model is Task
 
 
+def test_a_registry_shows_its_endpoints(registry):
+    assert repr(registry) == "<Registry test: empty>"
+    declare(registry)
+    assert repr(registry) == "<Registry test: tasks>"
+
+
 def test_repr_names_the_object_and_sends_nothing(registry):
     task = declare(registry, name=fields.String(), note=fields.String())
     assert repr(task(name="x", note="y")) == "<Task name='x'>"
@@ -1003,6 +1052,48 @@ def test_value_objects_are_equal_by_value_and_unhashable():
     assert Person(username="x") != {"username": "x"}
     with pytest.raises(TypeError):
         hash(Person(username="x"))
+
+
+def test_a_copy_of_a_value_object_has_its_values_and_containers_of_its_own():
+    one = Person(username="x", address=Address(street="Way"), tags=["a"])
+    for other in (copy.deepcopy(one), pickle.loads(pickle.dumps(one))):
+        assert other == one
+        other.address.street = "Road"
+        other.tags.append("b")
+        assert (one.address.street, one.tags) == ("Way", ["a"])
+    shallow = copy.copy(one)
+    shallow.username = "y"
+    assert (one.username, shallow.tags is one.tags) == ("x", True)
+
+
+def test_a_copy_of_a_value_object_has_no_default_that_was_only_read():
+    class Holder(Embedded):
+        tags = fields.List(fields.String())
+
+    one = Holder()
+    assert one.tags == []
+    for other in (copy.copy(one), copy.deepcopy(one)):
+        assert other.to_dict() == {}
+
+
+def test_a_default_that_was_read_and_then_set_is_said():
+    class Holder(Embedded):
+        tags = fields.List(fields.String())
+
+    one = Holder()
+    assert one.tags == []
+    one.tags = []
+    assert one.to_dict() == {"tags": []}
+
+
+def test_a_value_object_s_schema_loads_value_objects():
+    loaded = Person.Schema().load({"username": "x", "address": {"street": "Way", "zip": "1"}})
+    assert loaded == Person(username="x", address=Address(street="Way", zip_code="1"))
+    assert Person.Schema().dump(loaded) == {
+        "username": "x",
+        "address": {"street": "Way", "zip": "1"},
+        "tags": [],
+    }
 
 
 def test_a_value_object_shows_its_values():

@@ -1265,6 +1265,62 @@ def test_members_of_enums_and_dicts_of_other_kinds_inside_a_dict_are_sent_as_jso
     assert one.to_dict()["metadata"] == {"a": ["done", 2, {"b": 1}, ["c"]]}
 
 
+def test_a_tuple_put_into_a_list_of_lists_is_sent_as_a_list(load, small):
+    one = load(model_of(spans=fields.List(fields.List(fields.Integer()))), spans=[[1]])
+    one.spans.append((2, 3))
+    one.commit()
+    assert small.seen[-1].body == {"spans": [[1], [2, 3]]}
+    assert one.changes == {}
+
+
+def test_validators_see_value_objects_in_the_schema_too():
+    seen: list[Any] = []
+    model = model_of(
+        home=fields.Nested(Place, validate=seen.append), wait=fields.TimeDelta(validate=seen.append)
+    )
+    data = model.Schema().load({"home": {"street": "Way", "number": 1}, "wait": 60})
+    assert seen == [Place(street="Way", number=1), dt.timedelta(minutes=1)]
+    assert model.Schema().dump(data) == {"home": {"street": "Way", "number": 1}, "wait": 60}
+    assert model.Schema().validate({"wait": "soon"}) == {"wait": ["Not a valid timedelta."]}
+
+
+def test_the_schema_knows_lists_and_dicts_of_every_kind():
+    model = model_of(
+        days=fields.List(fields.Date()),
+        by_name=fields.Dict(Place),
+        metadata=fields.Dict(),
+        project=fields.ForeignKey(Project),
+    )
+    wire = {
+        "days": ["2024-05-06"],
+        "by_name": {"a": {"street": "Way", "number": 1}},
+        "metadata": {"b": [1]},
+        "project": 7,
+    }
+    schema = model.Schema()
+    data = schema.load(wire)
+    assert data["days"] == [dt.date(2024, 5, 6)]
+    assert data["by_name"] == {"a": Place(street="Way", number=1)}
+    assert schema.dump(data) == wire
+    wrong = {"days": ["x"], "by_name": {"a": {"street": 5}}, "metadata": 5, "project": []}
+    assert set(schema.validate(wrong)) == set(wrong)
+
+
+def test_the_schema_dumps_objects(load):
+    one = load(
+        model_of(day=fields.Date(), home=fields.Nested(Place), project=fields.ForeignKey(Project)),
+        day="2024-05-06",
+        home={"street": "Way", "number": 1},
+        project=7,
+    )
+    assert type(one).Schema().dump(one) == {
+        "id": 1,
+        "day": "2024-05-06",
+        "home": {"street": "Way", "number": 1},
+        "project": 7,
+    }
+
+
 def test_a_dict_that_holds_itself_is_not_sent(load):
     one = load(model_of(metadata=fields.Dict()), metadata={})
     one.metadata["a"] = one.metadata

@@ -326,9 +326,6 @@ class Enum(Field[V]):
     def tolerant(self, wire: Any) -> Any:
         return self.coerce(wire)
 
-    def dump(self, value: Any) -> Any:
-        return value.value if isinstance(value, self.of) else value
-
     def refusal(self, wire: Any) -> str:
         return f"Not one of {', '.join(map(repr, self.members))}: {self.told(wire)}."
 
