@@ -222,18 +222,13 @@ def _load_peers(session: Any, obj: Any, keys: list[Any]) -> None:
 
 
 def _peers(session: Any, obj: Any, key: Any, page: Page, field: Any) -> list[Any]:
-    """Return the keys to load together with *key*: of the same page, and lacking the same.
-
-    Below a parent they are those of the same parent, as one request asks for no others.
-    """
+    """Return the keys to load together with *key*: of the same page, and lacking the same."""
     mapper = type(obj).__mapper__
     wanted = {key: None}
     parents = (mapper.identity_in(obj._row) or ())[:-1] if mapper.path_fields else ()
     for peer_key in page.keys if page.via is None else _referred(session, page.via):
-        if mapper.path_fields and page.via is None:
-            *above, peer_key = peer_key
-            if tuple(above) != parents:
-                continue
+        if parents and page.via is None:
+            peer_key = peer_key[-1]
         peer = session.identity.get(mapper.root, (*parents, peer_key) if parents else peer_key)
         if peer is None and page.via is None:
             continue  # nobody holds it any more

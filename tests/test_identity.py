@@ -16,6 +16,7 @@ from objmapper import (
     QueryError,
     Registry,
     Session,
+    SessionError,
     fields,
     inspect,
 )
@@ -279,6 +280,29 @@ def test_a_row_below_a_parent_that_does_not_name_it_is_of_the_one_that_was_asked
     assert inspect(one).identity == IdentityKey(Artifact, (1, 7))
 
 
+def test_a_relation_to_what_lives_below_a_parent_is_known_where_the_row_names_the_parent(
+    session, server
+):
+    class Pin(Base):
+        id = fields.Integer(primary_key=True)
+        artifact = fields.ForeignKey(Artifact)
+
+        class Meta:
+            endpoint = "pins"
+
+    server.table("runs/{run}/artifacts", [{"id": 7, "run": 1, "name": "a"}])
+    server.table("pins", [{"id": 1, "artifact": {"id": 7, "run": 1}}, {"id": 2, "artifact": 7}])
+    (artifact,) = Artifact.objects.filter(run=1)
+    named, bare = Pin.objects.all()
+    assert named.artifact is artifact
+    # The key alone is ambiguous: it may be another run's.
+    assert bare.artifact is not artifact
+    assert bare.artifact is bare.artifact
+    assert bare.artifact.id == 7
+    with pytest.raises(QueryError, match="run"):
+        _ = bare.artifact.name
+
+
 def test_a_reference_below_a_parent_says_which(session):
     with pytest.raises(QueryError, match="run"):
         Artifact.objects.reference(7)
@@ -326,6 +350,14 @@ def test_polymorphic_kinds_share_the_key_space_of_their_root(session, alerts):
     assert session.get(MetricAlert, 1) is metric
     assert inspect(metric).identity == IdentityKey(Alert, 1)
     assert inspect(user).identity == IdentityKey(Alert, 2)
+
+
+def test_an_object_that_is_known_as_one_kind_never_becomes_its_sibling(session, alerts):
+    metric = Alert.objects.get(id=1)
+    alerts.tables["alerts"].rows[1]["source"] = "user"
+    assert Alert.objects.get(id=1) is metric
+    assert type(metric) is MetricAlert
+    assert metric.source == "user"
 
 
 def test_a_kind_does_not_have_the_objects_of_another_one(session, alerts):
@@ -938,6 +970,15 @@ def test_a_copy_of_a_partial_object_is_partial(session):
     session.add(twin)
     assert twin.note is None
     assert twin.tags == ["day"]
+
+
+def test_an_object_whose_key_is_not_known_is_not_attached(inside):
+    label = Label(name="car")
+    inside.add(Project(name="new", labels=[label]))
+    inside.commit()
+    twin = pickle.loads(pickle.dumps(label))
+    with pytest.raises(SessionError, match="no key"):
+        inside.add(twin)
 
 
 def test_a_session_and_a_client_are_not_pickled(session):

@@ -8,6 +8,7 @@ import pytest
 from objmapper import (
     FETCH_ONE,
     RAISE,
+    ContractError,
     DetachedError,
     Embedded,
     FieldFetchBlocked,
@@ -43,6 +44,16 @@ class Project(Base):
     id = fields.Integer(primary_key=True)
     name = fields.String()
     color = fields.String(null=True)
+
+
+class Artifact(Base):
+    id = fields.Integer(primary_key=True)
+    run = fields.Integer()
+    name = fields.String()
+    size = fields.Integer()
+
+    class Meta:
+        endpoint = "runs/{run}/artifacts"
 
 
 class Task(Base):
@@ -466,6 +477,42 @@ def test_a_relation_loads_its_key_never_and_the_rest_once_with_peers(session, se
     assert [task.project.name for task in tasks] == ["p1", "p2", "p3"]
     assert [task.project.color for task in tasks] == ["red"] * 3
     assert sent(session) == before + 1
+
+
+def test_peers_are_those_that_the_program_still_holds(server):
+    with Session(server.client(), keep=0) as session:
+        one, two, three = Task.objects.only("name")
+        del two
+        assert one.note == "as it was"
+        assert server.asked[-1].startswith("GET /tasks/?id__in=1,3")
+        before = sent(session)
+        assert three.note == "as it was"
+        assert sent(session) == before
+
+
+def test_a_malformed_relation_has_no_peers_and_harms_none(session, server):
+    rows = server.tables["tasks"].rows
+    rows[1]["project"], rows[2]["project"], rows[3]["project"] = 1, "no key", 3
+    one, two, three = Task.objects.order_by("id")
+    assert one.project.name == "p1"
+    before = sent(session)
+    assert three.project.name == "p3"
+    assert sent(session) == before
+    with pytest.raises(ContractError, match="project"):
+        _ = two.project
+
+
+def test_deferred_fields_below_a_parent_load_with_the_peers_of_that_parent(session, server):
+    rows = [{"id": n, "run": 1 + n // 3, "name": f"a{n}", "size": n} for n in (1, 2, 3)]
+    server.table("runs/{run}/artifacts", rows)
+    one, two = Artifact.objects.filter(run=1).only("name")
+    (three,) = Artifact.objects.filter(run=2).only("name")
+    before = sent(session)
+    assert [one.size, two.size] == [1, 2]
+    assert sent(session) == before + 1
+    assert server.asked[-1].startswith("GET /runs/1/artifacts/?id__in=1,2")
+    assert three.size == 3
+    assert sent(session) == before + 2
 
 
 def test_fetch_one_loads_one_object_at_a_time(session):
