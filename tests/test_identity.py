@@ -20,7 +20,7 @@ from objmapper import (
     fields,
     inspect,
 )
-from objmapper.dialects.base import Draft, RowPage
+from objmapper.dialects.base import Draft
 from objmapper.models import IdentityKey
 from objmapper.operation import Json, Kind, Request
 from objmapper.wire import body as body_of
@@ -986,11 +986,3 @@ def test_a_session_and_a_client_are_not_pickled(session):
         pickle.dumps(session)
     with pytest.raises(TypeError, match="Client"):
         pickle.dumps(session.client)
-
-
-def test_pages_are_read_as_the_service_sends_them(server):
-    """The tests above rest on the small service; it sends what its table has."""
-    client = server.client()
-    rows = client.request("GET", "/tasks/").json()["results"]
-    assert rows == list(server.tables["tasks"].rows.values())
-    assert RowPage(rows).rows is rows
