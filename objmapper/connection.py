@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -10,35 +12,70 @@ from objmapper import scope
 from objmapper.client import Client
 from objmapper.session import Session
 
+#: How many sessions there are before those of threads that ended are looked at.
+_FEW = 16
+
+
+class _Stay:
+    """It is there as long as the thread that made it."""
+
 
 class ThreadSessions:
-    """A session for each thread, kept until they are closed together."""
+    """A session for each thread, kept until they are closed together.
+
+    That of a thread that has ended is let go when nobody would miss it: objects that the thread has
+    handed on go on loading through it, and what it has not sent is told at the end.
+    """
 
     def __init__(self, client: Client, make: Callable[[Client], Session] = Session) -> None:
         self.client = client
         self._make = make
         self._local = threading.local()
-        self._all: list[Session] = []
+        self._lock = threading.Lock()
+        #: Numbered as they were made.
+        self._all: weakref.WeakValueDictionary[int, Session] = weakref.WeakValueDictionary()
+        self._numbers = itertools.count()
+        self._kept: list[tuple[Session, weakref.ref[_Stay]]] = []
+        self._many = _FEW
 
     @property
     def session(self) -> Session:
         """The session of the thread that asks; made anew when the last one was closed."""
         found: Session | None = getattr(self._local, "session", None)
         if found is None or found.closed:
-            found = self._local.session = self._make(self.client)
-            self._all.append(found)
+            found, stay = self._make(self.client), _Stay()
+            self._local.session, self._local.stay = found, stay
+            with self._lock:
+                self._tidy()
+                self._all[next(self._numbers)] = found
+                self._kept.append((found, weakref.ref(stay)))
         return found
+
+    def _tidy(self) -> None:
+        """Let go of sessions that nobody would miss, whenever their number has doubled."""
+        if len(self._kept) >= self._many:
+            self._kept = [
+                (session, stay)
+                for session, stay in self._kept
+                if not session.closed and (stay() is not None or not session.is_forsaken())
+            ]
+            self._many = max(_FEW, 2 * len(self._kept))
+
+    def _sessions(self) -> list[Session]:
+        with self._lock:
+            return list(self._all.values())
 
     def warn_of_pending(self) -> None:
         """Warn of what was never sent; for the ``with`` statement that is left."""
-        for session in self._all:
+        for session in self._sessions():
             session.warn_of_pending(stacklevel=4)
 
     def close(self) -> None:
         scope.withdraw(self)
-        for session in self._all:
+        for session in self._sessions():
             session.close()
-        self._all.clear()
+        with self._lock:
+            self._kept.clear()
 
 
 class Connection(ThreadSessions):

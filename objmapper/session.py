@@ -6,6 +6,7 @@ itself; leaving it with pending changes warns.
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 import weakref
@@ -60,7 +61,7 @@ class Session:
         self.identity = self.members.identity
         #: Endpoints and fields whose view can't be asked for several values at once.
         self.singly: set[tuple[str, str]] = set()
-        self._lock = threading.RLock()
+        self._lock, self._pid = threading.RLock(), os.getpid()
         self._tokens: list[Token[Any]] = []
 
     # -- the session of a context -----------------------------------------------------------------
@@ -96,15 +97,24 @@ class Session:
             )
 
     def close(self) -> None:
-        """Close the session: its objects stay readable and settable, nothing more is loaded."""
+        """Close the session: its objects stay readable and settable, nothing more is loaded.
+
+        A thread that is using it ends what it does; it can begin nothing more.
+        """
         self.closed = True
-        self.members.clear()
+        lock = self._own_lock()
+        if lock.acquire(blocking=False):
+            try:
+                self.members.clear()
+            finally:
+                lock.release()
 
     @contextmanager
     def using(self) -> Iterator[None]:
         """Hold the session for one thread. Raises SessionThreadError when another one has it."""
         self._open()
-        if not self._lock.acquire(blocking=False):
+        lock = self._own_lock()
+        if not lock.acquire(blocking=False):
             raise SessionThreadError(
                 "Another thread is using this session. A session is used by one thread at a time: "
                 "give each thread one of its own, `with Session(client): ...` (the client is shared)."
@@ -112,7 +122,23 @@ class Session:
         try:
             yield
         finally:
-            self._lock.release()
+            lock.release()
+
+    def _own_lock(self) -> threading.RLock:
+        """Return the lock of this process: a fork's child has not the thread that holds its parent's."""
+        if self._pid != os.getpid():
+            self._lock, self._pid = threading.RLock(), os.getpid()
+        return self._lock
+
+    def is_forsaken(self) -> bool:
+        """Whether nobody would miss it: nothing waits to be sent, and the program holds no object."""
+        if self.closed:
+            return True
+        try:
+            with self.using():
+                return self.members.is_forsaken()
+        except SessionThreadError:
+            return False
 
     def _open(self) -> None:
         if self.closed:
