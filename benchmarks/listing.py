@@ -5,13 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from benchmarks import peers
-from benchmarks.measure import Measure, Row, Samples, in_turns
-from benchmarks.origin import origin
+import requests
+import urllib3
 
-ROWS, PAGE = 100_000, 1_000
+from benchmarks import peers
+from benchmarks.measure import Case, Measure, Row, Samples, in_turns, measured
+from benchmarks.origin import origin
+from objmapper import Client
+from objmapper.operation import Request
+
+ROWS, PAGE, REQUESTS = 100_000, 1_000, 200
 GOALS = {"json": 1.20, "orjson": 1.25}
 
 
@@ -27,6 +33,26 @@ def sampler(way: str, keep: str, parser: str, collect: str, url: str) -> Callabl
         return float(seconds) * 1e6 / ROWS
 
     return sample
+
+
+def one_request(turns: int) -> list[Measure]:
+    """Return what a request with a small answer takes: the share of a page that is not rows."""
+    with origin(1, 1) as url, Client(url) as client, requests.Session() as http:
+        pool, asked = urllib3.PoolManager(), Request("GET", "/tasks/", (("page", 1),))
+        address = f"{url}/tasks/?page=1"
+        ways: dict[str, Callable[[], object]] = {
+            "objmapper Client.send": lambda: client.send(asked),
+            "requests.Session.get": lambda: http.get(address, timeout=30).content,
+            "urllib3 PoolManager.request": lambda: pool.request("GET", address).data,
+        }
+        cases = {name: Case(again(way), units=REQUESTS) for name, way in ways.items()}
+        measures = measured(cases, turns, "µs", {})
+        pool.clear()
+    return [replace(measure, name=f"one request, {measure.name}") for measure in measures]
+
+
+def again(way: Callable[[], object]) -> Callable[[Any], object]:
+    return lambda _: [way() for _ in range(REQUESTS)]
 
 
 def row(turns: int) -> Row:
@@ -63,4 +89,5 @@ def row(turns: int) -> Row:
         for (way, keep, parser, collect), samples in taken.items()
         if collect == "on"
     ]
+    measures += one_request(turns)
     return Row("P2", f"list {ROWS:,} objects in pages of {PAGE:,}; µs a row", measures)
