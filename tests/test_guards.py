@@ -240,7 +240,7 @@ class TestAttributes:
         with Calls() as calls:
             getattr(task, name)
         assert calls.total() == 1
-        assert traced(lambda: [getattr(task, name) for _ in range(1000)][:0]) < 1000
+        assert traced(lambda: [getattr(task, name) for _ in range(1000)][:0]) < 8 * 1000
 
     @pytest.mark.parametrize(("name", "limit"), [("created", 8), ("tags", 18), ("owner", 30)])
     def test_the_first_read_of_a_value_converts_it_once(self, task, name, limit):
