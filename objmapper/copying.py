@@ -16,6 +16,7 @@ from objmapper.state import (
     Page,
     Stateful,
     changed_keys,
+    copied,
     freeze,
     is_new,
     thaw,
@@ -97,17 +98,26 @@ def _shared(obj: Any, copied: set[int]) -> list[Any]:
     return [value for value in found if id(value) not in copied]
 
 
-def duplicate(value: Any, memo: dict[int, Any], *, secrets: bool = False) -> Any:
-    """Return a value whose containers are its own; those of objects are as in ``twin``."""
+def duplicate(value: Any, memo: dict[int, Any], *, secrets: bool = False, levels: int = 50) -> Any:
+    """Return a value whose containers are its own; those of objects are as in ``twin``.
+
+    Deeper than *levels* there is nothing but JSON.
+    """
+    if not levels and value.__class__ in (list, dict):
+        return copied(value)
+
+    def inner(item: Any) -> Any:
+        return duplicate(item, memo, secrets=secrets, levels=levels - 1)
+
     if value.__class__ is tuple:
-        return tuple(duplicate(item, memo, secrets=secrets) for item in value)
+        return tuple(map(inner, value))
     if value.__class__ is list:
-        return [duplicate(item, memo, secrets=secrets) for item in value]
+        return list(map(inner, value))
     if value.__class__ is dict:
-        return {key: duplicate(item, memo, secrets=secrets) for key, item in value.items()}
+        return {key: inner(item) for key, item in value.items()}
     if hasattr(value, "__embedded__"):
         row = value._row if secrets else value.__embedded__.open_row(value)
-        return value.__embedded__.over(duplicate(row, memo, secrets=secrets), value)
+        return value.__embedded__.over(inner(row), value)
     if isinstance(value, Stateful):
         known = memo.get(id(value))
         return twin(value, memo, secrets=secrets) if known is None else known

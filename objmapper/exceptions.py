@@ -59,6 +59,15 @@ def near_misses(word: str, known: Iterable[str]) -> str:
     return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
+def cut(value: object, width: int = 80) -> str:
+    """Return any value as messages show it; one that can't be shown, by its class."""
+    try:
+        text = repr(value)
+    except Exception:  # nested too deeply, too many digits, or a class of the user's that fails
+        return f"an object of {type(value).__name__}"
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
 class DeclarationError(ObjMapperError, TypeError):
     """A class statement declares something that can't work."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from objmapper.exceptions import FieldDoesNotExist, QueryError
+from objmapper.exceptions import FieldDoesNotExist, QueryError, cut
 from objmapper.exceptions import near_misses as near
 from objmapper.fields import Enum, ForeignKey, HasMany
 from objmapper.query import (
@@ -124,22 +124,22 @@ def condition(mapper: Any, term: Term) -> Node:
 def _value(field: Any, lookup: str, value: Any, text: str) -> Any:
     if lookup == "isnull":
         if not isinstance(value, bool):
-            raise QueryError(f"{text!r} takes True or False, not {value!r}.")
+            raise QueryError(f"{text!r} takes True or False, not {cut(value)}.")
         return value
     if lookup == "in":
         if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-            raise QueryError(f"{text!r} takes several values, not {value!r}.")
+            raise QueryError(f"{text!r} takes several values, not {cut(value)}.")
         return tuple(_one(field, item, text) for item in value)
     if lookup == "range":
         if not isinstance(value, list | tuple) or len(value) != 2:
-            raise QueryError(f"{text!r} takes two values, low and high, not {value!r}.")
+            raise QueryError(f"{text!r} takes two values, low and high, not {cut(value)}.")
         return tuple(_one(field, item, text) for item in value)
     if lookup in ("exact", "gt", "gte", "lt", "lte"):
         return _one(field, value, text)
     if field.mutable:  # contains on a list or a dict: a part of it
         return value
     if not isinstance(value, str):
-        raise QueryError(f"{text!r} takes text, not {value!r}.")
+        raise QueryError(f"{text!r} takes text, not {cut(value)}.")
     return value
 
 
@@ -156,7 +156,7 @@ def _one(field: Any, value: Any, text: str) -> Any:
         if not field.mutable and not isinstance(field, Enum):  # a server may know more members
             field.to_python(wire)
     except (ValueError, TypeError, ArithmeticError) as error:
-        raise QueryError(f"{text}={value!r}: {error}.") from None
+        raise QueryError(f"{text}={cut(value)}: {error}.") from None
     return wire
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from objmapper import lookups
-from objmapper.exceptions import ContractError, DeclarationError, QueryError, near_misses
+from objmapper.exceptions import ContractError, DeclarationError, QueryError, cut, near_misses
 from objmapper.fields import Field, ForeignKey, HasMany, Integer, String
 from objmapper.query import Node, Order, Q, Query
 from objmapper.queryset import RelatedManager
@@ -275,7 +275,7 @@ class Mapper:
             found = self.pk.key_of(key)
             hash(found)
         except (ValueError, TypeError) as error:
-            raise ContractError(f"{self.model.__name__}: {key!r} is no key: {error}") from None
+            raise ContractError(f"{self.model.__name__}: {cut(key)} is no key: {error}") from None
         return found
 
     def asked_key(self, key: Any) -> Any:
@@ -283,7 +283,7 @@ class Mapper:
         try:
             return self.pk.key_of(key)
         except (ValueError, TypeError) as error:
-            raise QueryError(f"{self.model.__name__}: {key!r} is no key: {error}.") from None
+            raise QueryError(f"{self.model.__name__}: {cut(key)} is no key: {error}.") from None
 
     def identity_in(self, row: dict[str, Any]) -> Any:
         """Return what tells the row's object from all others of its root class, or None."""

@@ -126,12 +126,12 @@ def _follow(
     *first* is page number *begun*; no page is fetched ahead that lies beyond *wanted* rows.
     """
     if ahead == 0:
-        yield from _guarded(session, query, first, _one_by_one(session, query, first))
+        yield from _guarded(session, query, _one_by_one(session, query, first))
         return
     pool = ThreadPoolExecutor(ahead, thread_name_prefix="objmapper-pages")
     try:
         pages = _fetch_ahead(session, query, first, pool, ahead, begun, wanted)
-        yield from _guarded(session, query, first, pages)
+        yield from _guarded(session, query, pages)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -214,11 +214,9 @@ def _fetch_ahead(
         yield from _one_by_one(session, query, rest, later=True)
 
 
-def _guarded(
-    session: Any, query: Query, first: Request, pages: Iterator[RowPage]
-) -> Iterator[RowPage]:
+def _guarded(session: Any, query: Query, pages: Iterator[RowPage]) -> Iterator[RowPage]:
     """Yield *pages*, refusing what loops, never ends, or answers another question."""
-    links: set[Any] = {(first.path, first.params)}
+    links: set[str] = set()
     before: set[Any] = set()
     seen, idle = 0, 0
     pk = query.mapper.pk.key if query.mapper.has_key else None

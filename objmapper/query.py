@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from objmapper.exceptions import cut
+
 #: Every lookup that a query may name; a dialect says which of them its server can do.
 LOOKUPS = frozenset(
     "exact iexact contains icontains startswith istartswith endswith iendswith "
@@ -87,7 +89,7 @@ class Q:
 
     def __repr__(self) -> str:
         inner = f" {'&' if self.joiner == 'and' else '|'} ".join(
-            repr(child) if isinstance(child, Q) else f"{child.lookup}={child.value!r}"
+            repr(child) if isinstance(child, Q) else f"{child.lookup}={cut(child.value, 1000)}"
             for child in self.children
         )
         return f"{'~' if self.negated else ''}Q({inner})"
@@ -109,7 +111,7 @@ class Condition(NamedTuple):
         return "__".join(f.name for f in self.path)
 
     def __str__(self) -> str:
-        return f"{self.name}__{self.lookup}={self.value!r}"
+        return f"{self.name}__{self.lookup}={cut(self.value, 1000)}"
 
 
 @dataclass(frozen=True, slots=True)

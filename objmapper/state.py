@@ -16,7 +16,7 @@ import marshal
 import weakref
 from typing import Any, Final, cast
 
-from objmapper.exceptions import DetachedError, FieldNotLoaded
+from objmapper.exceptions import ContractError, DetachedError, FieldNotLoaded
 from objmapper.query import FetchMode
 
 
@@ -232,21 +232,44 @@ def thaw(snapshot: bytes | None) -> Any:
     return ABSENT if snapshot is None else marshal.loads(snapshot)
 
 
+def copied(wire: Any) -> Any:
+    """Return a copy of a JSON value; what is none, which validation will say, is returned itself."""
+    try:
+        return thaw(freeze(wire))
+    except ValueError:
+        return wire
+
+
 def same(one: Any, other: Any) -> bool:
-    """Whether two JSON values are the same; unlike ``==``, True is not 1 and NaN is itself."""
-    if one is other:
-        return True
-    if one.__class__ is not other.__class__:
-        kinds = {one.__class__, other.__class__}
-        if kinds == {list, tuple}:
-            return same(list(one), list(other))
-        return kinds == {int, float} and bool(one == other)
-    if one.__class__ is dict:
-        return len(one) == len(other) and all(
-            key in other and same(value, other[key]) for key, value in one.items()
-        )
-    if one.__class__ is list:
-        return len(one) == len(other) and all(map(same, one, other))
+    """Whether two JSON values are the same; unlike ``==``, True is not 1 and NaN is itself.
+
+    It needs no recursion: a server may nest as deeply as its parser here permits.
+    """
+    waiting = [(one, other)]
+    while waiting:
+        one, other = waiting.pop()
+        if one is other:
+            continue
+        kinds = (one.__class__, other.__class__)
+        if kinds in _LISTS:
+            if len(one) != len(other):
+                return False
+            waiting += zip(one, other, strict=True)
+        elif kinds == (dict, dict):
+            if one.keys() != other.keys():
+                return False
+            waiting += [(value, other[key]) for key, value in one.items()]
+        elif not _equal(one, other):
+            return False
+    return True
+
+
+_LISTS = {(one, other) for one in (list, tuple) for other in (list, tuple)}
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if one.__class__ is not other.__class__ and {one.__class__, other.__class__} != {int, float}:
+        return False
     return bool(one == other) or (one != one and other != other)
 
 
@@ -315,7 +338,7 @@ def base_value(obj: Stateful, field: Any) -> Any:
     if raw is ABSENT or raw is None:
         return raw
     if field.mutable:
-        return thaw(freeze(raw))
+        return copied(raw)
     return field.tolerant(raw)
 
 
@@ -343,10 +366,12 @@ def touch(obj: Stateful, field: Any, value: Any) -> Any:
     if value is None or (state.originals is not None and key in state.originals):
         return value
     converted = field.load(obj, value)  # before the snapshot: a malformed value changes nothing
-    if field.plain:
-        watch(obj, key, freeze(value))
-    else:
-        watch(obj, key, freeze(field.to_row(converted)))
+    try:
+        snapshot = freeze(value if field.plain else field.to_row(converted))
+    except ValueError as error:
+        raise ContractError(f"{obj!r}: what the server sent for {field.name!r}: {error}") from None
+    watch(obj, key, snapshot)
+    if not field.plain:
         obj._row[key] = converted
     return converted
 
@@ -452,12 +477,12 @@ def revert(obj: Stateful) -> None:
             row[key] = base
 
 
-def in_place(current: Any, wanted: Any) -> Any:
+def in_place(current: Any, wanted: Any, levels: int = 100) -> Any:
     """Return *wanted* in the container *current*, where both are of one kind; users may hold it.
 
-    So do containers inside it; an item of a list is told by its value alone.
+    So do containers inside it, as deep as *levels*; an item of a list is told by its value alone.
     """
-    if current.__class__ is not wanted.__class__:
+    if current.__class__ is not wanted.__class__ or not levels:
         return wanted
     if current.__class__ is list:
         current[:] = [
@@ -465,11 +490,12 @@ def in_place(current: Any, wanted: Any) -> Any:
             for old, new in itertools.zip_longest(current[: len(wanted)], wanted)
         ]
     elif current.__class__ is dict:
-        merged = {key: in_place(current.get(key), value) for key, value in wanted.items()}
+        levels -= 1
+        merged = {key: in_place(current.get(key), value, levels) for key, value in wanted.items()}
         current.clear()
         current.update(merged)
     elif hasattr(current, "__embedded__"):
-        in_place(current._row, wanted._row)
+        in_place(current._row, wanted._row, levels)
         current._fresh = None
     else:
         return wanted

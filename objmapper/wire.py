@@ -13,7 +13,7 @@ import marshmallow
 
 from objmapper.fields.checking import flat
 from objmapper.operation import MASK, Change, Kind, Pending, Secret
-from objmapper.state import ABSENT, base_value, changed_keys, freeze, is_new, thaw
+from objmapper.state import ABSENT, base_value, changed_keys, copied, freeze, is_new
 
 Problem = tuple[object, str | None, list[str]]
 
@@ -25,8 +25,7 @@ def wire_value(field: Any, value: Any) -> Any:
     """
     wire = field.dump(value)
     if field.mutable:
-        with suppress(ValueError):  # holds what is no JSON: validation says so
-            wire = thaw(freeze(wire))
+        wire = copied(wire)
     return Secret(wire) if field.hides and wire is not None else wire
 
 

@@ -139,10 +139,18 @@ def token_in(response: Response) -> str:
     except ContractError:
         body = None
     key = body.get("key", "") if isinstance(body, dict) else None
-    if not isinstance(key, str):
+    if not isinstance(key, str) or not _fits_in_header(key):
         kind = response.headers.get("content-type", "no content type")
         raise ContractError(
             f"{response.method} {response.url} answered {response.status} ({kind}) with something "
             'that is no answer to a login: {"key": "..."} was expected. Is it a CVAT server?'
         )
     return key
+
+
+def _fits_in_header(token: str) -> bool:
+    try:
+        checked_header("Authorization", token)
+    except ValueError:
+        return False
+    return True

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 from urllib.parse import quote
 
 from objmapper import wire
-from objmapper.exceptions import ContractError, QueryError, UnsupportedLookup
+from objmapper.exceptions import ContractError, QueryError, UnsupportedLookup, cut
 from objmapper.fields.relations import wire_key
 from objmapper.operation import Change, Draft, Json, Kind, Pending, Request, Response, Settle
 from objmapper.query import And, Condition, Node, Order, Query
@@ -34,10 +34,16 @@ def segment_of(value: Any) -> str | Pending:
 
 
 def quote_key(value: Any) -> str:
-    """Return a key as one path segment; dots are quoted, or ``..`` would climb out of it."""
-    if value.__class__ is int:
-        return str(value)
-    text = quote(str(value), safe="")
+    """Return a key as one path segment; dots are quoted, or ``..`` would climb out of it.
+
+    Raises QueryError for what can't be one.
+    """
+    try:
+        text = str(value) if value.__class__ is int else quote(str(value), safe="")
+    except ValueError as error:  # a lone surrogate, or too many digits
+        raise QueryError(f"{cut(value)} can't be a part of an address: {error}.") from None
+    if not text:
+        raise QueryError("An empty key can't be a part of an address: it would name all there is.")
     return text.replace(".", "%2E") if set(text) == {"."} else text
 
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import cached_property
 from typing import (
     TYPE_CHECKING,
@@ -41,6 +40,7 @@ from objmapper.exceptions import (
     FieldNotLoaded,
     ReadOnlyFieldError,
     ValidationError,
+    cut,
 )
 from objmapper.fields import access
 from objmapper.fields.checking import (
@@ -49,13 +49,12 @@ from objmapper.fields.checking import (
     MarshmallowType,
     Validator,
     checker,
-    cut,
     refused,
     validators,
 )
 from objmapper.fields.expressions import Expressions
 from objmapper.operation import MASK
-from objmapper.state import Stateful, freeze, fresh, is_new, same, thaw
+from objmapper.state import Stateful, copied, fresh, is_new, same
 
 T = TypeVar("T")
 MISSING: Any = marshmallow.missing
@@ -305,17 +304,17 @@ class Field(Expressions, _Descriptor[T]):
         The base of a mutable value is JSON.
         """
         if not self.mutable:
-            equal = base == value or (base != base and value != value)  # NaN is no change of NaN
-            return base.__class__ is value.__class__ and bool(equal)
+            if base.__class__ is not value.__class__:
+                return False
+            return bool(base == value or (base != base and value != value))  # NaN is NaN again
         if not self.plain:
-            base = self.tolerant(thaw(freeze(base)))  # a copy, which it takes over
+            base = self.tolerant(copied(base))  # which it takes over
         return same(self.dump(base), self.dump(value))
 
     def shown(self, value: Any) -> Any:
         """Return what ``changes`` shows of a value that the row keeps, or of a base: a copy of it."""
         if self.mutable:
-            with suppress(ValueError):  # what is no JSON is shown as it is
-                return self.tolerant(thaw(freeze(self.to_row(value))))
+            return self.tolerant(copied(self.to_row(value)))
         if self.keeps or value is None or not self.accepts(value):
             return value
         try:
@@ -326,7 +325,7 @@ class Field(Expressions, _Descriptor[T]):
     def show(self, value: Any) -> Any:
         """Return what ``to_dict`` shows: JSON of its own, with field names and without secrets."""
         wire = self.dump(value)
-        return thaw(freeze(wire)) if self.mutable else wire
+        return copied(wire) if self.mutable else wire
 
     def forget(self, value: Any) -> None:
         """Take the secrets out of a value that the server has got."""
@@ -338,7 +337,7 @@ class Field(Expressions, _Descriptor[T]):
         """
         found = self.tolerant(value)
         if self.keeps and not isinstance(found, self.python_type):
-            raise ValueError(f"{value!r} is no key of {self}")
+            raise ValueError(f"{cut(value)} is no key of {self}")
         return found
 
     # -- setting ----------------------------------------------------------------------------------

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import marshmallow
+
+from objmapper.exceptions import cut
 
 Validator = Callable[[Any], Any]
 MarshmallowType = Callable[..., marshmallow.fields.Field[Any]]
@@ -17,6 +21,11 @@ _TYPE_IS_ALL: dict[type, tuple[type, ...]] = {
     marshmallow.fields.Boolean: (bool,),
     marshmallow.fields.Raw: (object,),
 }
+#: How many levels of lists and objects are sent; the libraries below walk them by recursion.
+DEEPEST = 100
+#: The most bits of a number that Python writes as digits unless it is told otherwise.
+WIDEST = 14_000
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 #: What a conversion raises for a value that it can't convert.
 MALFORMED = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
 
@@ -71,35 +80,44 @@ def flat(messages: Any) -> list[str]:
     return [str(messages)]
 
 
-def cut(value: Any, width: int = 80) -> str:
-    """Return a value as messages show it."""
-    text = repr(value)
-    return text if len(text) <= width else text[: width - 1] + "…"
+class _TooDeep(Exception):
+    """A value holds itself, or is nested too deeply: nothing more can be told of it."""
 
 
-def not_json(value: Any, where: str = "") -> list[str]:
+def not_json(value: Any) -> list[str]:
     """Return what in *value* has no JSON form; [] when all has."""
     try:
-        return _not_json(value, where)
-    except RecursionError:
-        return ["The value holds itself, or is nested too deeply."]
+        return _not_json(value, (), DEEPEST)
+    except _TooDeep:
+        return [f"The value holds itself, or is nested more than {DEEPEST} levels deep."]
 
 
-def _not_json(value: Any, where: str) -> list[str]:
-    name = where or "The value"
-    if value is None or isinstance(value, str | bool | int):
+def _not_json(value: Any, path: tuple[Any, ...], levels: int) -> list[str]:
+    if value is None or isinstance(value, bool):
         return []
+    if isinstance(value, str):
+        return [] if is_unicode(value) else [f"{_at(path)}: the text has a lone surrogate."]
+    if isinstance(value, int):
+        fits = value.bit_length() <= WIDEST
+        return [] if fits else [f"{_at(path)}: the number has too many digits."]
     if isinstance(value, float):
-        finite = value == value and abs(value) != float("inf")
-        return [] if finite else [f"{name}: {value} has no JSON form."]
-    if isinstance(value, list | tuple):
-        return [text for i, item in enumerate(value) for text in _not_json(item, f"{where}[{i}]")]
-    if isinstance(value, dict):
-        keys = [f"{name}: the key {cut(key)} is no text." for key in value if not _is_text(key)]
-        inner = [_not_json(item, f"{where}[{key!r}]") for key, item in value.items()]
-        return keys + [text for texts in inner for text in texts]
-    return [f"{name}: {cut(value)} ({type(value).__name__}) has no JSON form."]
+        return [] if math.isfinite(value) else [f"{_at(path)}: {value} has no JSON form."]
+    if not isinstance(value, list | tuple | dict):
+        return [f"{_at(path)}: {cut(value)} ({type(value).__name__}) has no JSON form."]
+    if not levels:
+        raise _TooDeep
+    found: list[str] = []
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(value, dict) and not (isinstance(key, str) and is_unicode(key)):
+            found.append(f"{_at(path)}: the key {cut(key)} is no text.")
+        found += _not_json(item, (*path, key), levels - 1)
+    return found
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+def _at(path: tuple[Any, ...]) -> str:
+    return "".join(f"[{cut(key)}]" for key in path) or "The value"
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written as UTF-8: it has no lone surrogate."""
+    return text.isascii() or not _SURROGATE.search(text)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 import marshmallow
 
-from objmapper.exceptions import DeclarationError
+from objmapper.exceptions import DeclarationError, FieldDoesNotExist, cut
 from objmapper.fields.base import Field, Options
-from objmapper.fields.checking import cut, not_json
-from objmapper.state import freeze, fresh, thaw
+from objmapper.fields.checking import not_json
+from objmapper.state import copied, fresh
 
 V = TypeVar("V")
 T = TypeVar("T")
@@ -32,14 +32,16 @@ def _item(of: Any, owner: str) -> Field[Any]:
 
 def locked(value: Any) -> Any:
     """Return *value*, all value objects in it read-only from now on."""
-    if hasattr(value, "__embedded__"):
-        value._locked = True
-        locked(value._row)
-    elif isinstance(value, dict):
-        locked(list(value.values()))
-    elif isinstance(value, list):
-        for item in value:
-            locked(item)
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if hasattr(each, "__embedded__"):
+            each._locked = True
+            waiting.append(each._row)
+        elif isinstance(each, dict):
+            waiting += each.values()
+        elif isinstance(each, list):
+            waiting += each
     return value
 
 
@@ -214,7 +216,9 @@ class Dict(_Container[T]):
         loaded = {}
         for key, item in wire.items():
             if item is not None and not self.of.accepts(item):
-                raise ValueError(f"the value of {key!r}, {self.told(item)}, is of the wrong type")
+                raise ValueError(
+                    f"the value of {cut(key)}, {self.told(item)}, is of the wrong type"
+                )
             loaded[key] = item if item is None else self.of.to_python(item)
         return wire if self.of.plain else loaded
 
@@ -248,8 +252,13 @@ class Dict(_Container[T]):
         if self.of is None:
             return not_json(wire)
         return [
-            *(f"The key {cut(key)} is no text." for key in value if not isinstance(key, str)),
-            *(f"{key}: {text}" for key, item in value.items() for text in self.of.check(item)),
+            *(text for key in value for text in not_json({key: None})),
+            *(
+                f"{key}: {text}"
+                for key, item in value.items()
+                if isinstance(key, str)
+                for text in self.of.check(item)
+            ),
         ]
 
     def marshmallow_field(self, **options: Any) -> marshmallow.fields.Field[Any]:
@@ -310,11 +319,16 @@ class Nested(Field[T]):
         """Take the value object, or a dict of its *field names*; a read-only one is copied."""
         if isinstance(value, self.of) and value._locked:
             return value.__embedded__.unlocked(value)
-        return self.of(**value) if value.__class__ is dict else value
+        if not isinstance(value, dict):
+            return value
+        for name in value:
+            if not isinstance(name, str):
+                raise FieldDoesNotExist.of(self.of.__name__, cut(name), self.of.__fields__)
+        return self.of(**value)
 
     def show(self, value: Any) -> Any:
         if value.__class__ is dict:  # nobody has read it yet
-            value = self.tolerant(thaw(freeze(value)))
+            value = self.tolerant(copied(value))
         return value.to_dict() if isinstance(value, self.of) else value
 
     def forget(self, value: Any) -> None:
@@ -322,8 +336,11 @@ class Nested(Field[T]):
             value.__embedded__.forget(value)
 
     def faults(self, value: Any, wire: Any) -> list[str]:
-        if value.__class__ is dict:  # put into a list as JSON
-            value = self.to_python(thaw(freeze(value)))
+        if isinstance(value, dict):  # put into a list as JSON
+            wrong = not_json(value)
+            if wrong:
+                return wrong
+            value = self.to_python(copied(value))
         found: list[str] = self.of.__embedded__.check(value)
         return found
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 import marshmallow
 
-from objmapper.exceptions import ContractError, DeclarationError, ReadOnlyFieldError
+from objmapper.exceptions import ContractError, DeclarationError, ReadOnlyFieldError, cut
 from objmapper.fields.base import Field, Options
-from objmapper.fields.checking import Converted, cut
+from objmapper.fields.checking import Converted
 from objmapper.operation import Pending
 from objmapper.state import (
     Page,
@@ -162,7 +163,7 @@ class ForeignKey(_Relation[T]):
     def coerce(self, value: Any) -> Any:
         if isinstance(value, Stateful) and not isinstance(value, self.target):
             raise TypeError(
-                f"{self} takes a {self.target.__name__}, its key or None, not {value!r}."
+                f"{self} takes a {self.target.__name__}, its key or None, not {cut(value)}."
             )
         return value
 
@@ -171,8 +172,10 @@ class ForeignKey(_Relation[T]):
         return self.key_value(super().value_in(row))
 
     def shown(self, base: Any) -> Any:
-        """Show a nested row by its key; an object, a key and None as they are."""
-        return self.key_value(base) if base.__class__ is dict else base
+        """Show a nested row by its key; an object, a key, None and what is malformed as they are."""
+        with suppress(ValueError, TypeError):
+            return self.key_value(base) if base.__class__ is dict else base
+        return base
 
     def show(self, value: Any) -> Any:
         """Show the key; None while there is none."""
@@ -225,7 +228,7 @@ class ForeignKey(_Relation[T]):
 
     def key_of(self, value: Any) -> Any:
         if isinstance(value, Stateful) and not isinstance(value, self.target):
-            raise ValueError(f"{value!r} is no {self.target.__name__}")
+            raise ValueError(f"{cut(value)} is no {self.target.__name__}")
         key = self.key_value(value)
         if key is None:
             raise ValueError(f"{value!r} has no key yet: it is not on the server")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, Unpack, overl
 
 import marshmallow
 
-from objmapper.exceptions import DeclarationError
+from objmapper.exceptions import DeclarationError, cut
 from objmapper.fields.base import Field, Options
 from objmapper.fields.checking import MarshmallowType, not_json
 
@@ -62,9 +62,12 @@ class Integer(Field[Int]):
         def __init__(self, *, null: bool, **options: Unpack[Options]) -> None: ...
         def __init__(self, *, null: bool = False, **options: Any) -> None: ...
 
+    def faults(self, value: Any, wire: Any) -> list[str]:
+        return not_json(wire) or super().faults(value, wire)
+
     def key_of(self, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | str):
-            raise ValueError(f"{value!r} is no key of {self}: it takes whole numbers")
+            raise ValueError(f"{cut(value)} is no key of {self}: it takes whole numbers")
         return int(value)
 
 
@@ -138,7 +141,13 @@ class Decimal(Field[Dec]):
         return str(value)
 
     def coerce(self, value: Any) -> Any:
+        if isinstance(value, decimal.Decimal) and value.is_snan():
+            return decimal.Decimal("NaN")  # a signalling one raises wherever it is compared
         return self.tolerant(value)
+
+    @property
+    def guarded(self) -> bool:
+        return True
 
 
 class Boolean(Field[Bool]):
@@ -184,9 +193,13 @@ class String(Field[Str]):
         def __init__(self, *, null: bool, **options: Unpack[Options]) -> None: ...
         def __init__(self, *, null: bool = False, **options: Any) -> None: ...
 
+    def faults(self, value: Any, wire: Any) -> list[str]:
+        wrong = [] if wire.isascii() else not_json(wire)
+        return wrong or super().faults(value, wire)
+
     def key_of(self, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, str | int):
-            raise ValueError(f"{value!r} is no key of {self}: it takes text")
+            raise ValueError(f"{cut(value)} is no key of {self}: it takes text")
         return str(value)
 
 

@@ -172,3 +172,5 @@ def _texts(value: Any) -> Iterator[str]:
             raise ValidationError(
                 "A query parameter has a character that is not Unicode."
             ) from None
+        except ValueError:
+            raise ValidationError("A query parameter is a number of too many digits.") from None
