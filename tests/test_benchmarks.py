@@ -1,0 +1,58 @@
+"""The command that takes the README's figures runs, and says what it found where it belongs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def benchmarks(*arguments):
+    command = [sys.executable, "-m", "benchmarks", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def bodies(tmp_path_factory):
+    """The row P5, in one turn: what it printed, and the Markdown file that it wrote into."""
+    page = tmp_path_factory.mktemp("benchmarks") / "page.md"
+    page.write_text("# Before\n\n<!-- figures -->\nold\n<!-- /figures -->\n\nafter\n")
+    done = benchmarks("P5", "--turns", 1, "--write", page)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, page.read_text()
+
+
+def test_the_five_changes_that_other_libraries_miss_are_told_from_no_change(bodies):
+    assert "probes passed: 5 of 5" in bodies[0]
+
+
+def test_what_it_claims_stands_beside_floors_and_says_whether_the_goal_is_met(bodies):
+    lines = [line for line in bodies[0].splitlines() if line.startswith(("objmapper", "floor"))]
+    claims = [line for line in lines if line.endswith(("yes", "no", "with gc off"))]
+    assert len(claims) == 1
+    assert len(lines) > 4
+
+
+def test_a_markdown_file_takes_the_table_between_its_marks(bodies):
+    before, figures, after = (
+        bodies[1].replace("<!-- /figures -->", "<!-- figures -->").split("<!-- figures -->")
+    )
+    assert before == "# Before\n\n"
+    assert after == "\n\nafter\n"
+    assert "| **P5** |" in figures
+    assert "old" not in figures
+
+
+def test_a_row_that_does_not_exist_is_refused():
+    done = benchmarks("P5", "P77")
+    assert done.returncode == 2
+    assert "no such row: P77" in done.stderr
+
+
+def test_the_readme_has_a_line_for_every_row():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    figures = text.partition("<!-- figures -->")[2].partition("<!-- /figures -->")[0]
+    for code in ("P1", "P2", "P3", "P4", "P5", "P6", "P9"):
+        assert f"| **{code}** |" in figures
