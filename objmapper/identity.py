@@ -46,29 +46,36 @@ class Home(dict[Any, Ref]):
 class Window(LRUCache[int, list[Any]]):
     """The rows that were read last, ``maxsize`` in all; what leaves gathers in ``left``.
 
-    Pages are kept in pieces: one row more lets go of a piece, not of the whole oldest page.
+    They come by pages, as an entry of the cache costs what fifty rows do; they leave row by row.
     """
 
     def __init__(self, maxsize: int) -> None:
         super().__init__(maxsize, getsizeof=len)
         self.left: list[list[Any]] = []
+        #: What is still kept of the page that is leaving.
+        self._leaving: list[Any] = []
         self._number = 0
-        self._piece = max(maxsize // 16, 1)
-
-    def popitem(self) -> tuple[int, list[Any]]:
-        number, piece = super().popitem()
-        self.left.append(piece)
-        return number, piece
 
     def keep(self, page: list[Any]) -> None:
-        """Keep a page's objects alive; of one larger than the window, its end."""
-        size, step = int(self.maxsize), self._piece
-        if len(page) > size:
-            self.left.append(page[: len(page) - size])
-            page = page[len(page) - size :]
-        for start in range(0, len(page), step):
+        """Keep a page's objects alive, and let go of as many of the oldest."""
+        over = len(self._leaving) + int(self.currsize) + len(page) - int(self.maxsize)
+        while over > 0 and (self._leaving or self):
+            if not self._leaving:
+                self._leaving = list(self.popitem()[1])
+            self.left.append(self._leaving[:over])
+            del self._leaving[:over]
+            over -= len(self.left[-1])
+        if over > 0:
+            self.left.append(page[:over])
+            page = page[over:]
+        if page:
             self._number += 1
-            self[self._number] = page[start : start + step]
+            self[self._number] = page
+
+    def clear(self) -> None:
+        super().clear()
+        self._leaving.clear()
+        self.left.clear()
 
 
 class IdentityMap:
@@ -116,5 +123,4 @@ class IdentityMap:
 
     def clear(self) -> None:
         self.window.clear()
-        self.window.left.clear()
         self._homes.clear()
