@@ -1,8 +1,7 @@
 """What one object has loaded, changed and committed.
 
-All clean objects of a page share one Page as their state. An object gets an InstanceState of its own
-at its first write, or when a mutable value is first touched: the value is snapshotted then, because
-the list in the row *is* the user's list.
+All clean objects of a page share one Page as their state. An object gets an InstanceState at its first
+write, or when a mutable value is first touched: the list in the row *is* the user's list.
 
 The row dict is the storage and is changed in place. ``originals`` keeps what a changed key had
 before; ``snapshots`` keeps the JSON of every mutable value that was touched.
@@ -189,8 +188,7 @@ def is_new(obj: Stateful) -> bool:
 
 def touched(obj: Stateful) -> None:
     """Tell the session of *obj* that it may have changes."""
-    ref = obj._state.session
-    session = None if ref is None else ref()
+    session = session_of(obj)
     if session is not None:
         session.touched(obj)
 
