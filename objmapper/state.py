@@ -188,8 +188,8 @@ def is_new(obj: Stateful) -> bool:
 
 def touched(obj: Stateful) -> None:
     """Tell the session of *obj* that it may have changes."""
-    session = session_of(obj)
-    if session is not None:
+    ref = obj._state.session
+    if ref is not None and (session := ref()) is not None:
         session.touched(obj)
 
 
