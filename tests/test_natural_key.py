@@ -71,7 +71,8 @@ def test_touching_one_key_asks_for_all_that_differ_in_the_last_part_only(
     open_session()
     here, there = created("a", "b", "c"), created("a", shelf=2)
     before = len(small.asked)
-    assert [book.id for book in here] == [2, 3, 4]
+    # The three went side by side, so any of them may have come first.
+    assert {book.id for book in here} == {2, 3, 4}
     assert len(small.asked) == before + 1
     assert there[0].id == 5
     assert len(small.asked) == before + 2
@@ -81,7 +82,7 @@ def test_at_most_as_many_as_fit_in_one_request_are_asked_for_together(books, ope
     open_session(max_keys=2)
     made = created("a", "b", "c", "d")
     before = len(small.asked)
-    assert [book.id for book in made] == [2, 3, 4, 5]
+    assert {book.id for book in made} == {2, 3, 4, 5}
     assert len(small.asked) == before + 2
 
 
@@ -89,15 +90,11 @@ def test_where_several_can_not_be_asked_for_each_is_asked_alone(books, open_sess
     open_session(max_keys=0)
     made = created("a", "b")
     before = len(small.asked)
-    assert [book.id for book in made] == [2, 3]
-    assert (
-        small.asked[before:]
-        == [
-            "GET /books/?shelf=1&title=a&page_size=100",
-            "GET /books/?shelf=1&title=b&page_size=100",
-        ]
-        or len(small.asked) == before + 2
-    )
+    assert {book.id for book in made} == {2, 3}
+    assert sorted(small.asked[before:]) == [
+        "GET /books/?shelf=1&title=a",
+        "GET /books/?shelf=1&title=b",
+    ]
 
 
 def test_a_row_that_comes_first_is_recognised(books, open_session):
