@@ -137,7 +137,9 @@ def test_the_assignee_of_a_project_works_below_it(seeded):
     assert alice("DELETE", "/tasks/1").status_code == 204
     assert alice("POST", "/tasks", json={"name": "x", "project_id": 1}).status_code == 201
     assert alice("POST", "/tasks", json={"name": "x", "project_id": 2}).status_code == 403
-    assert alice("PATCH", "/projects/1", json={"assignee_id": 2}).status_code == 403
+    assert alice("PATCH", "/projects/1", json={"assignee_id": 2}).status_code == 200
+    assert alice("PATCH", "/projects/1", json={"assignee_id": None}).status_code == 403
+    assert alice("PATCH", "/projects/1", json={"owner_id": 2}).status_code == 403
     assert alice("DELETE", "/projects/1").status_code == 403
 
 
@@ -154,7 +156,8 @@ def test_an_owner_does_everything_with_their_own(door, alice):
 def test_a_worker_makes_nothing(door, alice):
     door.patch("/users/2", {"groups": ["worker"]})
     assert alice("POST", "/projects", json={"name": "p"}).status_code == 403
-    assert alice("POST", "/tasks", json={"name": "p", "project_id": 1}).status_code == 403
+    project = door.post("/projects", {"name": "p", "assignee_id": 2}).json()["id"]
+    assert alice("POST", "/tasks", json={"name": "p", "project_id": project}).status_code == 403
 
 
 def test_the_group_admin_makes_an_administrator(door, alice):

@@ -13,10 +13,9 @@ import hmac
 import secrets
 import sqlite3
 from functools import lru_cache
-from typing import Any
 
 from objmapper.server.cvat.call import Answer, Call
-from objmapper.server.cvat.errors import Forbidden, Invalid, NotFound, Unauthorized
+from objmapper.server.cvat.errors import Forbidden, Invalid, Unauthorized
 from objmapper.server.cvat.validation import Text, clean
 from objmapper.server.environ import in_process
 
@@ -165,39 +164,6 @@ def logout(call: Call, _: dict[str, str]) -> Answer:
     call.cookies.clear()
     call.cookies["sessionid"] = None
     return Answer({"detail": "Successfully logged out."})
-
-
-def check_organization(call: Call) -> None:
-    """There are no organizations: an empty name is the personal workspace, any other is unknown."""
-    slug, key = call.parameter("org"), call.parameter("org_id")
-    header = call.request.headers.get("X-Organization")
-    if key is not None and (slug is not None or header is not None):
-        raise Invalid(
-            [
-                'You cannot specify "org_id" query parameter with "org" query parameter or '
-                '"X-Organization" HTTP header at the same time.'
-            ]
-        )
-    if slug is not None and header is not None and slug != header:
-        raise Invalid(
-            [
-                'You cannot specify "org" query parameter and "X-Organization" HTTP header with '
-                "different values."
-            ]
-        )
-    asked = (slug if slug is not None else header) or key
-    if asked:
-        raise NotFound(f"{asked} organization does not exist.")
-
-
-def check_new_organization(given: dict[str, Any]) -> None:
-    """What a PATCH moves to another organization: out of one is done, into one can't be.
-
-    2.80 takes the key (known from cvat-sdk 2.80); how it refuses an unknown one is a guess.
-    """
-    key = given.pop("organization_id", None)
-    if key is not None:
-        raise Invalid([f"The specified organization #{key} does not exist."])
 
 
 def hashed(password: str) -> str:

@@ -6,7 +6,6 @@ import sqlite3
 from typing import Any
 
 from objmapper.server.cvat import projects, storages, users
-from objmapper.server.cvat.auth import check_organization
 from objmapper.server.cvat.call import Answer, Call
 from objmapper.server.cvat.errors import Invalid
 from objmapper.server.cvat.pages import page
@@ -37,7 +36,7 @@ LISTING = Listing(
         " LEFT JOIN user AS a ON a.id = j.assignee_id"
     ),
     columns=(
-        "j.*, t.name AS task_name, t.project_id, t.dimension, t.mode,"
+        "j.*, t.organization_id, t.name AS task_name, t.project_id, t.dimension, t.mode,"
         " t.bug_tracker AS task_bug_tracker, t.target_storage, t.source_storage,"
         " t.owner_id AS task_owner_id, t.assignee_id AS task_assignee_id,"
         " p.name AS project_name, p.bug_tracker AS project_bug_tracker,"
@@ -114,7 +113,7 @@ def _one(base: str, row: sqlite3.Row, who: dict[int | None, Any]) -> dict[str, A
         "issues": {"url": f"{base}/api/issues?job_id={key}", "count": 0},
         "labels": {"url": f"{base}/api/labels?job_id={key}"},
         "type": row["type"],
-        "organization": None,
+        "organization": row["organization_id"],
         "target_storage": storages.shown(row["target_storage"]),
         "source_storage": storages.shown(row["source_storage"]),
         "assignee_updated_date": row["assignee_updated_date"],
@@ -129,7 +128,6 @@ def _find(call: Call, key: str) -> sqlite3.Row:
 
 def listed(call: Call, _: dict[str, str]) -> Answer:
     """GET /api/jobs."""
-    check_organization(call)
     columns = ("j.assignee_id", "t.owner_id", "t.assignee_id", "p.owner_id", "p.assignee_id")
     return page(call, LISTING, visible(call, *columns), represent)
 
@@ -148,10 +146,11 @@ def updated(call: Call, path: dict[str, str]) -> Answer:
     """
     row = _find(call, path["key"])
     body = call.body()
-    narrow = isinstance(body, dict) and {"assignee", "stage"} & set(body)
-    require(call, row, JOB_TASK_STAFF if narrow else JOB_STAFF)
+    require(call, row, JOB_STAFF)
+    if isinstance(body, dict) and ("stage" in body or _assigns(body, row)):
+        require(call, row, JOB_TASK_STAFF)
     given = clean(body, _FIELDS, partial=True)
-    require_known_people(call, given, "assignee")
+    require_known_people(call, row["organization_id"], given, "assignee")
     if "assignee" in given:
         given["assignee_id"] = given.pop("assignee")
     if "stage" in given or "state" in given:
@@ -162,6 +161,10 @@ def updated(call: Call, path: dict[str, str]) -> Answer:
     _follow(call, row["task_id"])
     projects.touch(call, row["project_id"])
     return Answer(represent(call, [_find(call, path["key"])])[0])
+
+
+def _assigns(body: dict[str, Any], row: sqlite3.Row) -> bool:
+    return "assignee" in body and body["assignee"] != row["assignee_id"]
 
 
 def status_of(stage: str, state: str) -> str:
@@ -189,5 +192,5 @@ def _follow(call: Call, task: int) -> None:
 def removed(call: Call, path: dict[str, str]) -> Answer:
     """DELETE /api/jobs/{id}: refused, as there are no ground truth jobs (observed on 2.15)."""
     row = _find(call, path["key"])
-    require(call, row, JOB_TASK_STAFF)
+    require(call, row, JOB_TASK_STAFF, group="user", role="supervisor")
     raise Invalid(["Only ground truth jobs can be removed"])

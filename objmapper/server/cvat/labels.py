@@ -7,24 +7,25 @@ import sqlite3
 from typing import Any
 
 from objmapper.server.cvat import label_edits
-from objmapper.server.cvat.auth import check_organization
 from objmapper.server.cvat.call import Answer, Call
 from objmapper.server.cvat.errors import Broken, Invalid, NotFound
 from objmapper.server.cvat.pages import page
-from objmapper.server.cvat.permissions import JOB_STAFF, TASK_STAFF, require, visible
+from objmapper.server.cvat.permissions import JOB_STAFF, TASK_STAFF, in_context, require, visible
 from objmapper.server.cvat.terms import Condition, Listing, Term
 from objmapper.server.cvat.validation import (
     clean,
 )
 
 TYPES = "any cuboid ellipse mask points polygon polyline rectangle skeleton interval tag".split()
+_ORGANIZATION = "coalesce(t.organization_id, p.organization_id)"
 LISTING = Listing(
     source=(
         "label AS l LEFT JOIN task AS t ON t.id = l.task_id"
         " LEFT JOIN project AS p ON p.id = l.project_id LEFT JOIN label AS u ON u.id = l.parent_id"
     ),
     columns=(
-        "l.*, t.owner_id, t.assignee_id,"
+        f"l.*, {_ORGANIZATION} AS organization_id,"
+        " t.owner_id, t.assignee_id,"
         " p.owner_id AS project_owner_id, p.assignee_id AS project_assignee_id"
     ),
     key="l.id",
@@ -97,7 +98,6 @@ def _one(
 
 def listed(call: Call, _: dict[str, str]) -> Answer:
     """GET /api/labels: of at most one task, project or job; sublabels stand inside their label."""
-    check_organization(call)
     asked = {
         name: call.parameter(name)
         for name in ("job_id", "task_id", "project_id")
@@ -108,28 +108,31 @@ def listed(call: Call, _: dict[str, str]) -> Answer:
     own: list[Condition] = [("l.parent_id IS NULL", [])]
     name, key = next(iter(asked.items()), ("", None))
     if key:
-        own += _of_parent(call, name, key)
+        own += in_context(call, _ORGANIZATION) + _of_parent(call, name, key)
     else:
-        own += visible(call, "t.owner_id", "t.assignee_id", "p.owner_id", "p.assignee_id")
+        columns = ("t.owner_id", "t.assignee_id", "p.owner_id", "p.assignee_id")
+        own += visible(call, *columns, organization=_ORGANIZATION)
     return page(call, LISTING, own, represent)
 
 
 _PARENTS = {
     "job_id": (
-        "SELECT j.assignee_id, t.owner_id AS task_owner_id, t.assignee_id AS task_assignee_id,"
+        "SELECT t.organization_id, j.assignee_id,"
+        " t.owner_id AS task_owner_id, t.assignee_id AS task_assignee_id,"
         " t.project_id, t.id AS task_id, p.owner_id AS project_owner_id,"
         " p.assignee_id AS project_assignee_id FROM job AS j JOIN task AS t ON t.id = j.task_id"
         " LEFT JOIN project AS p ON p.id = t.project_id WHERE j.id = ?",
         JOB_STAFF,
     ),
     "task_id": (
-        "SELECT t.owner_id, t.assignee_id, t.project_id, t.id AS task_id,"
+        "SELECT t.organization_id, t.owner_id, t.assignee_id, t.project_id, t.id AS task_id,"
         " p.owner_id AS project_owner_id, p.assignee_id AS project_assignee_id FROM task AS t"
         " LEFT JOIN project AS p ON p.id = t.project_id WHERE t.id = ?",
         TASK_STAFF,
     ),
     "project_id": (
-        "SELECT owner_id, assignee_id, id AS project_id, NULL AS task_id FROM project WHERE id = ?",
+        "SELECT organization_id, owner_id, assignee_id, id AS project_id, NULL AS task_id"
+        " FROM project WHERE id = ?",
         ("owner_id", "assignee_id"),
     ),
 }

@@ -6,15 +6,17 @@ import sqlite3
 from typing import Any
 
 from objmapper.server.cvat import label_edits, storages, users
-from objmapper.server.cvat.auth import check_new_organization, check_organization
 from objmapper.server.cvat.call import Answer, Call
+from objmapper.server.cvat.context import asked
 from objmapper.server.cvat.pages import page
 from objmapper.server.cvat.permissions import (
+    NOBODY,
     PROJECT_OWNER,
     PROJECT_STAFF,
     require,
     require_creator,
     require_known_people,
+    require_move,
     visible,
 )
 from objmapper.server.cvat.terms import Listing, Term
@@ -91,8 +93,8 @@ def _one(
         "updated_date": row["updated_date"],
         "status": row["status"],
         "dimension": tasks[0]["dimension"] if tasks else None,
-        "organization": None,
-        "organization_id": None,
+        "organization": row["organization_id"],
+        "organization_id": row["organization_id"],
         "target_storage": storages.shown(row["target_storage"]),
         "source_storage": storages.shown(row["source_storage"]),
         "tasks": {
@@ -116,21 +118,21 @@ def touch(call: Call, key: int | None) -> None:
 
 def listed(call: Call, _: dict[str, str]) -> Answer:
     """GET /api/projects."""
-    check_organization(call)
-    return page(call, LISTING, visible(call, "p.owner_id", "p.assignee_id"), represent)
+    found = visible(call, "p.owner_id", "p.assignee_id", organization="p.organization_id")
+    return page(call, LISTING, found, represent)
 
 
 def created(call: Call, _: dict[str, str]) -> Answer:
     """POST /api/projects."""
-    check_organization(call)
-    require_creator(call)
+    organization = asked(call).organization
+    require_creator(call, organization)
     given = clean(call.body(), _CREATABLE, partial=False)
-    require_known_people(call, given, "owner_id", "assignee_id")
+    require_known_people(call, organization, given, "owner_id", "assignee_id")
     wanted = given.pop("labels", [])
     given |= storages.stored(call, given, {})
     now = call.clock()
     given.setdefault("owner_id", call.actor["id"])
-    given |= {"created_date": now, "updated_date": call.clock()}
+    given |= {"organization_id": organization, "created_date": now, "updated_date": call.clock()}
     if given.get("assignee_id") is not None:
         given["assignee_updated_date"] = now
     marks = ", ".join("?" * len(given))
@@ -153,17 +155,30 @@ def updated(call: Call, path: dict[str, str]) -> Answer:
     """PATCH /api/projects/{id}: only the given keys change, an empty object still touches it."""
     row = find(call, path["key"])
     body = call.body()
-    narrow = isinstance(body, dict) and {"owner_id", "assignee_id"} & set(body)
-    require(call, row, PROJECT_OWNER if narrow else PROJECT_STAFF)
+    require(call, row, PROJECT_STAFF)
+    if gives(body, row, "assignee_id"):
+        require(call, row, PROJECT_OWNER)
+    if gives(body, row, "owner_id"):
+        require(call, row, NOBODY)
     given = clean(body, _CHANGEABLE, partial=True)
-    check_new_organization(given)
-    require_known_people(call, given, "owner_id", "assignee_id")
+    require_move(call, row, given, PROJECT_OWNER)
+    require_known_people(call, row["organization_id"], given, "owner_id", "assignee_id")
+    if "organization_id" in given:
+        pair = (given["organization_id"], row["id"])
+        call.run("UPDATE task SET organization_id = ? WHERE project_id = ?", pair)
     wanted = given.pop("labels", None)
     label_edits.update(call, wanted or [], {"project_id": row["id"]})
     write(call, "project", row, given | storages.stored(call, given, dict(row)))
     if wanted is not None:
         label_edits.touch_below(call, {"project_id": row["id"]})
     return Answer(represent(call, [find(call, path["key"])])[0])
+
+
+def gives(body: Any, row: sqlite3.Row, *names: str) -> bool:
+    """Whether a PATCH says something new under one of the names."""
+    return isinstance(body, dict) and any(
+        name in body and body[name] != row[name] for name in names
+    )
 
 
 def write(call: Call, table: str, row: sqlite3.Row, given: dict[str, Any]) -> None:

@@ -27,8 +27,36 @@ CREATE TABLE IF NOT EXISTS session (
     key TEXT PRIMARY KEY,
     user_id INTEGER NOT NULL REFERENCES user (id) ON DELETE CASCADE
 );
+CREATE TABLE IF NOT EXISTS organization (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    slug TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    description TEXT NOT NULL DEFAULT '',
+    contact TEXT NOT NULL DEFAULT '{}',
+    owner_id INTEGER REFERENCES user (id) ON DELETE SET NULL,
+    created_date TEXT NOT NULL,
+    updated_date TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS membership (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    user_id INTEGER NOT NULL REFERENCES user (id) ON DELETE CASCADE,
+    organization_id INTEGER NOT NULL REFERENCES organization (id) ON DELETE CASCADE,
+    role TEXT NOT NULL,
+    is_active INTEGER NOT NULL DEFAULT 0,
+    joined_date TEXT
+);
+CREATE UNIQUE INDEX IF NOT EXISTS membership_of_user ON membership (user_id, organization_id);
+CREATE INDEX IF NOT EXISTS membership_organization ON membership (organization_id);
+CREATE TABLE IF NOT EXISTS invitation (
+    key TEXT PRIMARY KEY,
+    membership_id INTEGER NOT NULL UNIQUE REFERENCES membership (id) ON DELETE CASCADE,
+    owner_id INTEGER REFERENCES user (id) ON DELETE SET NULL,
+    created_date TEXT NOT NULL,
+    sent_date TEXT
+);
 CREATE TABLE IF NOT EXISTS project (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
+    organization_id INTEGER REFERENCES organization (id) ON DELETE SET NULL,
     name TEXT NOT NULL,
     owner_id INTEGER REFERENCES user (id) ON DELETE SET NULL,
     assignee_id INTEGER REFERENCES user (id) ON DELETE SET NULL,
@@ -42,6 +70,7 @@ CREATE TABLE IF NOT EXISTS project (
 );
 CREATE TABLE IF NOT EXISTS task (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
+    organization_id INTEGER REFERENCES organization (id) ON DELETE SET NULL,
     name TEXT NOT NULL,
     project_id INTEGER REFERENCES project (id) ON DELETE CASCADE,
     owner_id INTEGER REFERENCES user (id) ON DELETE SET NULL,

@@ -6,8 +6,8 @@ import sqlite3
 from typing import Any
 
 from objmapper.server.cvat import label_edits, projects, storages, users
-from objmapper.server.cvat.auth import check_new_organization, check_organization
 from objmapper.server.cvat.call import Answer, Call
+from objmapper.server.cvat.context import asked
 from objmapper.server.cvat.errors import Broken, Invalid
 from objmapper.server.cvat.pages import page
 from objmapper.server.cvat.permissions import (
@@ -17,6 +17,8 @@ from objmapper.server.cvat.permissions import (
     require,
     require_creator,
     require_known_people,
+    require_move,
+    require_parent,
     visible,
 )
 from objmapper.server.cvat.terms import Listing, Term
@@ -26,6 +28,7 @@ DIMENSIONS = ("1d", "2d", "3d")
 MODES = ("annotation", "interpolation")
 MEDIA = ("image", "point_cloud", "audio")
 _LARGEST = 2**31 - 1
+_APART = "The task and its project should be in the same organization."
 
 _COMMON: dict[str, Field] = {
     "name": Text(256, required=True),
@@ -131,8 +134,8 @@ def _one(
         **(_data(row) if row["data_id"] is not None else {}),
         "dimension": row["dimension"],
         "subset": row["subset"],
-        "organization": None,
-        "organization_id": None,
+        "organization": row["organization_id"],
+        "organization_id": row["organization_id"],
         "target_storage": storages.shown(row["target_storage"]),
         "source_storage": storages.shown(row["source_storage"]),
         "jobs": {
@@ -167,21 +170,22 @@ def find(call: Call, key: str) -> sqlite3.Row:
 
 def listed(call: Call, _: dict[str, str]) -> Answer:
     """GET /api/tasks."""
-    check_organization(call)
     columns = ("t.owner_id", "t.assignee_id", "p.owner_id", "p.assignee_id")
     return page(call, LISTING, visible(call, *columns), represent)
 
 
 def created(call: Call, _: dict[str, str]) -> Answer:
     """POST /api/tasks: labels of its own or a project, never both and never neither."""
-    check_organization(call)
+    organization = asked(call).organization
     body = call.body()
     if not isinstance(body, dict):
         raise Broken("CVAT looks for project_id in the body (observed on 2.15)")
-    require_creator(call)
+    if not body.get("project_id"):
+        require_creator(call, organization)
     given = clean(body, _CREATABLE, partial=False)
-    require_known_people(call, given, "owner_id", "assignee_id")
+    require_known_people(call, organization, given, "owner_id", "assignee_id")
     wanted = given.pop("labels", [])
+    given["organization_id"] = organization
     _check_parent(call, given, wanted)
     given |= storages.stored(call, given, {})
     now = call.clock()
@@ -207,7 +211,9 @@ def _check_parent(call: Call, given: dict[str, Any], wanted: list[dict[str, Any]
         row = call.row("SELECT * FROM project WHERE id = ?", (project,))
         if row is None:
             raise Invalid([f"The specified project #{project} does not exist."])
-        require(call, row, PROJECT_STAFF)
+        require_parent(call, given["organization_id"], row)
+        if row["organization_id"] != given["organization_id"]:
+            raise Invalid([_APART])
     else:
         given["project_id"] = None
 
@@ -223,11 +229,14 @@ def updated(call: Call, path: dict[str, str]) -> Answer:
     """PATCH /api/tasks/{id}: only the given keys change, an empty object still touches it."""
     row = find(call, path["key"])
     body = call.body()
-    narrow = isinstance(body, dict) and {"owner_id", "assignee_id", "project_id"} & set(body)
-    require(call, row, TASK_OWNERS if narrow else TASK_STAFF)
+    require(call, row, TASK_STAFF)
+    if projects.gives(body, row, "owner_id", "assignee_id", "project_id"):
+        require(call, row, TASK_OWNERS)
     given = clean(body, _CHANGEABLE, partial=True)
-    check_new_organization(given)
-    require_known_people(call, given, "owner_id", "assignee_id")
+    require_move(call, row, given, TASK_OWNERS)
+    if row["project_id"] is not None and projects.gives(given, row, "organization_id"):
+        raise Invalid(["Cannot change the organization for a task inside a project"])
+    require_known_people(call, row["organization_id"], given, "owner_id", "assignee_id")
     wanted = given.pop("labels", None)
     if row["project_id"] is None and wanted:
         label_edits.update(call, wanted, {"task_id": row["id"]})
@@ -248,7 +257,9 @@ def _move(call: Call, row: sqlite3.Row, project: int | None) -> None:
     target = call.row("SELECT * FROM project WHERE id = ?", (project,))
     if target is None:
         raise Invalid({"non_field_errors": [f"Cannot find project with ID {project}"]})
-    require(call, target, PROJECT_STAFF)
+    require_parent(call, row["organization_id"], target)
+    if target["organization_id"] != row["organization_id"]:
+        raise Invalid([_APART])
     own = ("task_id", row["id"]) if row["project_id"] is None else ("project_id", row["project_id"])
     if call.row(
         f"SELECT 1 FROM label WHERE {own[0]} = ? AND parent_id IS NULL AND name NOT IN"

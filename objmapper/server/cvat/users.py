@@ -6,12 +6,12 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-from objmapper.server.cvat.auth import check_organization
 from objmapper.server.cvat.call import Answer, Call
+from objmapper.server.cvat.context import asked, role_in
 from objmapper.server.cvat.errors import Forbidden, Invalid
 from objmapper.server.cvat.pages import page
-from objmapper.server.cvat.permissions import visible
-from objmapper.server.cvat.terms import Listing, Term
+from objmapper.server.cvat.permissions import require_member
+from objmapper.server.cvat.terms import Condition, Listing, Term
 from objmapper.server.cvat.validation import Boolean, Choice, Field, Many, Text, clean
 
 _NAME = (
@@ -87,12 +87,27 @@ def people(call: Call, keys: Iterable[int | None]) -> dict[int | None, dict[str,
 
 
 def listed(call: Call, _: dict[str, str]) -> Answer:
-    """GET /api/users: full for staff, otherwise only oneself, and basic."""
-    check_organization(call)
+    """GET /api/users: full for staff, otherwise basic: oneself, or who is in the organization."""
     show = full if call.actor["is_staff"] else basic
-    return page(
-        call, LISTING, visible(call, "u.id"), lambda _, rows: [show(call, row) for row in rows]
-    )
+    return page(call, LISTING, _visible(call), lambda _, rows: [show(call, row) for row in rows])
+
+
+def _visible(call: Call) -> list[Condition]:
+    """The members of the asked organization, invited ones among them; outside, only oneself.
+
+    An empty name asks for who is in no organization at all (CVAT 2.15's code).
+    """
+    context = asked(call)
+    if context.organization is not None:
+        require_member(call, context.organization)
+        members = "SELECT user_id FROM membership WHERE organization_id = ?"
+        return [(f"u.id IN ({members})", [context.organization])]
+    found: list[Condition] = []
+    if context.given:
+        found.append(("u.id NOT IN (SELECT user_id FROM membership)", []))
+    if not call.is_admin:
+        found.append(("u.id = ?", [call.actor["id"]]))
+    return found
 
 
 def myself(call: Call, _: dict[str, str]) -> Answer:
@@ -109,9 +124,12 @@ def _find(call: Call, key: str) -> sqlite3.Row:
 
 
 def retrieved(call: Call, path: dict[str, str]) -> Answer:
-    """GET /api/users/{id}."""
-    check_organization(call)
-    return Answer(full(call, _find(call, path["key"])))
+    """GET /api/users/{id}: who asks as a member of an organization sees everybody's names."""
+    row = call.find("SELECT * FROM user WHERE id = ?", path["key"])
+    mine = row["id"] == call.actor["id"]
+    if not mine and not call.is_admin and role_in(call, asked(call).organization) is None:
+        raise Forbidden
+    return Answer((full if mine or call.actor["is_staff"] else basic)(call, row))
 
 
 def updated(call: Call, path: dict[str, str]) -> Answer:
