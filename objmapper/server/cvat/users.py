@@ -19,7 +19,7 @@ _NAME = (
     "Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ "
     "characters.",
 )
-_EMAIL = (r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+", "Enter a valid email address.")
+EMAIL = (r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+", "Enter a valid email address.")
 _BASIC: dict[str, Field] = {
     "username": Text(150, pattern=_NAME),
     "first_name": Text(150, blank=True),
@@ -27,7 +27,7 @@ _BASIC: dict[str, Field] = {
 }
 _FULL: dict[str, Field] = {
     **_BASIC,
-    "email": Text(254, blank=True, pattern=_EMAIL),
+    "email": Text(254, blank=True, pattern=EMAIL),
     "groups": Many(Choice(("admin", "business", "user", "worker"))),
     "is_staff": Boolean(),
     "is_superuser": Boolean(),
