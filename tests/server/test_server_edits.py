@@ -284,7 +284,7 @@ def test_children_touch_their_parents(seeded):
         return [old != new for old, new in zip(before, dates(), strict=True)]
 
     yes, no = True, False
-    assert moved(lambda: seeded.patch("/jobs/1", {"state": "rejected"})) == [yes, yes, no, yes, no]
+    assert moved(lambda: seeded.patch("/jobs/1", {"state": "rejected"})) == [no, no, no, yes, no]
     assert moved(lambda: seeded.patch("/tasks/1", {"name": "x"})) == [yes, yes, no, no, no]
     assert moved(lambda: seeded.patch("/projects/1", {"name": "x"})) == [yes, no, no, no, no]
     assert moved(lambda: seeded.patch("/labels/1", {"name": "x"})) == [yes] * 5
@@ -293,7 +293,20 @@ def test_children_touch_their_parents(seeded):
     assert moved(lambda: seeded.patch("/projects/1", added)) == [yes] * 5
     made = {"name": "new", "project_id": 1}
     assert moved(lambda: seeded.post("/tasks", made)) == [yes, no, no, no, no]
-    assert moved(lambda: seeded.delete("/tasks/9")) == [no] * 5
+    assert moved(lambda: seeded.delete("/tasks/9")) == [yes, no, no, no, no]
+
+
+def test_a_job_touches_its_task_where_it_changes_the_status(seeded):
+    def dates():
+        return [seeded.get(path).json()["updated_date"] for path in ("/tasks/5", "/projects/1")]
+
+    before = dates()
+    assert seeded.patch("/jobs/13", {"state": "rejected"}).json()["status"] == "validation"
+    after = dates()
+    assert after[0] > before[0]
+    assert after[1] == before[1]
+    seeded.patch("/jobs/13", {"assignee": None})
+    assert dates() == after
 
 
 def test_a_task_without_a_project_is_touched_by_its_labels(door, task):

@@ -20,6 +20,7 @@ ADMIN, ALICE = ("admin", "secret"), ("alice", "wonder")
 
 NO_ORGANIZATIONS = "there are no organizations"
 NO_DATA = "data can't be uploaded, so the task stays without data and jobs"
+NO_JOB = "so there is no job for issues; test_server_issues.py plays them to one"
 NO_BACKUP = "there are no backups, so the task that came from one is not there"
 OTHER_VERSION = "the embedded server names itself and its own version"
 
@@ -38,6 +39,14 @@ DIFFERENCES = {
     ("sdk-tour", 23): NO_DATA,
     ("sdk-tour", 31): NO_DATA,
     ("sdk-tour", 32): NO_DATA,
+    ("sdk-tour", 34): NO_JOB,
+    ("sdk-tour", 35): NO_JOB,
+    ("sdk-tour", 36): NO_JOB,
+    ("sdk-tour", 37): NO_JOB,
+    ("sdk-tour", 38): NO_JOB,
+    ("sdk-tour", 39): NO_JOB,
+    ("sdk-tour", 40): NO_JOB,
+    ("sdk-tour", 41): NO_JOB,
     ("sdk-tour", 61): NO_BACKUP,
     ("sdk-tour", 62): NO_BACKUP,
     ("sdk-tour", 67): NO_ORGANIZATIONS,

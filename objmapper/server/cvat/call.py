@@ -11,6 +11,7 @@ from typing import Any
 from werkzeug.wrappers import Request
 
 from objmapper.server.cvat.errors import Broken, Invalid, NotFound, Unsupported
+from objmapper.server.cvat.versions import Version
 
 # Primary keys are 64 bits; a longer number in a path is an unknown object, not an error.
 _LARGEST = 2**63 - 1
@@ -23,6 +24,7 @@ class Call:
     request: Request
     connection: sqlite3.Connection
     clock: Callable[[], str]
+    version: Version
     user: sqlite3.Row | None = None
     # Cookies that the answer sets: name to value, None to delete.
     cookies: dict[str, str | None] = field(default_factory=dict)
@@ -31,6 +33,11 @@ class Call:
     def base(self) -> str:
         """Scheme and host by which the client reached this server; links are built on it."""
         return f"{self.request.scheme}://{self.request.host}"
+
+    @property
+    def kind(self) -> str:
+        """What the path is about: tasks, projects, server ..."""
+        return self.request.path.split("/", 3)[2]
 
     @property
     def actor(self) -> sqlite3.Row:
@@ -71,6 +78,20 @@ class Call:
             raise NotFound
         return row
 
+    def referred(self, name: str, find: Find, value: Any) -> sqlite3.Row:
+        """The row that a key in the body leads to; CVAT looks for it before it reads the rest.
+
+        None is a 400 as a list, what no key can be breaks it (CVAT 2.15's permissions).
+        """
+        try:
+            key = 0 if value is None else int(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise Broken(f"{value!r} is no key") from error
+        try:
+            return find(self, str(key))
+        except NotFound:
+            raise Invalid([f"{name} matching query does not exist."]) from None
+
     def body(self) -> Any:
         """The JSON body; an absent one is an empty object.
 
@@ -82,11 +103,12 @@ class Call:
         if self.request.mimetype != "application/json":
             raise Unsupported(self.request.content_type or "")
         try:
-            return json.loads(raw.decode("utf-8"), parse_constant=_refuse)
+            body = json.loads(raw.decode("utf-8"), parse_constant=_refuse)
         except ValueError as error:
             raise Invalid({"detail": f"JSON parse error - {error}"}) from None
         except RecursionError as error:
             raise Broken("nested too deep") from error
+        return self.version.heard(self.kind, body)
 
 
 def _refuse(constant: str) -> Any:
@@ -103,3 +125,4 @@ class Answer:
 
 
 View = Callable[[Call, dict[str, str]], Answer]
+Find = Callable[[Call, str], sqlite3.Row]

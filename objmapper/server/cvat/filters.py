@@ -8,6 +8,7 @@ looks, a 500 where its own code fails. Every condition here is true or false, ne
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from objmapper.server.storage import fold
 
 _COMPARISONS = {"==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">="}
 _BLANK = ("", None)
+_NUMBER = re.compile(r"\s*[+-]?\d+(\.\d*)?\s*", re.ASCII)
 
 
 def conditions(call: Call, listing: Listing) -> list[Condition]:
@@ -145,8 +147,10 @@ def simple(call: Call, listing: Listing) -> list[Condition]:
         problem = _unacceptable(call, term, value)
         if problem:
             problems[name] = [problem]
-        elif term.kind != "boolean":
-            found.append((f"{term.sql} = ?", [value if term.kind == "text" else int(value)]))
+        elif term.kind == "text":
+            found.append((f"{term.sql} = ?", [value]))
+        elif term.kind == "integer":
+            found.append((f"{term.sql} = ?", [int(value) if term.table else float(value)]))
         elif value.lower() in ("true", "false"):
             found.append((f"{term.sql} = ?", [int(value.lower() == "true")]))
     if problems:
@@ -160,6 +164,8 @@ def _unacceptable(call: Call, term: Term, value: str) -> str | None:
         return "Null characters are not allowed."
     if term.choices and value not in term.choices:
         return f"Select a valid choice. {value} is not one of the available choices."
+    if term.kind == "integer" and term.table is None:
+        return None if _NUMBER.fullmatch(value) else "Enter a number."
     if term.kind == "integer":
         number = int(value) if value.isascii() and value.isdigit() and len(value) < 19 else 0
         if not call.row(f"SELECT 1 FROM {term.table} WHERE id = ?", (number,)):

@@ -1,7 +1,11 @@
-"""Jobs: the parts of a task with data. They come with the data and go with their task."""
+"""Jobs: the parts of a task with data. They come with the data and go with their task.
+
+A ground truth job is made beside them, of chosen frames, and can be deleted.
+"""
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from typing import Any
 
@@ -78,13 +82,22 @@ LISTING = Listing(
 
 
 def represent(call: Call, rows: list[sqlite3.Row]) -> list[dict[str, Any]]:
-    """Jobs as CVAT shows them, with one query for all of a page."""
+    """Jobs as CVAT shows them, with two queries for all of a page."""
     who = users.people(call, [row["assignee_id"] for row in rows])
-    return [_one(call.base, row, who) for row in rows]
+    marks = ", ".join("?" * len(rows))
+    issues = {
+        row["job_id"]: row["number"]
+        for row in call.rows(
+            "SELECT job_id, count(*) AS number FROM issue"
+            f" WHERE job_id IN ({marks}) GROUP BY job_id",
+            [row["id"] for row in rows],
+        )
+    }
+    return [_one(call.base, row, who, issues.get(row["id"], 0)) for row in rows]
 
 
-def _one(base: str, row: sqlite3.Row, who: dict[int | None, Any]) -> dict[str, Any]:
-    key = row["id"]
+def _one(base: str, row: sqlite3.Row, who: dict[int | None, Any], issues: int) -> dict[str, Any]:
+    key, stretch = row["id"], range(row["start_frame"], row["stop_frame"] + 1)
     return {
         "url": f"{base}/api/jobs/{key}",
         "id": key,
@@ -102,7 +115,7 @@ def _one(base: str, row: sqlite3.Row, who: dict[int | None, Any]) -> dict[str, A
         "state": row["state"],
         "mode": row["mode"],
         "media_type": "image",
-        "frame_count": row["stop_frame"] - row["start_frame"] + 1,
+        "frame_count": len(stretch if row["frames"] is None else json.loads(row["frames"])),
         "start_frame": row["start_frame"],
         "stop_frame": row["stop_frame"],
         "data_chunk_size": 72,
@@ -110,7 +123,7 @@ def _one(base: str, row: sqlite3.Row, who: dict[int | None, Any]) -> dict[str, A
         "data_original_chunk_type": "imageset",
         "created_date": row["created_date"],
         "updated_date": row["updated_date"],
-        "issues": {"url": f"{base}/api/issues?job_id={key}", "count": 0},
+        "issues": {"url": f"{base}/api/issues?job_id={key}", "count": issues},
         "labels": {"url": f"{base}/api/labels?job_id={key}"},
         "type": row["type"],
         "organization": row["organization_id"],
@@ -122,7 +135,7 @@ def _one(base: str, row: sqlite3.Row, who: dict[int | None, Any]) -> dict[str, A
     }
 
 
-def _find(call: Call, key: str) -> sqlite3.Row:
+def find(call: Call, key: str) -> sqlite3.Row:
     return call.find(f"SELECT {LISTING.columns} FROM {LISTING.source} WHERE j.id = ?", key)
 
 
@@ -134,17 +147,17 @@ def listed(call: Call, _: dict[str, str]) -> Answer:
 
 def retrieved(call: Call, path: dict[str, str]) -> Answer:
     """GET /api/jobs/{id}."""
-    row = _find(call, path["key"])
+    row = find(call, path["key"])
     require(call, row, JOB_STAFF)
     return Answer(represent(call, [row])[0])
 
 
 def updated(call: Call, path: dict[str, str]) -> Answer:
-    """PATCH /api/jobs/{id}: assignee (an id), stage, state; task and project are touched.
+    """PATCH /api/jobs/{id}: assignee (an id), stage, state; the task's status follows.
 
     A new stage without a state starts at ``new`` (CVAT 2.15's serializer).
     """
-    row = _find(call, path["key"])
+    row = find(call, path["key"])
     body = call.body()
     require(call, row, JOB_STAFF)
     if isinstance(body, dict) and ("stage" in body or _assigns(body, row)):
@@ -159,8 +172,7 @@ def updated(call: Call, path: dict[str, str]) -> Answer:
         given |= {"stage": stage, "state": state, "status": status_of(stage, state)}
     projects.write(call, "job", row, given)
     _follow(call, row["task_id"])
-    projects.touch(call, row["project_id"])
-    return Answer(represent(call, [_find(call, path["key"])])[0])
+    return Answer(represent(call, [find(call, path["key"])])[0])
 
 
 def _assigns(body: dict[str, Any], row: sqlite3.Row) -> bool:
@@ -179,18 +191,22 @@ def status_of(stage: str, state: str) -> str:
 
 
 def _follow(call: Call, task: int) -> None:
-    """A task's status is that of its job that is furthest behind; the task is touched."""
+    """A task's status is that of its job that is furthest behind; a new one touches the task."""
     found = {
         row["status"] for row in call.rows("SELECT status FROM job WHERE task_id = ?", (task,))
     }
     status = next(name for name in projects.STATUSES if name in found)
     call.run(
-        "UPDATE task SET status = ?, updated_date = ? WHERE id = ?", (status, call.clock(), task)
+        "UPDATE task SET status = ?, updated_date = ? WHERE id = ? AND status <> ?",
+        (status, call.clock(), task, status),
     )
 
 
 def removed(call: Call, path: dict[str, str]) -> Answer:
-    """DELETE /api/jobs/{id}: refused, as there are no ground truth jobs (observed on 2.15)."""
-    row = _find(call, path["key"])
+    """DELETE /api/jobs/{id}: of a ground truth job only, and nothing above it is touched."""
+    row = find(call, path["key"])
     require(call, row, JOB_TASK_STAFF, group="user", role="supervisor")
-    raise Invalid(["Only ground truth jobs can be removed"])
+    if row["type"] != "ground_truth":
+        raise Invalid(["Only ground truth jobs can be removed"])
+    call.run("DELETE FROM job WHERE id = ?", (row["id"],))
+    return Answer(status=204)

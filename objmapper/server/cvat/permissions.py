@@ -105,11 +105,18 @@ def require_creator(call: Call, organization: int | None) -> None:
         raise Forbidden
 
 
-def require_parent(call: Call, organization: int | None, project: sqlite3.Row) -> None:
-    """403 for who may put nothing into a project, or not from that organization."""
-    elsewhere = organization is not None and project["organization_id"] != organization
-    allowed = not elsewhere and has_group(call, "user")
-    if not (call.is_admin or (allowed and _may(call, organization, project, PROJECT_STAFF))):
+def require_parent(
+    call: Call,
+    organization: int | None,
+    parent: sqlite3.Row,
+    columns: tuple[str, ...] = PROJECT_STAFF,
+    *,
+    group: str = "user",
+) -> None:
+    """403 for who may put nothing into a parent, or not from that organization."""
+    elsewhere = organization is not None and parent["organization_id"] != organization
+    allowed = not elsewhere and has_group(call, group)
+    if not (call.is_admin or (allowed and _may(call, organization, parent, columns))):
         raise Forbidden
 
 

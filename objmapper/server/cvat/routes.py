@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from werkzeug.exceptions import NotFound
 from werkzeug.routing import BaseConverter, Map, Rule
 
-from objmapper.server.cvat import about, auth, jobs, labels, projects, tasks, users
+from objmapper.server.cvat import (
+    about,
+    auth,
+    comments,
+    ground_truth,
+    issues,
+    jobs,
+    labels,
+    projects,
+    tasks,
+    users,
+)
 from objmapper.server.cvat.call import View
 from objmapper.server.cvat.errors import UnknownPath
 
@@ -57,10 +68,16 @@ _ROUTES = {
     ),
     "/api/tasks": _collection("Task", tasks.listed, tasks.created),
     "/api/tasks/<key:key>": _detail("Task", tasks.retrieved, tasks.updated, tasks.removed),
-    "/api/jobs": _collection("Job", jobs.listed),
+    "/api/jobs": _collection("Job", jobs.listed, ground_truth.created),
     "/api/jobs/<key:key>": _detail("Job", jobs.retrieved, jobs.updated, jobs.removed),
     "/api/labels": _collection("Label", labels.listed),
     "/api/labels/<key:key>": _detail("Label", labels.retrieved, labels.updated, labels.removed),
+    "/api/issues": _collection("Issue", issues.listed, issues.created),
+    "/api/issues/<key:key>": _detail("Issue", issues.retrieved, issues.updated, issues.removed),
+    "/api/comments": _collection("Comment", comments.listed, comments.created),
+    "/api/comments/<key:key>": _detail(
+        "Comment", comments.retrieved, comments.updated, comments.removed
+    ),
 }
 
 _MAP = Map(

@@ -25,7 +25,8 @@ CREATE TABLE IF NOT EXISTS access_token (
 );
 CREATE TABLE IF NOT EXISTS session (
     key TEXT PRIMARY KEY,
-    user_id INTEGER NOT NULL REFERENCES user (id) ON DELETE CASCADE
+    user_id INTEGER NOT NULL REFERENCES user (id) ON DELETE CASCADE,
+    ends TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS organization (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -102,6 +103,7 @@ CREATE TABLE IF NOT EXISTS job (
     type TEXT NOT NULL DEFAULT 'annotation',
     start_frame INTEGER NOT NULL,
     stop_frame INTEGER NOT NULL,
+    frames TEXT,
     created_date TEXT NOT NULL,
     updated_date TEXT NOT NULL,
     assignee_updated_date TEXT
@@ -133,4 +135,25 @@ CREATE TABLE IF NOT EXISTS attribute (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS attribute_of_label ON attribute (label_id, name);
 CREATE INDEX IF NOT EXISTS job_assignee ON job (assignee_id);
+CREATE TABLE IF NOT EXISTS issue (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    job_id INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE,
+    owner_id INTEGER REFERENCES user (id) ON DELETE SET NULL,
+    assignee_id INTEGER REFERENCES user (id) ON DELETE SET NULL,
+    frame INTEGER NOT NULL,
+    position TEXT NOT NULL,
+    resolved INTEGER NOT NULL DEFAULT 0,
+    created_date TEXT NOT NULL,
+    updated_date TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS issue_job ON issue (job_id);
+CREATE TABLE IF NOT EXISTS comment (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    issue_id INTEGER NOT NULL REFERENCES issue (id) ON DELETE CASCADE,
+    owner_id INTEGER REFERENCES user (id) ON DELETE SET NULL,
+    message TEXT NOT NULL,
+    created_date TEXT NOT NULL,
+    updated_date TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS comment_issue ON comment (issue_id);
 """

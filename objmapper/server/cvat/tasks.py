@@ -72,7 +72,10 @@ LISTING = Listing(
         "dimension": Term("t.dimension", choices=DIMENSIONS),
         "media_type": Term("iif(t.data_id IS NULL, NULL, 'image')", choices=MEDIA),
         "tracker_link": Term("t.bug_tracker"),
-        "validation_mode": Term("NULL", choices=("gt", "gt_pool")),
+        "validation_mode": Term(
+            "(SELECT 'gt' FROM job WHERE task_id = t.id AND type = 'ground_truth')",
+            choices=("gt", "gt_pool"),
+        ),
         "created_date": Term("t.created_date", "moment"),
         "updated_date": Term("t.updated_date", "moment"),
     },
@@ -102,7 +105,8 @@ def represent(call: Call, rows: list[sqlite3.Row]) -> list[dict[str, Any]]:
         row["task_id"]: row
         for row in call.rows(
             "SELECT task_id, count(*) AS number, sum(stage = 'validation') AS validation,"
-            " sum(stage = 'acceptance' AND state = 'completed') AS completed"
+            " sum(stage = 'acceptance' AND state = 'completed') AS completed,"
+            " sum(type = 'ground_truth') AS truths"
             f" FROM job WHERE task_id IN ({marks}) GROUP BY task_id",
             [row["id"] for row in rows],
         )
@@ -131,7 +135,7 @@ def _one(
         "initial_replicas": row["initial_replicas"],
         "status": row["status"],
         "guide_id": None,
-        **(_data(row) if row["data_id"] is not None else {}),
+        **(_data(row, jobs) if row["data_id"] is not None else {}),
         "dimension": row["dimension"],
         "subset": row["subset"],
         "organization": row["organization_id"],
@@ -149,7 +153,7 @@ def _one(
     }
 
 
-def _data(row: sqlite3.Row) -> dict[str, Any]:
+def _data(row: sqlite3.Row, jobs: sqlite3.Row | None) -> dict[str, Any]:
     """The keys that a task without data lacks altogether (observed on CVAT 2.15)."""
     return {
         "data_chunk_size": 72,
@@ -160,7 +164,7 @@ def _data(row: sqlite3.Row) -> dict[str, Any]:
         "image_quality": 70,
         "data": row["data_id"],
         "media_type": "image",
-        "validation_mode": None,
+        "validation_mode": "gt" if jobs and jobs["truths"] else None,
     }
 
 
@@ -272,8 +276,9 @@ def _move(call: Call, row: sqlite3.Row, project: int | None) -> None:
 
 
 def removed(call: Call, path: dict[str, str]) -> Answer:
-    """DELETE /api/tasks/{id}: its jobs and its own labels go with it."""
+    """DELETE /api/tasks/{id}: its jobs and its own labels go with it; its project is touched."""
     row = find(call, path["key"])
     require(call, row, TASK_OWNERS)
     call.run("DELETE FROM task WHERE id = ?", (row["id"],))
+    projects.touch(call, row["project_id"])
     return Answer(status=204)

@@ -21,7 +21,10 @@ _FALSE = frozenset({False, "f", "False", "0"})
 
 @dataclass(frozen=True)
 class Term:
-    """One name of a list; its simple parameter takes only ``choices``, or keys of ``table``."""
+    """One name of a list; its simple parameter takes only ``choices``, or keys of ``table``.
+
+    Without a table an integer takes any number: so CVAT looks for ids behind another object.
+    """
 
     sql: str
     kind: Kind = "text"

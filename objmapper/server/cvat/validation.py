@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from objmapper.server.cvat.errors import Invalid
+from objmapper.server.cvat.errors import Broken, Invalid
 
 MISSING: Any = object()
+_LARGEST = 2**63 - 1
 _DECIMAL_ZEROES = re.compile(r"\.0*\s*$")
 _TRUE = frozenset({"t", "T", "y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "1"})
 _FALSE = frozenset({"f", "F", "n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "0"})
@@ -48,7 +50,7 @@ class Text(Field):
 
     def __init__(
         self,
-        longest: int,
+        longest: int | None,
         *,
         blank: bool = False,
         pattern: tuple[str, str] | None = None,
@@ -66,7 +68,7 @@ class Text(Field):
         if not text and not self.blank:
             raise FieldError("This field may not be blank.")
         problems = []
-        if len(text) > self.longest:
+        if self.longest is not None and len(text) > self.longest:
             problems.append(f"Ensure this field has no more than {self.longest} characters.")
         if "\x00" in text:
             problems.append("Null characters are not allowed.")
@@ -97,6 +99,39 @@ class Integer(Field):
         return number
 
 
+class Float(Field):
+    """Numbers, booleans and texts that are numbers; CVAT fails on those that JSON has not."""
+
+    def convert(self, value: Any, *, partial: bool) -> float:
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise FieldError("A valid number is required.") from None
+        except OverflowError as error:
+            raise Broken(f"{value!r} is too large") from error
+        if not math.isfinite(number):
+            raise Broken(f"{number} can't be answered as JSON")
+        return number
+
+
+class Key(Field):
+    """The key of an object; whether there is one, the view looks. An empty text is null."""
+
+    def clean(self, value: Any, *, partial: bool) -> Any:
+        return super().clean(None if value == "" else value, partial=partial)
+
+    def convert(self, value: Any, *, partial: bool) -> int:
+        try:
+            if not isinstance(value, bool):
+                return max(-_LARGEST, min(_LARGEST, int(value)))
+        except (TypeError, ValueError):
+            pass
+        except OverflowError as error:
+            raise Broken(f"{value!r} is too large") from error
+        kind = type(value).__name__
+        raise FieldError(f"Incorrect type. Expected pk value, received {kind}.")
+
+
 class Boolean(Field):
     def convert(self, value: Any, *, partial: bool) -> bool:
         word = (
@@ -121,9 +156,10 @@ class Choice(Field):
 class Many(Field):
     """A list whose items are cleaned one by one; problems stand at the index of their item."""
 
-    def __init__(self, item: Field, **options: Any) -> None:
+    def __init__(self, item: Field, *, empty: bool = True, **options: Any) -> None:
         super().__init__(**options)
         self.item = item
+        self.empty = empty
 
     def convert(self, value: Any, *, partial: bool) -> list[Any]:
         if not isinstance(value, list):
@@ -131,6 +167,8 @@ class Many(Field):
             raise FieldError(
                 {"non_field_errors": [problem]} if isinstance(self.item, Nested) else problem
             )
+        if not value and not self.empty:
+            raise FieldError("This list may not be empty.")
         found: list[Any] = []
         problems: list[Any] = []
         failed = False
