@@ -36,8 +36,7 @@ class Entry(NamedTuple):
         return self.outcome.response if self.outcome else None
 
     def __repr__(self) -> str:
-        why = f": {self.error}" if self.error else ""
-        return f"<{self.object!r}{why}>"
+        return f"<{self.object!r}: {self.error}>" if self.error else repr(self.object)
 
 
 _DONE: dict[str, str] = {
@@ -58,7 +57,7 @@ class Entries(list[Entry]):
         return any(entry is item or entry.object is item for entry in self)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class CommitReport:
     """What a commit did: each object stands in the list of what became of it; times are in seconds.
 
@@ -146,13 +145,19 @@ class CommitReport:
             "seconds": round(self.seconds, 6),
         }
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
+        return f"<CommitReport: {self._summary()}>"
+
+    def _summary(self) -> str:
         counts = ", ".join(f"{count} {name}" for name, count in self.counts().items())
-        lines = [
-            f"{counts or 'nothing to do'}; {self.requests} "
-            f"request{'' if self.requests == 1 else 's'}, {self.retries} sent again, "
+        requests = f"{self.requests} request{'' if self.requests == 1 else 's'}"
+        return (
+            f"{counts or 'nothing to do'}; {requests}, {self.retries} sent again, "
             f"{self.seconds:.2f} s"
-        ]
+        )
+
+    def __str__(self) -> str:
+        lines = [self._summary()]
         for name in ("failed", "uncertain", "conflicts", "skipped"):
             entries: Entries = getattr(self, name)
             lines += [f"  {name}: {_line(entry)}" for entry in entries[:20]]

@@ -88,7 +88,8 @@ class CVAT(Dialect):
     def _unknown(self, condition: Condition | Order) -> UnsupportedLookup:
         mapper = self._mapper_of(condition.path)
         name = "__".join(field.name for field in condition.path)
-        known = ", ".join(sorted({*self._names(mapper, "filters")}))
+        filters = ", ".join(sorted({*self._names(mapper, "filters")}))
+        known = filters or f"nothing that {mapper.model.__name__}'s Meta.dialect_options name"
         plain = ", ".join(sorted({*self._names(mapper, "parameters")}))
         also = f" It takes {plain} as plain equality." if plain else ""
         return UnsupportedLookup(

@@ -31,10 +31,10 @@ def reader(field: Any) -> Reader:
         try:
             value = obj._row[key]
         except KeyError:
-            return absent(obj, field)
+            value = missing  # absent() may raise, and a KeyError tells its reader nothing
         if value.__class__ is expected:
             return value
-        return convert(obj, field, value)
+        return absent(obj, field) if value is missing else convert(obj, field, value)
 
     return get
 
@@ -44,9 +44,8 @@ def mutable_reader(field: Any) -> Reader:
     key = field.key
 
     def get_mutable(obj: Any) -> Any:
-        try:
-            value = obj._row[key]
-        except KeyError:
+        value = obj._row.get(key, missing)
+        if value is missing:
             return absent(obj, field)
         snapshots = obj._state.snapshots
         if snapshots is not None and key in snapshots:

@@ -1,0 +1,64 @@
+"""What somebody who types at Python's prompt sees of objects, reports and errors."""
+
+import traceback
+
+import pytest
+
+from objmapper import Client, CommitError, DetachedError, Model, Registry, Session, fields
+from objmapper.cvat import Client as CVATClient
+from objmapper.cvat import Project, Task
+from objmapper.exceptions import UnsupportedLookup
+
+
+@pytest.fixture
+def client():
+    with CVATClient("embedded://cvat?seed=1x2&check=1") as client:
+        yield client
+        client.session.rollback()
+
+
+def test_a_report_tells_its_counts(client):
+    client.session.add(Project(name="p"))
+    report = client.session.commit()
+    report.seconds = 0.25
+    assert repr(report) == "<CommitReport: 1 created; 1 request, 0 sent again, 0.25 s>"
+    report = client.session.commit()
+    report.seconds = 0.0
+    assert repr(report) == "<CommitReport: nothing to do; 0 requests, 0 sent again, 0.00 s>"
+
+
+def test_an_entry_is_shown_as_its_object_and_what_went_wrong_with_it(client):
+    task = client.tasks.get(name="task 1-01")
+    task.name = "renamed"
+    client.session.add(Task(name="stray", project=999))
+    with pytest.raises(CommitError) as caught:
+        client.session.commit(on_error="continue")
+    report = caught.value.report
+    assert repr(report.updated) == f"[<Task {task.id} name='renamed'>]"
+    assert repr(report.failed).startswith("[<<Task name='stray'>: POST ")
+    assert "999" in repr(report.failed)
+
+
+def test_a_field_that_can_t_be_had_is_one_error_not_two():
+    client = CVATClient("embedded://cvat?seed=1x1")
+    project = client.tasks.first().project
+    client.close()
+    with pytest.raises(DetachedError) as caught:
+        project.name  # noqa: B018 - the read is the point
+    assert "KeyError" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_lookup_of_a_model_that_names_no_filters_says_where_they_would_stand():
+    class Task(Model):
+        id = fields.Integer(primary_key=True)
+        subset = fields.String()
+
+        class Meta:
+            registry = Registry()
+
+    with (
+        Client("embedded://cvat?seed=1x1") as client,
+        Session(client),
+        pytest.raises(UnsupportedLookup, match=r"nothing that Task's Meta\.dialect_options"),
+    ):
+        Task.objects.filter(subset="train").first()
