@@ -32,13 +32,22 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument(
         "--token", action="append", metavar="NAME:TOKEN", help="a personal access token of a user"
     )
-    arguments.add_argument("--version", metavar="X.Y", help=f"what it speaks; here {SPOKEN}")
+    arguments.add_argument(
+        "--version",
+        metavar="X.Y",
+        help=f"the version it speaks: {', '.join(SPOKEN)}; default: {SPOKEN[-1]}",
+    )
     arguments.add_argument(
         "--seed",
         metavar="PxT",
         help="P projects of T tasks each, with labels and three jobs a task",
     )
     arguments.add_argument("--path", metavar="FILE", help="keeps the state in an SQLite file")
+    arguments.add_argument(
+        "--throttle",
+        action="store_true",
+        help="refuses more than 100 requests a minute that come without credentials",
+    )
     arguments.add_argument(
         "--check",
         action="store_true",

@@ -77,6 +77,7 @@ def embedded(
     tokens: Iterable[Pair | str] | None = None,
     path: str | None = None,
     version: str | None = None,
+    throttle: bool | None = None,
     check: bool | None = None,
 ) -> EmbeddedServer:
     """A fresh embedded server: ``embedded("embedded://cvat?seed=4x50")``, or keywords."""
@@ -88,6 +89,7 @@ def embedded(
             tokens=tokens,
             path=path,
             version=version,
+            throttle=throttle,
             check=check,
         )
     )

@@ -11,8 +11,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 SCHEME = "embedded"
 KINDS = ("cvat",)
-SPOKEN = "2.80"
-KNOWN = ("check", "path", "seed", "token", "user", "version")
+#: From the oldest on; the last is the default.
+SPOKEN = ("2.15", "2.80")
+KNOWN = ("check", "path", "seed", "throttle", "token", "user", "version")
 REPEATABLE = frozenset({"token", "user"})
 
 _YES = frozenset({"", "1", "true", "yes", "on"})
@@ -36,7 +37,8 @@ class Options:
     tokens: tuple[Pair, ...] = field(default=(), repr=False)
     seed: tuple[int, int] | None = None
     path: str | None = None
-    version: str = SPOKEN
+    version: str = SPOKEN[-1]
+    throttle: bool = False
     check: bool = False
 
     @classmethod
@@ -49,6 +51,7 @@ class Options:
         tokens: Iterable[Pair | str] | None = None,
         path: str | None = None,
         version: str | None = None,
+        throttle: bool | None = None,
         check: bool | None = None,
     ) -> Options:
         """Options come from ``embedded://cvat?...`` or from a bare kind and keywords."""
@@ -59,6 +62,7 @@ class Options:
             "token": None if tokens is None else list(tokens),
             "path": path,
             "version": version,
+            "throttle": throttle,
             "check": check,
         }
         both = sorted(name for name in query if given[name] is not None)
@@ -72,6 +76,7 @@ class Options:
             seed=_seed(given.get("seed")),
             path=_path(given.get("path")),
             version=_version(given.get("version")),
+            throttle=_flag("throttle", given.get("throttle", False)),
             check=_flag("check", given.get("check", False)),
         )
 
@@ -136,9 +141,14 @@ def _path(text: str | None) -> str | None:
 
 
 def _version(text: str | None) -> str:
-    if text is None or text == SPOKEN or text.startswith(SPOKEN + "."):
-        return SPOKEN
-    raise ValueError(f"version {text} is not spoken here: the embedded CVAT speaks {SPOKEN}")
+    """A version by its first two numbers, whatever follows them."""
+    if text is None:
+        return SPOKEN[-1]
+    version = ".".join(text.split(".")[:2])
+    if version not in SPOKEN:
+        spoken = " and ".join(SPOKEN)
+        raise ValueError(f"version {text} is not spoken here: the embedded CVAT speaks {spoken}")
+    return version
 
 
 def _flag(name: str, value: bool | str) -> bool:
@@ -159,5 +169,6 @@ def from_arguments(arguments: Mapping[str, Any]) -> Options:
         tokens=arguments["token"],
         path=arguments["path"],
         version=arguments["version"],
+        throttle=arguments["throttle"],
         check=arguments["check"],
     )

@@ -93,11 +93,19 @@ def serve(
     tokens: Iterable[Pair | str] | None = None,
     path: str | None = None,
     version: str | None = None,
+    throttle: bool | None = None,
     check: bool | None = None,
 ) -> Running:
     """A fresh embedded server on a loopback socket, in its own thread; port 0 is a free one."""
     server = embedded(
-        target, seed=seed, users=users, tokens=tokens, path=path, version=version, check=check
+        target,
+        seed=seed,
+        users=users,
+        tokens=tokens,
+        path=path,
+        version=version,
+        throttle=throttle,
+        check=check,
     )
     try:
         return Running(server, host, port)

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from objmapper.server.cvat.call import Answer, Call
 
-VERSION = "2.80.0"
 
-
-def about(_: Call, __: dict[str, str]) -> Answer:
+def about(call: Call, _: dict[str, str]) -> Answer:
     return Answer(
         {
             "name": "Computer Vision Annotation Tool",
             "description": "An embedded server that behaves as CVAT does, for tests and offline "
             "work. It is not CVAT.",
-            "version": VERSION,
+            "version": call.version.release,
             "logo_url": "",
             "subtitle": "embedded",
         }

@@ -1,34 +1,36 @@
 """The embedded CVAT: from a request to an answer, in the order in which CVAT looks at things.
 
-Path, Accept, credentials, method, then the view: so a request can be wrong in several ways and is
-refused for the first (observed on CVAT 2.15).
+Path, Accept, credentials, throttle, method, then the view: so a request can be wrong in several
+ways and is refused for the first (observed on CVAT 2.15; the throttle's place is the framework's).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from objmapper.server.cvat import accounts
+from objmapper.server.cvat import accounts, sessions
 from objmapper.server.cvat.auth import authenticate
 from objmapper.server.cvat.call import Answer, Call
-from objmapper.server.cvat.errors import ApiError, MethodNotAllowed, Unauthorized, html
+from objmapper.server.cvat.errors import ApiError, MethodNotAllowed, Throttled, Unauthorized, html
 from objmapper.server.cvat.negotiation import HTML, JSON, negotiate, render
 from objmapper.server.cvat.routes import Route, find
 from objmapper.server.cvat.seed import seed
 from objmapper.server.cvat.tables import SCHEMA
+from objmapper.server.cvat.throttle import Throttle
+from objmapper.server.cvat.versions import VERSIONS
 from objmapper.server.options import Options
 from objmapper.server.storage import Database
-
-_SESSION_SECONDS = 14 * 24 * 3600
-_CSRF_SECONDS = 364 * 24 * 3600
 
 
 class Cvat:
     """A CVAT of its own: its database and the way of a request through it."""
 
     def __init__(self, options: Options) -> None:
+        self._version = VERSIONS[options.version]
+        self._throttle = Throttle() if options.throttle else None
         self._database = Database(options.path, schema=SCHEMA)
         try:
             with self._database.transaction() as connection:
@@ -51,33 +53,47 @@ class Cvat:
     def answer(self, request: Request) -> Response:
         """The answer to a request; a refusal is one too."""
         kind, allow = JSON, ""
+        call = None
         try:
-            route, variables = find(request.path)
+            route, variables = find(request.path, self._version)
             allow = route.allow
             kind = negotiate(request.headers.get("Accept", ""))
+            # A session that begins stays, even if the view refuses or breaks.
             with self._database.transaction() as connection:
-                call = Call(request, connection, self._database.now)
+                call = Call(request, connection, self._database.now, self._version)
+                self._admit(call, route)
+            with self._database.transaction():
                 found = _view(call, route, variables)
             response = _response(kind, found)
-            _set_cookies(response, call)
         except ApiError as error:
             response = _refusal(kind, error)
+        if call is not None:
+            sessions.set_cookies(call, response)
         if allow and response.status_code != 500:
             response.headers["Allow"] = allow
         return response
 
+    def _admit(self, call: Call, route: Route) -> None:
+        """Who asks; nobody may ask what is public only, and not too often."""
+        sessions.replace_bad_token(call)
+        call.user = authenticate(call, route.public)
+        if call.user is not None:
+            return
+        if not route.public:
+            raise Unauthorized
+        if self._throttle is not None:
+            self._throttle.check(call.request.remote_addr or "")
+
 
 def _view(call: Call, route: Route, variables: dict[str, str]) -> Answer:
-    call.user = authenticate(call)
-    if call.user is None and not route.public:
-        raise Unauthorized
     method = call.request.method
     if method == "OPTIONS":
         return Answer(_options(route))
     view = route.views.get("GET" if method == "HEAD" else method)
     if view is None:
         raise MethodNotAllowed(method)
-    return view(call, variables)
+    answer = view(call, variables)
+    return replace(answer, body=call.version.told(call.kind, answer.body))
 
 
 def _options(route: Route) -> dict[str, Any]:
@@ -103,21 +119,8 @@ def _refusal(kind: str, error: ApiError) -> Response:
         text = html(error.page, error.body)
         return Response(text, error.status, content_type="text/html; charset=utf-8")
     response = _response(kind, Answer(error.body, error.status))
-    if error.status == 401:
-        response.headers["WWW-Authenticate"] = "Token"
+    if isinstance(error, Unauthorized):
+        response.headers["WWW-Authenticate"] = error.challenge
+    if isinstance(error, Throttled):
+        response.headers["Retry-After"] = str(error.seconds)
     return response
-
-
-def _set_cookies(response: Response, call: Call) -> None:
-    for name, value in call.cookies.items():
-        session = name == "sessionid"
-        age = 0 if value is None else _SESSION_SECONDS if session else _CSRF_SECONDS
-        response.set_cookie(
-            name,
-            value or "",
-            max_age=age,
-            expires=0 if value is None else None,
-            path="/",
-            httponly=session,
-            samesite="Lax",
-        )

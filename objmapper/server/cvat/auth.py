@@ -1,4 +1,4 @@
-"""Who asks: session cookies with CSRF, Token, Basic and Bearer credentials, as CVAT takes them.
+"""Who asks: sessions, Token, Basic and Bearer credentials, as CVAT takes them.
 
 The order and the words were observed on CVAT 2.15; Bearer tokens are newer (known from cvat-sdk
 2.80). A login gives every time the same token of its user, and a logout ends it for all.
@@ -14,12 +14,12 @@ import secrets
 import sqlite3
 from functools import lru_cache
 
+from objmapper.server.cvat import sessions
 from objmapper.server.cvat.call import Answer, Call
-from objmapper.server.cvat.errors import Forbidden, Invalid, Unauthorized
+from objmapper.server.cvat.errors import Invalid, Unauthorized
 from objmapper.server.cvat.validation import Text, clean
 from objmapper.server.environ import in_process
 
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _ROUNDS = 10_000
 _LOGIN = {
     "username": Text(150, blank=True),
@@ -28,38 +28,30 @@ _LOGIN = {
 }
 
 
-def authenticate(call: Call) -> sqlite3.Row | None:
-    """The user of the request's credentials; None when it has none, 401 when they are wrong."""
+def authenticate(call: Call, public: bool) -> sqlite3.Row | None:
+    """The user of the request's credentials; None when it has none, 401 when they are wrong.
+
+    In process no credentials are needed for what is not public: it is the superuser who asks.
+    """
     header = call.request.headers.get("Authorization", "")
     scheme = header.partition(" ")[0].lower()
-    session = call.request.cookies.get("sessionid", "")
     if scheme == "token":
-        return _by_token(call, header, session)
-    if scheme == "bearer":
+        return _by_token(call, header)
+    if scheme == "bearer" and call.version.access_tokens:
         return _of_token(call, "access_token", _credential(header, "token"))
-    if session:
-        user = call.row(_BY_SESSION, (session,))
-        if user is not None:
-            _enforce_csrf(call)
-            return user
-    if scheme == "basic":
+    user = sessions.user_of(call)
+    if user is None and scheme == "basic":
         return _by_password(call, header)
-    if not header and not session and in_process(call.request.environ):
+    bare = not header and sessions.SESSION not in call.request.cookies
+    if bare and not public and in_process(call.request.environ):
         return call.row("SELECT * FROM user WHERE is_superuser ORDER BY id LIMIT 1")
-    return None
+    return user
 
 
-_BY_SESSION = """
-    SELECT user.* FROM user JOIN session ON session.user_id = user.id
-    WHERE session.key = ? AND user.is_active
-"""
-
-
-def _by_token(call: Call, header: str, session: str) -> sqlite3.Row:
+def _by_token(call: Call, header: str) -> sqlite3.Row:
     user = _of_token(call, "login_token", _credential(header, "token"))
-    # A request with a Token starts a session unless it belongs to one (observed on CVAT 2.15).
-    if call.row("SELECT 1 FROM session WHERE key = ?", (session,)) is None:
-        _start_session(call, user)
+    if call.version.token_starts_session and not sessions.belongs(call):
+        sessions.start(call, user)
     return user
 
 
@@ -107,34 +99,6 @@ def _with_password(call: Call, name: str, password: str) -> sqlite3.Row | None:
     return user if user is not None and _matches(password, user["password"]) else None
 
 
-def _enforce_csrf(call: Call) -> None:
-    """A session's unsafe request needs its token in a header: the words are Django's."""
-    request = call.request
-    if request.method in _SAFE:
-        return
-    origin = request.headers.get("Origin")
-    if origin is not None and origin != call.base:
-        raise Forbidden(
-            f"CSRF Failed: Origin checking failed - {origin} does not match any trusted origins."
-        )
-    cookie = request.cookies.get("csrftoken", "")
-    header = request.headers.get("X-CSRFToken", "")
-    if not cookie:
-        raise Forbidden("CSRF Failed: CSRF cookie not set.")
-    if not header:
-        raise Forbidden("CSRF Failed: CSRF token missing.")
-    if not hmac.compare_digest(cookie.encode(), header.encode()):
-        raise Forbidden("CSRF Failed: CSRF token from the 'X-Csrftoken' HTTP header incorrect.")
-
-
-def _start_session(call: Call, user: sqlite3.Row) -> None:
-    key = secrets.token_hex(16)
-    call.run("INSERT INTO session (key, user_id) VALUES (?, ?)", (key, user["id"]))
-    call.run("UPDATE user SET last_login = ? WHERE id = ?", (call.clock(), user["id"]))
-    call.cookies["sessionid"] = key
-    call.cookies["csrftoken"] = secrets.token_hex(16)
-
-
 def login(call: Call, _: dict[str, str]) -> Answer:
     """POST /api/auth/login: a token and a session; a wrong password is a 400 (observed on 2.15)."""
     given = clean(call.body(), _LOGIN, partial=False)
@@ -151,7 +115,7 @@ def login(call: Call, _: dict[str, str]) -> Answer:
     key = token["key"] if token else secrets.token_hex(20)
     if token is None:
         call.run("INSERT INTO login_token (key, user_id) VALUES (?, ?)", (key, user["id"]))
-    _start_session(call, user)
+    sessions.start(call, user)
     return Answer({"key": key})
 
 
@@ -159,10 +123,7 @@ def logout(call: Call, _: dict[str, str]) -> Answer:
     """POST /api/auth/logout: the session ends, and the token of its user for every client."""
     if call.user is not None:
         call.run("DELETE FROM login_token WHERE user_id = ?", (call.user["id"],))
-    keys = (call.request.cookies.get("sessionid"), call.cookies.get("sessionid"))
-    call.run("DELETE FROM session WHERE key IN (?, ?)", keys)
-    call.cookies.clear()
-    call.cookies["sessionid"] = None
+    sessions.end(call)
     return Answer({"detail": "Successfully logged out."})
 
 

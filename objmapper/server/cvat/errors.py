@@ -7,6 +7,7 @@ ApiError
     NotFound        404, with a detail
     NotAcceptable   406
     Unsupported     415
+    Throttled       429, with Retry-After
     UnknownPath     404, an HTML page: no view stands behind the path
     Broken          500, an HTML page: CVAT's own code fails on such a request
 """
@@ -32,10 +33,17 @@ class Invalid(ApiError):
 
 
 class Unauthorized(ApiError):
+    """Nobody asks, or who asks can't be believed; *challenge* is what would be taken."""
+
     status = 401
 
-    def __init__(self, detail: str = "Authentication credentials were not provided.") -> None:
+    def __init__(
+        self,
+        detail: str = "Authentication credentials were not provided.",
+        challenge: str = "Token",
+    ) -> None:
         super().__init__({"detail": detail})
+        self.challenge = challenge
 
 
 class Forbidden(ApiError):
@@ -71,6 +79,15 @@ class Unsupported(ApiError):
 
     def __init__(self, content_type: str) -> None:
         super().__init__({"detail": f'Unsupported media type "{content_type}" in request.'})
+
+
+class Throttled(ApiError):
+    status = 429
+
+    def __init__(self, seconds: int) -> None:
+        wait = f"{seconds} second{'' if seconds == 1 else 's'}"
+        super().__init__({"detail": f"Request was throttled. Expected available in {wait}."})
+        self.seconds = seconds
 
 
 class UnknownPath(ApiError):

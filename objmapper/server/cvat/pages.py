@@ -1,7 +1,4 @@
-"""A list is answered page by page: count, next, previous, results (observed on CVAT 2.15).
-
-2.80 clamps page_size, and lost its "all"; the real maximum could not be observed, 500 is taken.
-"""
+"""A list is answered page by page: count, next, previous, results (observed on CVAT 2.15)."""
 
 from __future__ import annotations
 
@@ -16,7 +13,8 @@ from objmapper.server.cvat.filters import conditions
 from objmapper.server.cvat.terms import Condition, Listing, joined
 
 PAGE_SIZE = 10
-MAX_PAGE_SIZE = 500
+# What SQLite takes for a number of rows.
+_LARGEST = 2**63 - 1
 
 
 def page(
@@ -26,6 +24,7 @@ def page(
     represent: Callable[[Call, list[sqlite3.Row]], list[dict[str, Any]]],
 ) -> Answer:
     """The asked page of the rows that are visible and fit the query string."""
+    listing = call.version.listing(call.kind, listing)
     where, values = joined("AND", [("1", []), *visible, *conditions(call, listing)])
     try:
         (total,) = call.rows(f"SELECT count(*) FROM {listing.source} WHERE {where}", values)
@@ -52,11 +51,14 @@ def page(
 
 def _size(call: Call) -> int:
     """The page size; zero, a negative number or no number is the default."""
+    most, text = call.version.max_page_size, call.parameter("page_size") or ""
+    if text == "all" and most is None:
+        return _LARGEST
     try:
-        size = int(call.parameter("page_size") or 0)
+        size = int(text)
     except ValueError:
         size = 0
-    return min(size, MAX_PAGE_SIZE) if size > 0 else PAGE_SIZE
+    return min(size, most or _LARGEST) if size > 0 else PAGE_SIZE
 
 
 def _number(call: Call, pages: int) -> int:

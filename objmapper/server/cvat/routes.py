@@ -21,6 +21,7 @@ from objmapper.server.cvat import (
 )
 from objmapper.server.cvat.call import View
 from objmapper.server.cvat.errors import UnknownPath
+from objmapper.server.cvat.versions import Version
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,10 @@ _MAP = Map(
 _ADAPTER = _MAP.bind("embedded")
 
 
-def find(path: str) -> tuple[Route, dict[str, str]]:
+def find(path: str, version: Version) -> tuple[Route, dict[str, str]]:
     """The route of a path and the variables in it; a trailing slash belongs to no path."""
+    if not version.has(path):
+        raise UnknownPath
     try:
         endpoint, variables = _ADAPTER.match(path)
     except NotFound:
