@@ -52,7 +52,7 @@ def instances(
     if mapper.keyless:
         return [mapper.instance(row, page) for row in rows]
     keys = _identities(mapper, rows, path)
-    page.keys = keys
+    page.keys = tuple(keys)  # which, of plain keys, the garbage collector need not walk through
     home = identity.home(mapper.root)
     dead, new, found = home.dead.append, object.__new__, []
     # `map` looks each key up when its turn comes, so a key that a page has twice is one object.

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar, cast
 
 from objmapper import copying, declaration, scope, wire
 from objmapper.exceptions import (
+    ContractError,
     DeclarationError,
     FieldDoesNotExist,
     MultipleObjectsReturned,
     ObjectDoesNotExist,
     ValidationError,
+    cut,
 )
 from objmapper.fields import UUID, Field
 from objmapper.mapper import Mapper, default_registry
@@ -202,11 +204,15 @@ class Model(Stateful, metaclass=ModelMeta):
 
 
 def _label(obj: Model) -> str:
-    mapper, row = type(obj).__mapper__, obj._row
-    key = mapper.key_in(row) if mapper.has_key else None
+    mapper, row, key = type(obj).__mapper__, obj._row, None
+    if mapper.has_key:
+        try:
+            key = mapper.key_in(row)
+        except ContractError:  # one that the user set
+            key = cut(row[mapper.pk.key])
     names = mapper.natural_key or (("name",) if "name" in mapper.fields else ())
     shown = [
-        f"{name}={row[field.key]!r}"
+        f"{name}={cut(row[field.key])}"
         for name in names
         if (field := mapper.fields[name]).key in row
         and name not in mapper.foreign_keys

@@ -211,6 +211,17 @@ class Response:
         """Parse the body. Raises ContractError when it is not JSON."""
         try:
             return _loads(self.content)
+        except (ValueError, RecursionError):
+            return self._read_otherwise()
+
+    def _read_otherwise(self) -> Any:
+        """Parse a body with a byte order mark, NaN, a lone surrogate, or a number beyond all floats.
+
+        What may be installed makes reading faster and refuses these, which the standard library
+        reads. Raises ContractError.
+        """
+        try:
+            return json.loads(self.content)
         except (ValueError, RecursionError) as error:
             kind = self.headers.get("content-type", "no content type")
             start = self.text[:120]
@@ -346,7 +357,7 @@ class LeftOut(NamedTuple):
     outcome: Outcome | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Plan:
     """The operations of a commit in waves; print it, save it, apply it."""
 
@@ -383,6 +394,11 @@ class Plan:
                 for change, error, _ in self.left_out
             ],
         }
+
+    def __repr__(self) -> str:
+        counts = [(len(self), "request"), (len(self.waves), "wave")]
+        told = " in ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in counts)
+        return f"<Plan: {told}>"
 
     def __str__(self) -> str:
         left_out = [f"not sent: {out.change.object!r}: {out.error}" for out in self.left_out]

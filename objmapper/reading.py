@@ -20,6 +20,7 @@ from objmapper.exceptions import (
     QueryError,
     UnsupportedLookup,
 )
+from objmapper.operation import Request
 from objmapper.paging import asked, page_size, query_page, row_pages
 from objmapper.query import Condition, FetchMode, Query
 from objmapper.state import ABSENT, Page, base_value, own
@@ -90,13 +91,20 @@ def one(session: Any, query: Query, key: Any) -> Any:
             f"or is not visible: {error}"
         ) from error
     row = session.dialect.read_row(mapper, response)
+    if mapper.has_key and key is not None:
+        _check_key(mapper, row, mapper.normalise(key), request)
     found = _instances(session, query, [row], full=True)
     if not isinstance(found[0], mapper.model):
         raise mapper.model.DoesNotExist(f"{found[0]!r} is no {mapper.model.__name__}.")
-    if mapper.has_key and key is not None and mapper.key_in(row) != mapper.normalise(key):
-        raise ContractError(f"{request.shown_path} was asked for, {mapper.key_in(row)!r} came.")
     prefetch(session, query, found)
     return found[0]
+
+
+def _check_key(mapper: Any, row: dict[str, Any], key: Any, request: Request) -> None:
+    """Make sure that a row is about the object that was asked for. Raises ContractError."""
+    told = mapper.key_in(row)
+    if told is not None and told != key:
+        raise ContractError(f"{request.shown_path} was asked for, {told!r} came.")
 
 
 def by_keys(session: Any, query: Query, keys: list[Any]) -> list[Any]:
@@ -237,7 +245,7 @@ def _peers(session: Any, obj: Any, key: Any, page: Page, field: Any) -> list[Any
     return list(wanted)
 
 
-def _referred(session: Any, via: tuple[Any, Any, list[Any]]) -> Iterator[Any]:
+def _referred(session: Any, via: tuple[Any, Any, Any]) -> Iterator[Any]:
     """Yield the keys that the objects of a page refer to."""
     relation, owner, identities = via
     for identity in identities:
@@ -269,6 +277,7 @@ def reload(session: Any, obj: Any, *, overwrite: bool = False) -> None:
             f"{obj!r} is not on the server (any more), or not visible: {error}"
         ) from error
     row = session.dialect.read_row(mapper, response)
+    _check_key(mapper, row, key, request)
     before = obj._state
     page = Page(session.ref, mapper, [mapper.identity_in(obj._row)], mode=before.page.mode)
     loading.specialise(obj, mapper.classes_of([row])[0])

@@ -82,12 +82,12 @@ class Page:
         self,
         session: SessionRef | None,
         mapper: Any,
-        keys: list[Any],
+        keys: list[Any] | tuple[Any, ...],
         *,
         full: bool = True,
         only: frozenset[str] | None = None,
         mode: FetchMode = FetchMode.FETCH_PEERS,
-        via: tuple[Any, Any, list[Any]] | None = None,
+        via: tuple[Any, Any, Any] | None = None,
         age: int | None = None,
     ) -> None:
         #: Which of two pages is the newer one: the higher number.

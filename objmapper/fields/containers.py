@@ -69,9 +69,19 @@ class _Container(Field[V]):
     def hides(self) -> bool:
         return self.write_only or (self.of is not None and self.of.hides)
 
+    @cached_property
+    def _converts(self) -> bool:
+        """Whether an item may have to be converted: users give sets and tuples for lists."""
+        return self.of is not None and (self.of.mutable or not self.of.plain)
+
     def load(self, obj: Any, wire: Any) -> Any:
         found = super().load(obj, wire)
         return locked(found) if self.read_only else found
+
+    def dump(self, value: Any) -> Any:
+        if self._converts and isinstance(value, self.python_type):
+            return self.to_wire(value)
+        return super().dump(value)
 
     def unset_embedded(self, obj: Any) -> Any:
         return obj.__embedded__.fresh(obj, self, self.python_type())
@@ -144,7 +154,7 @@ class List(_Container[T]):
     def coerce(self, value: Any) -> Any:
         if value.__class__ is not list and isinstance(value, list | tuple | set | frozenset):
             value = list(value)
-        if value.__class__ is list and not self.of.plain:
+        if value.__class__ is list and self._converts:
             return [self.of.coerce(item) for item in value]
         return value
 
@@ -235,7 +245,7 @@ class Dict(_Container[T]):
     def coerce(self, value: Any) -> Any:
         if value.__class__ is not dict and isinstance(value, dict):
             value = dict(value)
-        if value.__class__ is dict and self.of is not None and not self.of.plain:
+        if value.__class__ is dict and self._converts:
             return {key: self.of.coerce(item) for key, item in value.items()}
         return value
 

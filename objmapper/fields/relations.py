@@ -9,7 +9,7 @@ import marshmallow
 
 from objmapper.exceptions import ContractError, DeclarationError, ReadOnlyFieldError, cut
 from objmapper.fields.base import Field, Options
-from objmapper.fields.checking import Converted
+from objmapper.fields.checking import Converted, not_json
 from objmapper.operation import Pending
 from objmapper.state import (
     Page,
@@ -197,7 +197,7 @@ class ForeignKey(_Relation[T]):
         except (ValueError, TypeError):
             return value
         if key is None:
-            return Pending(value, wire_key)
+            return Pending(value, wire_key) if isinstance(value, Stateful) else value
         return pk.to_wire(key)
 
     def same(self, base: Any, value: Any) -> bool:
@@ -224,7 +224,7 @@ class ForeignKey(_Relation[T]):
             self.target.__mapper__.pk.key_of(wire)
         except (ValueError, TypeError):
             return [f"Not the key of a {self.target.__name__}: {self.told(wire)}."]
-        return []
+        return not_json(wire)
 
     def key_of(self, value: Any) -> Any:
         if isinstance(value, Stateful) and not isinstance(value, self.target):

@@ -13,7 +13,7 @@ import marshmallow
 
 from objmapper.exceptions import DeclarationError, cut
 from objmapper.fields.base import Field, Options
-from objmapper.fields.checking import MarshmallowType, not_json
+from objmapper.fields.checking import WIDEST, MarshmallowType, is_unicode, not_json
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as DefaultTypeVar
@@ -68,7 +68,10 @@ class Integer(Field[Int]):
     def key_of(self, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | str):
             raise ValueError(f"{cut(value)} is no key of {self}: it takes whole numbers")
-        return int(value)
+        key = int(value)
+        if key.bit_length() > WIDEST:
+            raise ValueError(f"a number of so many digits is no key of {self}")
+        return key
 
 
 class Float(Field[Flt]):
@@ -200,7 +203,10 @@ class String(Field[Str]):
     def key_of(self, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise ValueError(f"{cut(value)} is no key of {self}: it takes text")
-        return str(value)
+        key = str(value)
+        if not is_unicode(key):
+            raise ValueError(f"{cut(value)} is no key of {self}: it has a lone surrogate")
+        return key
 
 
 class URL(String[Str]):

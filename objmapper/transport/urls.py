@@ -108,7 +108,7 @@ def joined(base: str, url: str) -> str:
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        _ = parts.port
+        _ = parts.port, _ascii_host(parts.hostname or "")
     except ValueError:
         raise ContractError(f"{masked_url(url)!r} is not a URL.") from None
     return parts
@@ -129,7 +129,7 @@ def quoted_path(path: str) -> str:
     A segment that is one or two dots stays a segment: written as ``%2E`` no library on our side
     takes it for a step up.
     """
-    path = quote(_LONE_PERCENT.sub("%25", path), safe="/%:@!$&'()*+,;=~")
+    path = _quoted(path, safe="/%:@!$&'()*+,;=~")
     return _DOTS.sub(lambda m: unquote(m[0]).replace(".", "%2E"), path)
 
 
@@ -137,8 +137,15 @@ def _encoded(path: str, query: str) -> str:
     path = quoted_path(path)
     if not query:
         return path
-    query = quote(_LONE_PERCENT.sub("%25", query), safe="/%:@!$&'()*+,;=~?[]")
+    query = _quoted(query, safe="/%:@!$&'()*+,;=~?[]")
     return f"{path}?{query}"
+
+
+def _quoted(text: str, safe: str) -> str:
+    try:
+        return quote(_LONE_PERCENT.sub("%25", text), safe=safe)
+    except UnicodeEncodeError:
+        raise ContractError("An address has a character that is not Unicode.") from None
 
 
 def with_params(url: str, params: Iterable[tuple[str, Any]], *, show: bool = False) -> str:
