@@ -84,7 +84,7 @@ class FieldDoesNotExist(FieldError, AttributeError, TypeError):
         """Build the message: what was asked, the near misses, the fields there are."""
         names = sorted(known)
         hint = near_misses(name, names) or f" Its fields: {', '.join(names)}."
-        where = f" ({asked})" if asked else ""
+        where = f" ({asked})" if asked not in ("", name) else ""
         return cls(f"{model} has no field {name!r}{where}.{hint}")
 
 

@@ -7,7 +7,7 @@ import pytest
 from objmapper import Client, CommitError, DetachedError, Model, Registry, Session, fields
 from objmapper.cvat import Client as CVATClient
 from objmapper.cvat import Project, Task
-from objmapper.exceptions import UnsupportedLookup
+from objmapper.exceptions import FieldDoesNotExist, UnsupportedLookup
 
 
 @pytest.fixture
@@ -37,6 +37,23 @@ def test_an_entry_is_shown_as_its_object_and_what_went_wrong_with_it(client):
     assert repr(report.updated) == f"[<Task {task.id} name='renamed'>]"
     assert repr(report.failed).startswith("[<<Task name='stray'>: POST ")
     assert "999" in repr(report.failed)
+
+
+def test_a_plan_tells_how_many_requests_it_is(client):
+    assert repr(client.session.plan()) == "<Plan: 0 requests in 0 waves>"
+    client.session.add(Task(name="t", project=Project(name="p")))
+    assert repr(client.session.plan()) == "<Plan: 2 requests in 2 waves>"
+    client.session.rollback()
+    client.session.add(Project(name="p"))
+    assert repr(client.session.plan()) == "<Plan: 1 request in 1 wave>"
+
+
+def test_a_name_that_is_no_field_is_told_once(client):
+    with pytest.raises(FieldDoesNotExist) as caught:
+        client.tasks.filter(nmae="t")
+    assert str(caught.value) == "Task has no field 'nmae'. Did you mean 'name'?"
+    with pytest.raises(FieldDoesNotExist, match=r"'nmae' \(project__nmae\)\. Did you mean 'name'"):
+        client.tasks.prefetch_related("project__nmae")
 
 
 def test_a_field_that_can_t_be_had_is_one_error_not_two():
