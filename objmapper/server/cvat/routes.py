@@ -12,9 +12,12 @@ from objmapper.server.cvat import (
     auth,
     comments,
     ground_truth,
+    invitations,
     issues,
     jobs,
     labels,
+    memberships,
+    organizations,
     projects,
     tasks,
     users,
@@ -79,6 +82,21 @@ _ROUTES = {
     "/api/comments/<key:key>": _detail(
         "Comment", comments.retrieved, comments.updated, comments.removed
     ),
+    "/api/organizations": _collection("Organization", organizations.listed, organizations.created),
+    "/api/organizations/<key:key>": _detail(
+        "Organization", organizations.retrieved, organizations.updated, organizations.removed
+    ),
+    "/api/memberships": _collection("Membership", memberships.listed),
+    "/api/memberships/<key:key>": _detail(
+        "Membership", memberships.retrieved, memberships.updated, memberships.removed
+    ),
+    "/api/invitations": _collection("Invitation", invitations.listed, invitations.created),
+    "/api/invitations/<key:key>": Route(
+        "Invitation Instance", {"GET": invitations.retrieved, "DELETE": invitations.removed}
+    ),
+    "/api/invitations/<key:key>/accept": Route("Accept", {"POST": invitations.accepted}),
+    "/api/invitations/<key:key>/decline": Route("Decline", {"POST": invitations.declined}),
+    "/api/invitations/<key:key>/resend": Route("Resend", {"POST": invitations.resent}),
 }
 
 _MAP = Map(
