@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 
 class ObjMapperError(Exception):
-    """The root of all errors of this package."""
+    """The root of all errors of this package: ``except ObjMapperError`` catches every one of them."""
 
 
 def near_misses(word: str, known: Iterable[str]) -> str:
@@ -69,15 +69,23 @@ def cut(value: object, width: int = 80) -> str:
 
 
 class DeclarationError(ObjMapperError, TypeError):
-    """A class statement declares something that can't work."""
+    """A class statement declares something that can't work.
+
+    It is raised when the class is made, or, for a relation whose target is a string, when the
+    relation is first used.
+    """
 
 
 class FieldError(ObjMapperError):
-    """Something is wrong with one field."""
+    """Something is wrong with one field; the parent of what fields raise."""
 
 
 class FieldDoesNotExist(FieldError, AttributeError, TypeError):
-    """A model has no field of the name that was given."""
+    """A model has no field of the name that was given; the message has the nearest names.
+
+    A constructor, a query and ``update()`` raise it. To read or set an attribute that is not there
+    raises a plain AttributeError.
+    """
 
     @classmethod
     def of(cls, model: str, name: str, known: Iterable[str], asked: str = "") -> FieldDoesNotExist:
@@ -89,11 +97,14 @@ class FieldDoesNotExist(FieldError, AttributeError, TypeError):
 
 
 class ReadOnlyFieldError(FieldError, AttributeError):
-    """A field that only the server sets was assigned."""
+    """A field was assigned that only the server sets, or that is settable no longer."""
 
 
 class FieldNotLoaded(FieldError, AttributeError):
-    """A field has no value: the server's full answer lacks it and it has neither default nor null."""
+    """A field has no value: the server's full answer lacks it and it has neither default nor null.
+
+    A new object raises it for what was never set, any object for a ``write_only`` field that was sent.
+    """
 
 
 class FieldFetchBlocked(FieldError):
@@ -101,14 +112,12 @@ class FieldFetchBlocked(FieldError):
 
 
 class ValidationError(FieldError, ValueError):
-    """Values that must not be sent.
-
-    ``errors`` lists ``(object, field name or None, [messages])``.
-    """
+    """Values that must not be sent; nothing was sent."""
 
     def __init__(
         self, message: str, errors: Iterable[tuple[object, str | None, list[str]]] = ()
     ) -> None:
+        #: ``(object, field name or None, [messages])`` of every object and field.
         self.errors = list(errors)
         super().__init__(message)
 
@@ -142,7 +151,10 @@ class QueryError(ObjMapperError, ValueError):
 
 
 class UnsupportedLookup(QueryError):
-    """The server can't do a lookup, an ordering or a combination that a query asks for."""
+    """The server can't do a lookup, an ordering or a combination that a query asks for.
+
+    Nothing was sent. The message has what the dialect can do instead.
+    """
 
 
 class ObjectDoesNotExist(QueryError, LookupError):
@@ -162,7 +174,7 @@ class NoActiveSession(SessionError):
 
 
 class DetachedError(SessionError):
-    """An object needs its session, which is closed or gone."""
+    """An object needs its session, which is closed or gone: for a lazy load, or for a commit."""
 
 
 class SessionThreadError(SessionError):
@@ -170,13 +182,14 @@ class SessionThreadError(SessionError):
 
 
 class CircularDependencyError(SessionError):
-    """Objects refer to each other such that none can be created first."""
+    """Objects refer to each other such that none can be created first; nothing was sent."""
 
 
 class CommitError(SessionError):
     """A commit did not do everything; ``report`` has every object with its outcome."""
 
     def __init__(self, message: str, report: CommitReport) -> None:
+        #: What became of every object.
         self.report = report
         super().__init__(message)
 
@@ -186,9 +199,10 @@ class CommitInterrupted(CommitError, KeyboardInterrupt):
 
 
 class TransportError(ObjMapperError, OSError):
-    """A request got no usable answer; ``request`` is what was sent."""
+    """A request got no usable answer."""
 
     def __init__(self, message: str, request: Request | None = None) -> None:
+        #: What was to be sent, as it was given; credentials in its headers are masked.
         self.request = request
         #: Whether the server can have received the request; True unless it surely did not.
         self.sent = True
@@ -207,11 +221,11 @@ class ConnectError(TransportError, ConnectionError):
 
 
 class Timeout(TransportError, TimeoutError):
-    """No answer came in time."""
+    """No answer came in time: the client's ``timeout``, in seconds, for the connection or a read."""
 
 
 class ResponseTooLarge(TransportError):
-    """An answer is larger than the client's limit."""
+    """An answer is larger than the client's limit, ``max_response_bytes``."""
 
 
 class StatusError(TransportError):
@@ -228,9 +242,13 @@ class StatusError(TransportError):
         errors: Mapping[str, list[str]] | None = None,
     ) -> None:
         super().__init__(message, request)
+        #: The whole answer.
         self.response = response
+        #: The status, as 404.
         self.status: int = response.status
+        #: The verb that was sent.
         self.method: str = response.method
+        #: The address that was asked, without credentials.
         self.url: str = response.url
         #: The parsed body: JSON of any shape, else the text.
         self.body = body
@@ -265,8 +283,9 @@ class Conflict(StatusError):
 
 
 class TooManyRequests(StatusError):
-    """429: refused for now; ``retry_after`` is in seconds, None when the server names no time."""
+    """429: refused for now; the client has waited and sent it again as often as it may."""
 
+    #: The seconds that the server asks to wait, None when it names no time.
     retry_after: float | None = None
 
 
@@ -279,7 +298,10 @@ class ContractError(ObjMapperError, ValueError):
 
 
 class FilterIgnored(ContractError):
-    """The server sent rows that don't meet the query: it does not know the filter."""
+    """The server sent rows that don't meet the query: it does not know the filter.
+
+    Without it, what is done to the rows of a query would be done to all rows there are.
+    """
 
 
 #: Which class stands for which status; every other 4xx is a plain StatusError.

@@ -32,10 +32,12 @@ _SCALARS = frozenset({str, int, float, bool, NoneType})
 class Pending:
     """A value that is known once another operation of the plan is done: a new object's key.
 
-    It stands in bodies, parameters and paths; ``of`` is the object, ``key`` reads its value.
+    It stands in bodies, parameters and paths until the request goes out.
     """
 
+    #: The object that is waited for.
     of: Any
+    #: Reads the value of the object.
     key: Callable[[Any], Any]
 
     def __str__(self) -> str:
@@ -46,8 +48,9 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A value that is sent and shown nowhere: a ``write_only`` field's."""
+    """A value that is sent and shown nowhere: a ``write_only`` field's, a credential."""
 
+    #: What is sent.
     value: Any
 
     def __str__(self) -> str:
@@ -57,32 +60,36 @@ class Secret:
 
 
 class Json(NamedTuple):
-    """A JSON body; ``value`` may hold Pending and Secret until the request goes out."""
+    """A JSON body."""
 
+    #: The value; it may hold Pending and Secret until the request goes out.
     value: Any
 
 
 class Msgpack(NamedTuple):
     """A body in msgpack (needs the package ``msgpack``)."""
 
+    #: The value; it may hold Pending and Secret until the request goes out.
     value: Any
 
 
 class Multipart(NamedTuple):
-    """A multipart/form-data body: plain fields, and files by field name.
+    """A multipart/form-data body: plain fields, and files."""
 
-    A file is ``(file name, opener)``; the opener is called for each attempt.
-    """
-
+    #: Plain fields by name.
     fields: Mapping[str, Any] = MappingProxyType({})
+    #: ``(file name, opener)`` by field name; the opener is called for each attempt.
     files: Mapping[str, tuple[str, Callable[[], BinaryIO]]] = MappingProxyType({})
 
 
 class Stream(NamedTuple):
-    """A body that is read while it is sent; ``open`` is called for each attempt."""
+    """A body that is read while it is sent."""
 
+    #: Opens the body anew; it is called for each attempt.
     open: Callable[[], BinaryIO]
+    #: How long the body is, in bytes.
     length: int
+    #: What the body is, for the header of that name.
     content_type: str = "application/octet-stream"
 
 
@@ -91,21 +98,25 @@ Body = Json | Msgpack | Multipart | Stream
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent: a verb, a path below the client's base URL, and what goes with it.
+    """What is sent: a verb, a path below the client's base URL, and what goes with it."""
 
-    ``repeatable`` says that sending it twice does what sending it once does; None means that the
-    verb decides: GET, HEAD, OPTIONS may be repeated, writes may not.
-    """
-
+    #: The verb.
     method: str
+    #: The path below the base URL, percent-encoded; or its parts, keys that are not known yet among
+    #: them.
     path: str | tuple[Any, ...]
+    #: Query parameters, in order.
     params: tuple[tuple[str, Any], ...] = ()
+    #: Headers beside those of the client.
     headers: Mapping[str, str] = field(default_factory=dict)
+    #: The body: Json, Msgpack, Multipart, Stream, or None.
     body: Body | None = None
+    #: Whether sending it twice does what sending it once does; None: the verb decides.
     repeatable: bool | None = None
 
     @property
     def may_repeat(self) -> bool:
+        """Whether it may be sent twice: what ``repeatable`` says, else GET, HEAD, OPTIONS may."""
         if self.repeatable is None:
             return self.method in ("GET", "HEAD", "OPTIONS")
         return self.repeatable
@@ -190,14 +201,19 @@ def has_pending(value: Any) -> Iterator[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back: status, headers (lower-case names), the whole body as bytes."""
+    """What came back: an answer, read whole."""
 
+    #: The status, as 200.
     status: int
+    #: The headers by name, in lower case.
     headers: Mapping[str, str]
-    #: Not in the repr: a login's answer holds a key.
+    #: The body. It is not in the repr: a login's answer holds a key.
     content: bytes = field(repr=False)
+    #: The verb that was sent.
     method: str = ""
+    #: The address that was asked, without credentials.
     url: str = ""
+    #: How long the last attempt took, in seconds.
     seconds: float = 0.0
     #: How often the request was sent again before this answer.
     retries: int = 0
@@ -234,33 +250,46 @@ class Response:
 class Kind(enum.StrEnum):
     """What an operation does; named actions (upload, star, annotate) are plain strings beside."""
 
+    #: It makes a new object on the server.
     CREATE = "create"
+    #: It sends an object's changes.
     UPDATE = "update"
+    #: It deletes an object on the server.
     DELETE = "delete"
 
 
 class Settle(enum.StrEnum):
     """How an operation of unknown fate is settled."""
 
-    REPEAT = "repeat"  # sending it again is harmless
-    LOOK_UP = "look up"  # ask the server by natural key, or by reading the object
-    ASK = "ask"  # only a person can tell
+    #: Sending it again is harmless.
+    REPEAT = "repeat"
+    #: The server is asked, by natural key or by reading the object.
+    LOOK_UP = "look up"
+    #: Only a person can tell.
+    ASK = "ask"
 
 
 class Fate(enum.StrEnum):
     """What became of an operation."""
 
+    #: The server has done it, and its answer was taken in.
     DONE = "done"
+    #: The server refused it, or it surely never got there.
     FAILED = "failed"
+    #: It was not sent: what it waits for was lost, or a receiver vetoed.
     SKIPPED = "skipped"
+    #: It was sent, and nobody here knows whether the server did it.
     UNCERTAIN = "uncertain"
+    #: It was not begun when the commit stopped.
     PENDING = "pending"
 
 
 class Change(NamedTuple):
     """One object's part of an operation: what it sends, by wire name, as it stood at the plan."""
 
+    #: Create, update or delete; see Kind.
     kind: str
+    #: The object that is written.
     object: Any
     #: ``{wire name under which the row keeps it: wire value sent}``
     sent: Mapping[str, Any] = MappingProxyType({})
@@ -274,10 +303,15 @@ class Change(NamedTuple):
 class Draft:
     """What a dialect makes of changes: a request for them, not yet ordered."""
 
+    #: Create, update or delete (see Kind), or the name of an action.
     kind: str
+    #: The objects that the request writes, each with what it sends.
     changes: tuple[Change, ...]
+    #: What is sent; keys of new objects stand in it as Pending.
     request: Request
+    #: Whether sending it twice does what sending it once does.
     repeatable: bool = False
+    #: How its fate is settled if nobody knows it.
     settle: Settle = Settle.ASK
     #: Operations of one lane never run side by side; None is no lane.
     lane: Any = None
@@ -291,31 +325,40 @@ class Draft:
 class Operation:
     """One request of a plan: for which objects, after what, and how its fate is settled."""
 
+    #: Its place in the plan, from 1.
     number: int
+    #: What the dialect made of the changes.
     draft: Draft
+    #: The numbers of the operations that it waits for.
     after: frozenset[int] = frozenset()
+    #: Its wave, from 1; what it waits for is in an earlier one.
     wave: int = 1
     #: Objects that it needs and that the plan leaves out: it can't go.
     held_by: tuple[Any, ...] = ()
 
     @property
     def kind(self) -> str:
+        """Create, update or delete (see Kind), or the name of an action."""
         return self.draft.kind
 
     @property
     def changes(self) -> tuple[Change, ...]:
+        """The objects that it writes, each with what it sends."""
         return self.draft.changes
 
     @property
     def objects(self) -> tuple[Any, ...]:
+        """The objects that it writes."""
         return tuple(change.object for change in self.draft.changes)
 
     @property
     def request(self) -> Request:
+        """What is sent."""
         return self.draft.request
 
     @property
     def repeatable(self) -> bool:
+        """Whether sending it twice does what sending it once does."""
         return self.draft.repeatable
 
     def to_json(self) -> dict[str, Any]:
@@ -340,9 +383,13 @@ class Operation:
 class Outcome(NamedTuple):
     """What became of one operation."""
 
+    #: The operation.
     operation: Operation
+    #: Done, failed, skipped, uncertain or pending.
     fate: Fate
+    #: The answer, if one came.
     response: Response | None = None
+    #: Why it is not done, if there is an error to tell it.
     error: BaseException | None = None
     #: The objects that it waited for in vain.
     waited_for: tuple[Any, ...] = ()
@@ -351,7 +398,9 @@ class Outcome(NamedTuple):
 class LeftOut(NamedTuple):
     """A change that a plan does not send: vetoed, or of unknown fate when it was sent before."""
 
+    #: What would have been sent.
     change: Change
+    #: The veto, or the error that left the fate unknown.
     error: BaseException | None
     #: How it was sent before; None for a veto.
     outcome: Outcome | None = None
@@ -359,8 +408,13 @@ class LeftOut(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Plan:
-    """The operations of a commit in waves; print it, save it, apply it."""
+    """The operations of a commit in waves; nothing of it was sent.
 
+    ``print(plan)`` shows it as a table, ``len(plan)`` is the number of requests, and iterating it
+    gives the operations in order.
+    """
+
+    #: The operations, by number.
     operations: tuple[Operation, ...] = ()
     #: What belongs to it and is not sent.
     left_out: tuple[LeftOut, ...] = ()

@@ -23,16 +23,22 @@ LOOKUPS = frozenset(
 class FetchMode(enum.Enum):
     """What touching a relation or a field that is not loaded does."""
 
+    #: It loads the one object.
     FETCH_ONE = "one"
+    #: It loads the objects of the whole page, at most what fits one request.
     FETCH_PEERS = "peers"
+    #: It raises FieldFetchBlocked.
     RAISE = "raise"
 
     def __repr__(self) -> str:
         return self.name
 
 
+#: Touching what is not loaded loads it for the one object.
 FETCH_ONE = FetchMode.FETCH_ONE
+#: Touching what is not loaded loads it for the objects of the whole page; the default.
 FETCH_PEERS = FetchMode.FETCH_PEERS
+#: Touching what is not loaded raises FieldFetchBlocked.
 RAISE = FetchMode.RAISE
 
 
@@ -45,9 +51,14 @@ class Term(NamedTuple):
 
 
 class Q:
-    """Conditions joined by ``&``, ``|`` and ``~``: ``Q(name="a") | ~Q(id__gt=7)``.
+    """Conditions joined by ``&``, ``|`` and ``~``.
 
-    ``Task.id > 7`` makes one as well.
+    >>> Q(name="a") | ~Q(id__gt=7)
+    Q(Q(name='a') | ~Q(id__gt=7))
+
+    Keywords are ANDed. ``Task.id > 7`` makes one as well. It has no truth value: to ask for one, as
+    ``and`` and chained comparisons do, raises TypeError, and so does a positional argument that is
+    no condition.
     """
 
     __slots__ = ("children", "joiner", "negated")
@@ -59,8 +70,11 @@ class Q:
             if not isinstance(child, Q | Term):
                 raise TypeError(f"Q takes conditions and keywords, not {child!r}")
         terms = [Term(lookup, value) for lookup, value in lookups.items()]
+        #: The conditions that are joined.
         self.children: tuple[Q | Term, ...] = (*children, *terms)
+        #: "and" or "or".
         self.joiner = _joiner
+        #: Whether the opposite is meant.
         self.negated = False
 
     def __and__(self, other: Q) -> Q:
@@ -96,18 +110,23 @@ class Q:
 
 
 class Condition(NamedTuple):
-    """One resolved condition: ``path`` leads through relations to the field; ``value`` is wire."""
+    """One resolved condition: a field, a lookup, a value."""
 
+    #: The fields that lead through relations to the one that is compared.
     path: tuple[Any, ...]
+    #: One of the lookups, as "exact".
     lookup: str
+    #: What it is compared with, as JSON; a tuple for ``in`` and ``range``.
     value: Any
 
     @property
     def field(self) -> Any:
+        """The field that is compared."""
         return self.path[-1]
 
     @property
     def name(self) -> str:
+        """The field names, as ``project__name``."""
         return "__".join(f.name for f in self.path)
 
     def __str__(self) -> str:
@@ -116,6 +135,9 @@ class Condition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class And:
+    """Conditions all of which must be met."""
+
+    #: The conditions that are joined.
     children: tuple[Node, ...]
 
     def __str__(self) -> str:
@@ -124,6 +146,9 @@ class And:
 
 @dataclass(frozen=True, slots=True)
 class Or:
+    """Conditions one of which must be met."""
+
+    #: The conditions that are joined.
     children: tuple[Node, ...]
 
     def __str__(self) -> str:
@@ -132,6 +157,9 @@ class Or:
 
 @dataclass(frozen=True, slots=True)
 class Not:
+    """A condition that must not be met."""
+
+    #: The condition.
     child: Node
 
     def __str__(self) -> str:
@@ -158,13 +186,16 @@ def conditions(node: Node | None) -> Iterator[Condition]:
 
 
 class Order(NamedTuple):
-    """One key of an ordering; ``path`` as in Condition."""
+    """One key of an ordering."""
 
+    #: The fields that lead through relations to the one that is sorted by.
     path: tuple[Any, ...]
+    #: Whether the highest comes first.
     descending: bool = False
 
     @property
     def name(self) -> str:
+        """The field names, as ``-project__name``."""
         return ("-" if self.descending else "") + "__".join(f.name for f in self.path)
 
 
@@ -172,17 +203,27 @@ class Order(NamedTuple):
 class Query:
     """All that a query says, resolved and checked; it knows no server and sends nothing."""
 
+    #: The mapper of the model that is asked for.
     mapper: Any
+    #: The tree of conditions; None asks for everything.
     where: Node | None = None
     #: None: the model's own order; empty: the server's.
     order_by: tuple[Order, ...] | None = None
+    #: How many rows are left out at the beginning.
     offset: int = 0
+    #: The most rows that are wanted; None is all.
     limit: int | None = None
+    #: The fields that are asked for; empty is all.
     only: tuple[Any, ...] = ()
+    #: The relations that are loaded with the objects, as ``project__owner``.
     prefetch: tuple[str, ...] = ()
+    #: What touching something that is not loaded does.
     fetch_mode: FetchMode = FetchMode.FETCH_PEERS
+    #: What is evaluated here, object by object.
     local: tuple[Callable[[Any], bool], ...] = ()
+    #: How many rows a page has; None leaves it to the dialect.
     page_size: int | None = None
+    #: Whether the opposite order is meant.
     reversed: bool = False
     #: Values of the endpoint's braces: ``runs/{run}/artifacts``.
     path_values: tuple[tuple[str, Any], ...] = field(default=())
@@ -209,6 +250,7 @@ class Query:
 
     @property
     def is_sliced(self) -> bool:
+        """Whether an offset or a limit is set."""
         return self.offset > 0 or self.limit is not None
 
     @property

@@ -21,18 +21,25 @@ from objmapper.operation import (
 class Entry(NamedTuple):
     """One object's line in a report."""
 
+    #: The object.
     object: Any
+    #: What was planned for it; None for one that was vetoed.
     operation: Operation | None
+    #: What became of the operation; None for one that was vetoed.
     outcome: Outcome | None
+    #: Why it is not done, if there is an error to tell it.
     error: BaseException | None = None
+    #: The objects that it waited for in vain.
     waited_for: tuple[Any, ...] = ()
 
     @property
     def request(self) -> Request | None:
+        """What was to be sent, None for one that was vetoed."""
         return self.operation.request if self.operation else None
 
     @property
     def answer(self) -> Response | None:
+        """The server's answer, None when none came."""
         return self.outcome.response if self.outcome else None
 
     def __repr__(self) -> str:
@@ -51,6 +58,7 @@ class Entries(list[Entry]):
 
     @property
     def objects(self) -> list[Any]:
+        """The objects of the entries."""
         return [entry.object for entry in self]
 
     def __contains__(self, item: object) -> bool:
@@ -59,25 +67,37 @@ class Entries(list[Entry]):
 
 @dataclass(slots=True, eq=False, repr=False)
 class CommitReport:
-    """What a commit did: each object stands in the list of what became of it; times are in seconds.
+    """What a commit did: each object stands in the list of what became of it.
 
     One that took two requests, because it was part of a circle, stands in the list of each.
-    ``errors`` has what ``post_`` receivers and the progress callback raised, ``actions`` operations
-    of other kinds. ``requests`` are those that went out, ``retries`` how many of them again.
+    ``print(report)`` shows how many met which fate, and why.
     """
 
+    #: What the server has created.
     created: Entries = field(default_factory=Entries)
+    #: What the server has taken changes of.
     updated: Entries = field(default_factory=Entries)
+    #: What the server has deleted.
     deleted: Entries = field(default_factory=Entries)
+    #: What operations of other kinds have done.
     actions: Entries = field(default_factory=Entries)
+    #: What the server refused, or what surely never got there.
     failed: Entries = field(default_factory=Entries)
+    #: What was not sent, because what it waits for was lost, or because a receiver vetoed.
     skipped: Entries = field(default_factory=Entries)
+    #: What was sent, and nobody here knows whether the server did it.
     uncertain: Entries = field(default_factory=Entries)
+    #: What somebody else had changed.
     conflicts: Entries = field(default_factory=Entries)
+    #: What was not begun when the commit stopped.
     pending: Entries = field(default_factory=Entries)
+    #: What ``post_`` receivers and the progress callback raised; it undoes nothing.
     errors: list[Exception] = field(default_factory=list)
+    #: How many requests went out, those that were sent again included.
     requests: int = 0
+    #: How many requests were sent again.
     retries: int = 0
+    #: How long the commit took, in seconds.
     seconds: float = 0.0
 
     @property

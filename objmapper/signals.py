@@ -36,11 +36,18 @@ from objmapper.exceptions import ObjMapperError
 
 
 class Veto(ObjMapperError):
-    """Raised by a ``pre_`` receiver: this object is not sent, and what depends on it is skipped."""
+    """Raised by a ``pre_`` receiver of an object: it is not sent, and what depends on it is skipped.
+
+    The commit raises CommitError, whose report has both under ``skipped``.
+    """
 
 
 class ModelSignal(Signal):
-    """A signal whose receivers also hear the subclasses of the class they are connected to."""
+    """A signal whose receivers also hear the subclasses of the class they are connected to.
+
+    It is a ``blinker.Signal``: ``connect``, ``connect_via``, ``connected_to``, ``disconnect`` are
+    blinker's own.
+    """
 
     def announce(self, sender: type, **kwargs: Any) -> list[Exception]:
         """Call each receiver once and return what they raised, Veto included."""
