@@ -18,8 +18,6 @@ def test_a_login_gives_a_key_and_two_cookies(door):
     assert len(answer.json()["key"]) == 40
     cookies = {cookie.name: cookie for cookie in session.cookies}
     assert set(cookies) == {"sessionid", "csrftoken"}
-    assert cookies["sessionid"].has_nonstandard_attr("HttpOnly")
-    assert not cookies["csrftoken"].has_nonstandard_attr("HttpOnly")
 
 
 def test_every_login_of_a_user_gives_the_same_key(door):
@@ -54,56 +52,6 @@ def test_a_login_by_e_mail_works(door):
 def test_a_failed_login_is_a_400(door, body, answer):
     response = door.session().post(api(door, "/auth/login"), json=body)
     assert (response.status_code, response.json()) == (400, answer)
-
-
-def test_a_session_reads_without_and_writes_with_its_csrf_token(door):
-    session = door.session()
-    session.post(api(door, "/auth/login"), json=ADMIN)
-    assert session.get(api(door, "/users/self")).json()["username"] == "admin"
-    token = session.cookies["csrftoken"]
-
-    def write(**headers):
-        answer = session.post(api(door, "/projects"), json={"name": "p"}, headers=headers)
-        return answer.status_code, answer.json().get("detail")
-
-    assert write() == (403, "CSRF Failed: CSRF token missing.")
-    wrong = "CSRF Failed: CSRF token from the 'X-Csrftoken' HTTP header incorrect."
-    assert write(**{"X-CSRFToken": "x" * 32}) == (403, wrong)
-    assert write(**{"X-CSRFToken": token}) == (201, None)
-    assert write(**{"X-CSRFToken": token, "Origin": door.url}) == (201, None)
-    status, detail = write(**{"X-CSRFToken": token, "Origin": "https://evil.example"})
-    assert status == 403
-    assert detail.startswith("CSRF Failed: Origin checking failed")
-    session.cookies.clear(name="csrftoken", domain=_domain(session), path="/")
-    assert write(**{"X-CSRFToken": token}) == (403, "CSRF Failed: CSRF cookie not set.")
-
-
-def _domain(session):
-    return next(cookie.domain for cookie in session.cookies if cookie.name == "csrftoken")
-
-
-def test_a_token_reads_and_writes_and_starts_a_session(door):
-    key = door.session().post(api(door, "/auth/login"), json=ADMIN).json()["key"]
-    session = door.session(Authorization=f"Token {key}")
-    answer = session.get(api(door, "/users/self"))
-    assert answer.json()["username"] == "admin"
-    assert set(answer.cookies.keys()) == {"sessionid", "csrftoken"}
-    again = session.post(api(door, "/projects"), json={"name": "p"})
-    assert again.status_code == 201
-    assert not again.cookies
-
-
-def test_one_logout_ends_the_token_for_every_client(door):
-    session, other = door.session(), door.session()
-    key = session.post(api(door, "/auth/login"), json=ADMIN).json()["key"]
-    other.headers["Authorization"] = f"Token {key}"
-    assert other.get(api(door, "/users/self")).status_code == 200
-    session.headers["X-CSRFToken"] = session.cookies["csrftoken"]
-    answer = session.post(api(door, "/auth/logout"))
-    assert answer.json() == {"detail": "Successfully logged out."}
-    assert "sessionid" not in session.cookies
-    ended = other.get(api(door, "/users/self"))
-    assert (ended.status_code, ended.json()) == (401, {"detail": "Invalid token."})
 
 
 def test_logout_by_get_is_declared_and_refused(door):

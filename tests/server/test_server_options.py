@@ -11,6 +11,7 @@ def test_a_bare_kind_makes_one_superuser_with_a_random_password():
     assert first.users[0][1] != second.users[0][1]
     assert first.version == "2.80"
     assert not first.check
+    assert not first.throttle
     assert first.seed is None
     assert first.path is None
 
@@ -38,16 +39,27 @@ def test_a_repr_shows_no_secret():
     assert "quiet" not in shown
 
 
-@pytest.mark.parametrize("text", ["2.80", "2.80.0", "2.80.7"])
-def test_version_2_80_is_spoken(text):
-    assert Options.parse("cvat", version=text).version == "2.80"
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("2.80", "2.80"),
+        ("2.80.0", "2.80"),
+        ("2.80.7", "2.80"),
+        ("2.15", "2.15"),
+        ("2.15.0", "2.15"),
+    ],
+)
+def test_two_versions_are_spoken(text, version):
+    assert Options.parse("cvat", version=text).version == version
+    assert Options.parse(f"embedded://cvat?version={text}").version == version
 
 
 @pytest.mark.parametrize(
     ("word", "value"), [("1", True), ("yes", True), ("", True), ("0", False), ("off", False)]
 )
-def test_check_is_yes_or_no(word, value):
+def test_a_flag_is_yes_or_no(word, value):
     assert Options.parse(f"embedded://cvat?check={word}").check is value
+    assert Options.parse(f"embedded://cvat?throttle={word}").throttle is value
 
 
 @pytest.mark.parametrize(
@@ -59,13 +71,15 @@ def test_check_is_yes_or_no(word, value):
         ("embedded://cvat/db.sqlite", "a file is \\?path="),
         (
             "embedded://cvat?sed=1x1",
-            "unknown option 'sed'; known are: check, path, seed, token, user, version",
+            "unknown option 'sed'; known are: check, path, seed, throttle, token, user, version",
         ),
         ("embedded://cvat?seed=1x1&seed=2x2", "'seed' is given twice"),
         ("embedded://cvat?seed=4", "PROJECTSxTASKS, such as 4x50, not '4'"),
         ("embedded://cvat?seed=-1x3", "PROJECTSxTASKS"),
-        ("embedded://cvat?version=2.15", "2.15 is not spoken here: the embedded CVAT speaks 2.80"),
-        ("embedded://cvat?version=2.8", "2.8 is not spoken here"),
+        ("embedded://cvat?version=2.8", "2.8 is not spoken here: .* speaks 2.15 and 2.80"),
+        ("embedded://cvat?version=2.155", "2.155 is not spoken here"),
+        ("embedded://cvat?version=", "is not spoken here"),
+        ("embedded://cvat?throttle=perhaps", "'throttle' is yes or no, not 'perhaps'"),
         ("embedded://cvat?user=admin", "NAME:PASSWORD; the name here is 'admin'"),
         ("embedded://cvat?user=a%20b:x", "NAME:PASSWORD"),
         ("embedded://cvat?user=a:x&user=a:y", "a user is given twice"),
