@@ -41,12 +41,19 @@ class Client:
     *base_url* is the address that all paths are below; ``embedded://cvat`` opens an embedded server
     in this process. *dialect* is a name or a Dialect: "rest", or what the embedded server speaks.
     *auth* is ``(user, password)``, a TokenAuth, a BearerAuth or any auth of requests. *timeout* is
-    in seconds, for the connection and for each read, or a pair of both. *http* is an own
-    requests.Session, whose adapters, proxies, certificates and hooks are honoured. *workers* is how
-    many requests a commit has under way at once; the dialect recommends it.
+    in seconds, for the connection and for each read, or a pair of both. *retries* is how often a
+    request that may be repeated is sent again. *http* is an own requests.Session, whose adapters,
+    proxies, certificates, hooks, headers, cookies and auth are honoured; it is not closed. *headers*
+    go with every request; one that is None is left out. *verify*: whether certificates are checked,
+    or the path of a CA bundle. *workers* is how many requests a commit has under way at once; the
+    dialect recommends it. *max_response_bytes* is the largest answer that is read, in bytes, counted
+    after decompression: 100 MiB. *echo* logs each request to stderr, credentials masked.
 
     Threads may share a client. It can't be pickled, as it holds credentials and connections; after
     a fork the child gets connections of its own.
+
+    Raises ValueError for an address or an option that can't be, LookupError for a dialect that is
+    not there, and ImportError for an embedded server without the extra ``server``.
     """
 
     def __init__(
@@ -73,10 +80,13 @@ class Client:
             base_url = f"{self.server.base_url}/api"
             dialect = dialect or "cvat"
         try:
+            #: How the server says it.
             self.dialect: Dialect = find_dialect(dialect or "rest")
+            #: How many requests a commit has under way at once.
             self.workers: int = self.dialect.recommended_workers if workers is None else workers
             if self.workers < 1:
                 raise ValueError(f"workers={self.workers} is below 1.")
+            #: How requests travel; it counts them.
             self.transport = Transport(
                 base_url,
                 auth=auth,
@@ -148,7 +158,11 @@ class Client:
         *data* is a mapping (sent as a form), text, bytes, a Path or an open binary file; *files*
         maps names to Paths, bytes, open files, or pairs ``(file name, one of these)``. *path* is
         percent-encoded already; an absolute URL must be of the same origin (else ContractError).
-        Values whose names say that they are credentials are masked in logs and errors.
+        Values whose names say that they are credentials are masked in logs and errors. Times out as
+        the client does, in seconds.
+
+        Raises TransportError and its kin, StatusError for a status of 400 or more among them, and
+        TypeError for two bodies at once and for a body that can't be sent twice.
         """
         body = _body(json, data, files)
         pairs = tuple(secret_values(params or {}).items())

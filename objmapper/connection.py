@@ -28,6 +28,7 @@ class ThreadSessions:
     """
 
     def __init__(self, client: Client, make: Callable[[Client], Session] = Session) -> None:
+        #: The client of all of them.
         self.client = client
         self._make = make
         self._local = threading.local()
@@ -71,6 +72,7 @@ class ThreadSessions:
             session.warn_of_pending(stacklevel=4)
 
     def close(self) -> None:
+        """Close the sessions."""
         scope.withdraw(self)
         for session in self._sessions():
             session.close()
@@ -79,7 +81,10 @@ class ThreadSessions:
 
 
 class Connection(ThreadSessions):
-    """What ``connect`` returns: the process's default client, with a session for each thread."""
+    """What ``connect`` returns: the process's default client, with a session for each thread.
+
+    It is a context manager, whose end closes it and warns of what was never sent.
+    """
 
     def __enter__(self) -> Self:
         return self
@@ -104,8 +109,8 @@ _lock = threading.Lock()
 def connect(base_url: str, **options: Any) -> Connection:
     """Make a client the process's default: ``Task.objects`` works in every thread from now on.
 
-    Takes what ``Client`` takes. Connecting again puts the new client in the place of the old one,
-    which stays open for who still holds it.
+    Takes what ``Client`` takes, and raises what it raises. Connecting again puts the new client in
+    the place of the old one, which stays open for who still holds it.
     """
     connection = Connection(Client(base_url, **options))
     with _lock:

@@ -148,7 +148,18 @@ class _SchemaOf:
 
 
 class Embedded(metaclass=EmbeddedMeta):
-    """A value object without an endpoint of its own, inside another object's row."""
+    """A value object without an endpoint of its own, inside another object's row.
+
+    >>> from objmapper import fields
+    >>> class Person(Embedded):
+    ...     username = fields.String()
+    >>> Person(username="ann") == Person(username="ann")
+    True
+
+    Two are equal when their JSON is. It is part of the object that holds it: to change it changes
+    that object. FieldDoesNotExist names a keyword that is no field, ReadOnlyFieldError one that only
+    the server sets.
+    """
 
     __slots__ = ("__weakref__", "_fresh", "_locked", "_new", "_row")
     _row: dict[str, Any]
@@ -159,6 +170,7 @@ class Embedded(metaclass=EmbeddedMeta):
     #: ``{wire name: JSON of a mutable default}`` of defaults that were read.
     _fresh: dict[str, bytes] | None
 
+    #: The marshmallow Schema class of the fields, made when it is first asked for.
     Schema = _SchemaOf()
 
     def __init__(self, **values: Any) -> None:

@@ -22,9 +22,15 @@ BRACES = re.compile(r"\{(\w+)\}")
 
 
 class Registry:
-    """The models of one server: ``registry["tasks"] is Task``."""
+    """The models of one server: ``registry["tasks"] is Task``.
+
+    ``class Meta: registry = ...`` puts a model and its subclasses into one; the default registry has
+    the others. Looking up an endpoint that no model has raises KeyError; ``in``, ``len`` and
+    iteration are about endpoints.
+    """
 
     def __init__(self, name: str = "") -> None:
+        #: What its repr shows.
         self.name = name
         self._by_endpoint: dict[str, Any] = {}
         #: ``{class name: {full name: model}}``: two modules may each have a Task.
@@ -118,7 +124,7 @@ default_registry = Registry("default")
 
 
 class Mapper:
-    """How one class and one endpoint correspond."""
+    """How one class and one endpoint correspond: ``Task.__mapper__``. Dialects read it."""
 
     def __init__(
         self,
@@ -129,42 +135,65 @@ class Mapper:
         by_key: dict[str, Field[Any]],
         schema_base: type | None,
     ) -> None:
+        #: The class.
         self.model = model
+        #: The fields by name, relations among them.
         self.fields = fields
+        #: The class whose key space it shares: the polymorphic parent, else the class itself.
         self.root = root
+        #: The ``Schema`` that the class body declares, if it does.
         self.schema_base = schema_base
+        #: Whether it has no endpoint and no objects.
         self.abstract: bool = options["abstract"]
+        #: The registry that it stands in.
         self.registry: Registry = options["registry"]
+        #: The path of the collection, without slashes around it; braces name fields.
         self.endpoint: str = options["endpoint"]
+        #: Whether its objects have no identity.
         self.keyless: bool = options["keyless"]
+        #: Whether there is one object, at the address of the collection.
         self.singleton: bool = options["singleton"]
+        #: Whether values are validated when they are set.
         self.validate_assignment: bool = options["validate_assignment"]
+        #: What versions are told by: "etag", or None.
         self.version: str | None = options["version"]
+        #: The name of the field that tells the version, or None.
         self.version_field: str | None = options["version_field"]
+        #: The names of the fields that make two objects the same while the id is not known.
         self.natural_key: tuple[str, ...] = tuple(options["natural_key"])
+        #: The names that queries are ordered by unless they say otherwise.
         self.declared_ordering: tuple[str, ...] = tuple(options["ordering"])
+        #: What tells a row's class: a field's name, or a callable of the row.
         self.polymorphic_on: str | Callable[[dict[str, Any]], Any] | None
         self.polymorphic_on = options["polymorphic_on"]
+        #: What the rows of this very class say.
         self.polymorphic_identity: Any = options["polymorphic_identity"]
         #: All of them, a binding's own dialect's too.
         self.options = options
         #: The marshmallow Schema, once it is asked for.
         self.schema: Any = None
+        #: Whether that Schema loads objects, as those of value objects do.
         self.schema_makes_objects = False
         #: The class that was declared anew in this one's place, as a notebook does.
         self.replaced_by: Any = None
+        #: The fields of a row by wire name.
         self.by_key = by_key
+        #: The reverse relations by name.
         self.has_many: dict[str, HasMany[Any]] = {}
+        #: The forward relations by name.
         self.foreign_keys: dict[str, ForeignKey[Any]] = {}
         self._pk = self._key_field(self._index())
+        #: The fields that fill the endpoint's braces, in order.
         self.path_fields: tuple[Field[Any], ...] = ()
         if not self.abstract:
             self._check_names()
         #: What a raw key must be to serve as it is: the class that needs no normalising.
         self.key_class = {Integer: int, String: str}.get(type(self._pk), Mapper)
+        #: The classes by what their rows say, shared by all kinds of one root.
         self.polymorphic: dict[Any, Any] = root.__mapper__.polymorphic if root is not model else {}
         if self.polymorphic_identity is not None:
             self._join_kinds()
+        #: The shared state of objects that no page has brought.
         self.blank_page = Page(None, self, [])
 
     @property
@@ -255,6 +284,7 @@ class Mapper:
 
     @property
     def has_key(self) -> bool:
+        """Whether its objects have a key: it is neither keyless nor a singleton without one."""
         return self._pk is not None
 
     def key_in(self, row: dict[str, Any]) -> Any:

@@ -45,7 +45,9 @@ M = TypeVar("M", bound="Model")
 class IdentityKey(NamedTuple):
     """What tells an object from all others of one session: its root class and its key."""
 
+    #: The class whose key space it is: kinds of one polymorphic class share their root's.
     model: type
+    #: The normalised key; below a nested endpoint, a tuple of the parents' keys and its own.
     key: Any
 
 
@@ -106,19 +108,34 @@ class _SchemaOf:
 
 
 class Model(Stateful, metaclass=ModelMeta):
-    """A server object as a class with typed fields; see the tour for the whole.
+    """A server object as a class with typed fields.
 
+    >>> from objmapper import Registry, fields
     >>> class Task(Model):
     ...     id = fields.Integer(primary_key=True)
     ...     name = fields.String(required=True)
+    ...
+    ...     class Meta:
+    ...         registry = Registry()
+    >>> Task(name="t")
+    <Task new name=t>
+
+    A new object is made with field names as keywords; FieldDoesNotExist names what is none, and
+    ReadOnlyFieldError what only the server sets. It is of no session until it is added to one, or
+    committed. Objects are equal only to themselves: a session has one for each object of the server.
+    Pickle and copy give a detached one with its row and its changes. ``repr`` sends nothing.
     """
 
     __slots__ = ()
 
+    #: What ``get`` of this model raises where nothing matches; each model has its own.
     DoesNotExist: ClassVar[type[ObjectDoesNotExist]] = ObjectDoesNotExist
+    #: What ``get`` of this model raises where several match; each model has its own.
     MultipleObjectsReturned: ClassVar[type[MultipleObjectsReturned]] = MultipleObjectsReturned
     # Not annotated: pyright would hold what subclasses declare to the annotation.
+    #: The marshmallow Schema class of the fields, made when it is first asked for.
     Schema = _SchemaOf()
+    #: Where queries begin: the model's Manager, or the one that it declares.
     objects = cast("Objects[Any]", Manager())
 
     def __init__(self, **values: Any) -> None:
@@ -148,18 +165,23 @@ class Model(Stateful, metaclass=ModelMeta):
     def commit(self) -> CommitReport:
         """Send this object's changes now, with the pending parents it refers to.
 
-        Raises ValidationError before anything is sent, CommitError.
+        A transient object joins the current session and is created. Raises NoActiveSession where
+        there is none, DetachedError when the object's own session is closed, ValidationError before
+        anything is sent, CommitError.
         """
         report: CommitReport = _session_for(self).commit_objects([self])
         return report
 
     def delete(self) -> CommitReport:
-        """Delete this object on the server now. Raises CommitError."""
+        """Delete this object on the server now; it keeps its values. Raises DetachedError, CommitError."""
         report: CommitReport = live_session(self, "Deletion").delete_objects([self])
         return report
 
     def refresh(self) -> None:
-        """Load this object anew; its uncommitted changes are given up. Raises DoesNotExist."""
+        """Load this object anew; its uncommitted changes are given up.
+
+        Raises the model's DoesNotExist, DetachedError, and SessionError for a new one.
+        """
         live_session(self, "A refresh").refresh(self)
 
     def revert(self) -> None:
@@ -276,6 +298,7 @@ class Inspection:
 
     @property
     def lifecycle(self) -> Lifecycle:
+        """Where the object stands: transient, pending, persistent, deleted or detached."""
         return lifecycle(self._obj)
 
     @property
@@ -293,6 +316,7 @@ class Inspection:
 
     @property
     def changes(self) -> dict[str, tuple[Any, Any]]:
+        """What a commit would send: ``{field name: (old, new)}``."""
         return wire.shown_changes(self._obj)
 
     @property

@@ -45,19 +45,36 @@ OnError = Literal["stop", "continue"]
 
 
 class Session:
-    """A unit of work: what was loaded, what changed, and the commit that sends it.
+    """A unit of work: what was loaded, what changed, and the commit that sends it::
 
-    *keep*: how many of the rows read last are kept alive beside what the program holds itself.
+        with Session(client) as session:
+            task = Task.objects.get(id=42)
+            task.name = "renamed"
+            session.commit()
+
+    While ``with`` lasts it is the current session of its context, which ``Task.objects`` asks. It
+    never commits by itself: leaving it with pending changes warns. ``obj in session``,
+    ``len(session)`` and iterating it tell what it knows and send nothing. *keep*: how many of the
+    rows read last are kept alive beside what the program holds itself; ValueError for one below 0.
+
+    It is used by one thread at a time: each method raises SessionThreadError when another thread is
+    in one, and DetachedError after ``close()``. It can't be pickled.
     """
 
     def __init__(self, client: Client, *, keep: int = 1000) -> None:
         if keep < 0:
             raise ValueError(f"keep={keep} is below 0; 0 keeps nothing.")
+        #: The client that it sends through.
         self.client = client
+        #: The client's dialect.
         self.dialect = client.dialect
+        #: Whether ``close()`` was called.
         self.closed = False
+        #: A weak reference to it, as its objects hold.
         self.ref = weakref.ref(self)
+        #: Its objects, by what the next commit does with them.
         self.members = Members(self.ref, keep)
+        #: The one object for each identity.
         self.identity = self.members.identity
         #: Endpoints and fields whose view can't be asked for several values at once.
         self.singly: set[tuple[str, str]] = set()
@@ -111,7 +128,10 @@ class Session:
 
     @contextmanager
     def using(self) -> Iterator[None]:
-        """Hold the session for one thread. Raises SessionThreadError when another one has it."""
+        """Hold the session for one thread, while ``with session.using():`` lasts.
+
+        Raises SessionThreadError when another one has it, DetachedError when it is closed.
+        """
         self._open()
         lock = self._own_lock()
         if not lock.acquire(blocking=False):
@@ -189,9 +209,13 @@ class Session:
     # -- marking ----------------------------------------------------------------------------------
 
     def add(self, obj: Any, *, tag: str | None = None) -> None:
-        """Mark a new object for the next commit, or attach a detached one.
+        """Mark a new object for the next commit, or attach a detached one; nothing is sent.
 
-        *tag* names it for re-runs. Raises SessionError for an object of another session.
+        What it was given as children comes along; so do, at the commit, new objects that it refers
+        to. One that is marked for deletion no longer is. *tag* names it for re-runs. Raises
+        SessionError for an object of another session, for a detached one without a key, and where
+        the session has another object of its key (see ``merge``); TypeError for what is no model
+        object.
         """
         with self.using():
             self.members.add(obj)
@@ -205,17 +229,30 @@ class Session:
                 self.members.add(obj)
 
     def delete(self, obj: Any) -> None:
-        """Mark an object for deletion by the next commit; a new one is just forgotten."""
+        """Mark an object for deletion by the next commit; a new one is just forgotten.
+
+        Nothing is sent: ``obj.delete()`` deletes at once. Raises SessionError for an object that is
+        not in this session, and for a new one of which nobody knows whether it was created.
+        """
         with self.using():
             self.members.mark_deleted(obj)
 
     def expunge(self, obj: Any) -> None:
-        """Take an object out of the session: a new one is transient again, others are detached."""
+        """Take an object out of the session: a new one is transient again, others are detached.
+
+        Its changes stay with it and are not sent. Raises SessionError for an object that is not in
+        this session.
+        """
         with self.using():
             self.members.expunge(obj)
 
     def merge(self, obj: M) -> M:
-        """Bring a copy's changes into this session's object of the same key, and return that one."""
+        """Bring a copy's changes into this session's object of the same key, and return that one.
+
+        Where the session has no object of the key, a copy of the copy is added. For an object of this
+        session itself, the newer row that waits as ``inspect(obj).theirs`` becomes its base, and its
+        changes stay. Nothing is sent.
+        """
         with self.using():
             merged: M = self.members.merge(obj)
             return merged
@@ -233,7 +270,10 @@ class Session:
     # -- reading ----------------------------------------------------------------------------------
 
     def get(self, model: type[M], key: Any) -> M | None:
-        """Return the object of that key: the identity map's without a request, None if there is none."""
+        """Return the object of that key: the identity map's without a request, None if there is none.
+
+        What is known by its key alone is asked for. Raises QueryError for what can't be a key.
+        """
         with self.using():
             mapper = model.__mapper__
             normalised = "" if mapper.singleton else mapper.asked_key(key)
@@ -247,10 +287,11 @@ class Session:
             return one
 
     def refresh(self, obj: Any) -> None:
-        """Load an object anew; its changes are given up. Raises DoesNotExist.
+        """Load an object anew; its changes are given up. Raises the model's DoesNotExist.
 
         What the server has settles an unknown fate, but for a new object: whether one that looks like
-        it is the one, only the user can tell. Raises SessionError for those.
+        it is the one, only the user can tell. Raises SessionError for new objects, and for those
+        that are not in this session.
         """
         with self.using():
             if is_new(obj):
@@ -307,7 +348,11 @@ class Session:
         return reading.explain(self, query)
 
     def reference(self, mapper: Any, key: Any, path_values: tuple[tuple[str, Any], ...]) -> Any:
-        """Return the object of a key without asking whether there is one."""
+        """Return the object of a key without asking whether there is one.
+
+        Raises QueryError for what can't be a key, and where *path_values* don't say below which
+        parent it is.
+        """
         with self.using():
             row = {mapper.pk.key: mapper.pk.to_wire(mapper.asked_key(key))}
             for name, value in path_values:
@@ -379,6 +424,9 @@ class Session:
         depend on what failed. *progress*: True for a bar (extra ``progress``), or a callable that
         takes how many operations of how many are through.
 
+        Each object becomes clean as its own answer arrives, so after a failure a second commit sends
+        the rest. Without anything to send, the report is empty and nothing is sent.
+
         Raises ValidationError and CircularDependencyError before anything is sent; CommitError,
         whose ``report`` has every object with its outcome, unless everything went through. Ctrl-C
         lets what is in flight end and raises CommitInterrupted, with the report; a second one does
@@ -396,7 +444,11 @@ class Session:
         on_error: OnError = "stop",
         progress: bool | Progress = False,
     ) -> CommitReport:
-        """Send the changes of *objects* alone, with the pending parents they refer to."""
+        """Send the changes of *objects* alone, with the pending parents they refer to.
+
+        *fields*: the names of the fields whose changes are sent; None is all. The rest is as for
+        ``commit``. Raises SessionError for an object of another session.
+        """
         with self.using():
             chosen = self._own(objects)
             deleted = [obj for obj in chosen if id(obj) in self.members.deleted]
@@ -411,7 +463,10 @@ class Session:
         on_error: OnError = "stop",
         progress: bool | Progress = False,
     ) -> CommitReport:
-        """Delete *objects* now, and nothing else; new ones are just forgotten."""
+        """Delete *objects* now, and nothing else; new ones are just forgotten.
+
+        The rest is as for ``commit``. Raises SessionError for an object of another session.
+        """
         with self.using():
             chosen = self._own(objects)
             known = [obj for obj in chosen if not is_new(obj)]

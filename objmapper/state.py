@@ -37,16 +37,11 @@ ABSENT: Final = Absent.ABSENT
 class Lifecycle(enum.StrEnum):
     """Where an object stands between the program and the server."""
 
-    #: Made here, and of no session.
-    TRANSIENT = "transient"
-    #: New in a session: the next commit creates it.
-    PENDING = "pending"
-    #: The server has it, and a session knows it.
-    PERSISTENT = "persistent"
-    #: The next commit deletes it.
-    DELETED = "deleted"
-    #: The server has or had it, and no open session knows it.
-    DETACHED = "detached"
+    TRANSIENT = "transient"  #: Made here, and of no session.
+    PENDING = "pending"  #: New in a session: the next commit creates it.
+    PERSISTENT = "persistent"  #: The server has it, and a session knows it.
+    DELETED = "deleted"  #: The next commit deletes it.
+    DETACHED = "detached"  #: The server has or had it, and no open session knows it.
 
 
 _NEW = (Lifecycle.TRANSIENT, Lifecycle.PENDING)
