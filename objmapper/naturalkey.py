@@ -17,8 +17,11 @@ from objmapper.state import ABSENT, Page, base_value, freeze
 
 def of_object(obj: Any) -> tuple[bytes, ...]:
     """Return the natural key that the server has of *obj*, whatever was changed since."""
-    mapper = type(obj).__mapper__
-    return tuple(freeze(_wire(field, base_value(obj, field))) for field in _fields(mapper))
+    return _parts(obj, _fields(type(obj).__mapper__))
+
+
+def _parts(obj: Any, fields: list[Any]) -> tuple[bytes, ...]:
+    return tuple(freeze(_wire(field, base_value(obj, field))) for field in fields)
 
 
 def of_row(mapper: Any, row: dict[str, Any]) -> tuple[bytes, ...]:
@@ -46,10 +49,23 @@ def _wire(field: Any, value: Any) -> Any:
 def recognise(session: Any, mapper: Any, rows: list[dict[str, Any]]) -> None:
     """Give the objects that wait for their keys those of *rows*, before other objects are made."""
     waiting = {of_object(obj): obj for obj in _waiting(session, mapper)}
+    met: dict[tuple[bytes, ...], list[dict[str, Any]]] = {}
     for row in rows if waiting else ():
-        obj = waiting.pop(of_row(mapper, row), None)
-        if obj is not None:
-            adopt(session, obj, row)
+        natural = of_row(mapper, row)
+        if natural in waiting:
+            met.setdefault(natural, []).append(row)
+    for natural, alike in met.items():
+        found = _unclaimed(session, mapper, alike)
+        if len(found) == 1:
+            adopt(session, waiting[natural], found[0])
+
+
+def _unclaimed(session: Any, mapper: Any, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return which of several rows of one natural key may be meant: not those of other objects."""
+    if len(rows) < 2:
+        return rows
+    claimed, root = session.identity.get, mapper.root
+    return [row for row in rows if claimed(root, mapper.identity_in(row)) is None]
 
 
 def _waiting(session: Any, mapper: Any) -> list[Any]:
@@ -70,7 +86,9 @@ def find_key(session: Any, obj: Any) -> None:
         )
     rows = [row for page in row_pages(session, query) for row in page]
     wanted = of_object(obj)
-    found = rows if len(peers) == 1 else [row for row in rows if of_row(mapper, row) == wanted]
+    alone = len(peers) == 1 and len(_asked(session, mapper)) == len(mapper.natural_key)
+    alike = rows if alone else [row for row in rows if of_row(mapper, row) == wanted]
+    found = _unclaimed(session, mapper, alike)
     if len(found) != 1:
         error = mapper.model.MultipleObjectsReturned if found else mapper.model.DoesNotExist
         raise error(f"{obj!r} was looked for by {query.where}: {len(found)} were found.")
@@ -80,24 +98,34 @@ def find_key(session: Any, obj: Any) -> None:
 
 
 def _peers(session: Any, obj: Any) -> list[Any]:
-    """Return *obj* and those that differ from it in the last part of the natural key only."""
+    """Return *obj* and those that one request can ask for with it.
+
+    Of the parts of the natural key that are asked for, they differ from it in the last one only.
+    """
     mapper, dialect = type(obj).__mapper__, session.dialect
-    last = _fields(mapper)[-1]
-    if dialect.max_keys < 2 or "in" not in dialect.lookups_of((last,)):
+    asked = _asked(session, mapper)
+    if not asked or dialect.max_keys < 2 or "in" not in dialect.lookups_of((asked[-1],)):
         return [obj]
+    first = _parts(obj, asked[:-1])
     others = [
         other
         for other in _waiting(session, mapper)
-        if other is not obj and of_object(other)[:-1] == of_object(obj)[:-1]
+        if other is not obj and _parts(other, asked[:-1]) == first
     ]
     return [obj, *others[: dialect.max_keys - 1]]
+
+
+def _asked(session: Any, mapper: Any) -> list[Any]:
+    """Return the parts of the natural key that the server can look for; the others are compared here."""
+    lookups_of = session.dialect.lookups_of
+    return [field for field in _fields(mapper) if "exact" in lookups_of((field,))]
 
 
 def _query(session: Any, obj: Any, peers: list[Any]) -> Query:
     """Return the query for all *peers*; parts that are null are not asked for."""
     mapper = type(obj).__mapper__
     query = Query(mapper, path_values=tuple(session.dialect.path_values(obj).items()))
-    for field in _fields(mapper):
+    for field in _asked(session, mapper):
         wires = dict.fromkeys(_wire(field, base_value(peer, field)) for peer in peers)
         wires.pop(None, None)
         if len(wires) > 1:

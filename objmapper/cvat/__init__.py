@@ -7,12 +7,14 @@
 from objmapper.cvat import models
 from objmapper.cvat.client import Client, Config, make_client
 from objmapper.cvat.login import AccessTokenCredentials, PasswordCredentials
-from objmapper.cvat.models import Job, Label, Project, Task, User
+from objmapper.cvat.models import Comment, Issue, Job, Label, Project, Task, User
 
 __all__ = [
     "AccessTokenCredentials",
     "Client",
+    "Comment",
     "Config",
+    "Issue",
     "Job",
     "Label",
     "make_client",

@@ -15,7 +15,7 @@ from objmapper import scope
 from objmapper.connection import ThreadSessions
 from objmapper.cvat import login
 from objmapper.cvat.dialect import CVAT
-from objmapper.cvat.models import Job, Label, Project, Task, User
+from objmapper.cvat.models import Comment, Issue, Job, Label, Project, Task, User
 from objmapper.cvat.repositories import Repository, Users
 from objmapper.dialects.base import unwrap
 from objmapper.exceptions import ContractError, StatusError, TransportError
@@ -121,6 +121,14 @@ class Client(http_client.Client):
         self._forget()
 
     # -- repositories -----------------------------------------------------------------------------
+
+    @property
+    def comments(self) -> Repository[Comment]:
+        return Repository(Comment, self)
+
+    @property
+    def issues(self) -> Repository[Issue]:
+        return Repository(Issue, self)
 
     @property
     def jobs(self) -> Repository[Job]:

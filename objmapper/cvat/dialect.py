@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from objmapper import wire
@@ -36,7 +37,9 @@ class CVAT(Dialect):
 
     A model names what its endpoint filters and sorts by in ``Meta.dialect_options``: "filters" maps
     paths of field names to the names of JSON Logic, "parameters" to plain query parameters, "carried
-    by" names the fields of the parents whose PATCH carries the model's changes.
+    by" names the fields of the parents whose PATCH carries the model's changes. "opened by" names the
+    HasMany whose first object travels in the POST of the model's, "in turn by" the ForeignKey to the
+    object of which one after the other is made.
     """
 
     name = "cvat"
@@ -179,11 +182,16 @@ class CVAT(Dialect):
                 parents[_identity(parent)] = parent
         drafts = []
         gone = {_identity(c.object) for c in alone if c.kind == Kind.DELETE}
+        openers = self._openers(alone)
+        brought = {id(opener.object) for opener in openers.values()}
         for change in alone:
             labels = carried.pop(_identity(change.object), []) if change.kind != Kind.DELETE else []
-            drafts.append(
-                self.with_labels(change.object, change, labels) if labels else self.draft(change)
-            )
+            if labels:
+                drafts.append(self.with_labels(change.object, change, labels))
+            elif id(change.object) in openers:
+                drafts.append(self.opened(change, openers[id(change.object)]))
+            elif id(change.object) not in brought:
+                drafts.append(self.draft(change))
         for identity, labels in carried.items():
             if identity in gone:  # they go with their parent
                 drafts += [self.draft(label) for label in labels if label.kind != Kind.CREATE]
@@ -212,6 +220,64 @@ class CVAT(Dialect):
                 f"{label!r} can't be added to {parent!r}: the task is in a project, so its labels are "
                 "the project's. Give the label that project."
             )
+
+    def draft(self, change: Change) -> Draft:
+        """Return the request for one change; what is said in turn is never sent side by side."""
+        draft, mapper = super().draft(change), type(change.object).__mapper__
+        name = self._names(mapper, "in turn by")
+        if not name or change.kind != Kind.CREATE:
+            return draft
+        field = mapper.fields[name]
+        of = change.object._row[field.key]
+        key = field.key_value(of)
+        return replace(draft, lane=(mapper.endpoint, id(of) if key is None else key))
+
+    def _openers(self, changes: list[Change]) -> dict[int, Change]:
+        """Return what travels in the POST of an issue, by the number of that: its first comment.
+
+        Raises ValidationError for issues without one: CVAT makes none.
+        """
+        new = [change.object for change in changes if change.kind == Kind.CREATE]
+        opened = {id(obj): obj for obj in new if self._opening(type(obj).__mapper__)}
+        relations = {self._opening(type(obj).__mapper__) for obj in opened.values()}
+        by = {relation.target: relation.by for relation in relations}
+        found: dict[int, Change] = {}
+        for change in changes if opened else ():
+            field = by.get(type(change.object))
+            if field is not None and change.kind == Kind.CREATE:
+                parent = id(change.object._row.get(field.key))
+                if parent in opened:
+                    found.setdefault(parent, change)
+        told = ["CVAT makes none without a first one: give a message, or a list of them."]
+        missing = [obj for number, obj in opened.items() if number not in found]
+        if missing:
+            names = [(obj, self._opening(type(obj).__mapper__).name, told) for obj in missing]
+            raise ValidationError.of(names)
+        return found
+
+    def _opening(self, mapper: Any) -> Any:
+        """Return the relation whose first object travels in the POST of a model's; None without."""
+        name = self._names(mapper, "opened by")
+        return mapper.has_many[name] if name else None
+
+    def opened(self, change: Change, first: Change) -> Draft:
+        """Return an issue's POST with what its first comment says.
+
+        The answer does not tell the comment's id, but whose it is: the issue's owner's.
+        """
+        draft, mapper = self.draft(change), type(change.object).__mapper__
+        by = self._opening(mapper).by
+        said = {key: value for key, value in wire.body(first).items() if key != by.write_key}
+
+        def read(response: Response) -> list[Any]:
+            row = self.read_row(mapper, response)
+            # CVAT keeps texts trimmed.
+            kept = {key: value.strip() for key, value in first.sent.items() if type(value) is str}
+            return [row, kept | ({"owner": row["owner"]} if "owner" in row else {})]
+
+        body = Json({**wire.body(change), **said})
+        request = replace(draft.request, body=body)
+        return replace(draft, changes=(change, first), request=request, read=read)
 
     def with_labels(self, parent: Any, change: Change | None, labels: list[Change]) -> Draft:
         """Return the parent's POST or PATCH with its labels in it."""

@@ -1,4 +1,4 @@
-"""CVAT's objects: users, projects, tasks, jobs, labels.
+"""CVAT's objects: users, projects, tasks, jobs, labels, issues, comments.
 
 One name for reading and writing, whatever the wire wants: ``task.assignee = user`` is read from
 ``assignee`` and sent as ``assignee_id``. Read from the answers of CVAT 2.15.0 and from the models of
@@ -14,6 +14,10 @@ from typing import Any, Self
 from objmapper import Embedded, Model, Registry, fields, validate
 
 registry = Registry("cvat")
+
+_POSITIVE = validate.Range(min=1)
+_SHARE = validate.Range(min=0, max=1)
+_NOT_BLANK = validate.Regexp(r"\s*\S", error="May not be blank.")
 
 
 class Stage(enum.StrEnum):
@@ -31,6 +35,22 @@ class State(enum.StrEnum):
     IN_PROGRESS = "in progress"
     COMPLETED = "completed"
     REJECTED = "rejected"
+
+
+class JobType(enum.StrEnum):
+    """What a job is for; of these only ground truth jobs can be made and deleted."""
+
+    ANNOTATION = "annotation"
+    GROUND_TRUTH = "ground_truth"
+    REPLICA = "replica"
+
+
+class FrameSelection(enum.StrEnum):
+    """How the frames of a ground truth job are chosen; ``RANDOM_PER_JOB`` is newer than 2.15."""
+
+    RANDOM_UNIFORM = "random_uniform"
+    RANDOM_PER_JOB = "random_per_job"
+    MANUAL = "manual"
 
 
 class Status(enum.StrEnum):
@@ -236,11 +256,17 @@ class Task(CVATModel):
 
 
 class Job(CVATModel):
-    """A part of a task that one person works on."""
+    """A part of a task that one person works on.
+
+    Jobs come with a task's data; a ground truth job is made beside them, of chosen frames::
+
+        Job(task=task, type=JobType.GROUND_TRUTH, frame_selection_method=FrameSelection.MANUAL,
+            frames=[0, 7])
+    """
 
     id = fields.Integer(primary_key=True)
     url = fields.String(read_only=True)
-    task = fields.ForeignKey(Task, data_key="task_id", write_once=True)
+    task = fields.ForeignKey(Task, data_key="task_id", write_once=True, required=True)
     task_name = fields.String(read_only=True, null=True)
     project = fields.ForeignKey(Project, data_key="project_id", read_only=True, null=True)
     project_name = fields.String(read_only=True, null=True)
@@ -254,8 +280,8 @@ class Job(CVATModel):
     mode = fields.String(read_only=True)
     dimension = fields.String(read_only=True)
     media_type = fields.String(read_only=True, null=True)
-    type = fields.String(write_once=True)
-    frame_count = fields.Integer(write_once=True)
+    type = fields.Enum(JobType, write_once=True, required=True)
+    frame_count = fields.Integer(write_once=True, validate=_POSITIVE)
     start_frame = fields.Integer(read_only=True)
     stop_frame = fields.Integer(read_only=True)
     data_chunk_size = fields.Integer(read_only=True, null=True)
@@ -264,25 +290,39 @@ class Job(CVATModel):
     created_date = fields.DateTime(read_only=True)
     updated_date = fields.DateTime(read_only=True)
     assignee_updated_date = fields.DateTime(read_only=True, null=True)
-    parent_job_id = fields.Integer(read_only=True, null=True)
+    parent: fields.ForeignKey[Job | None] = fields.ForeignKey(
+        "Job", data_key="parent_job_id", read_only=True, null=True
+    )
     organization = fields.Integer(read_only=True, null=True)
     target_storage = fields.Nested(Storage, read_only=True, null=True)
     source_storage = fields.Nested(Storage, read_only=True, null=True)
     replicas_count = fields.Integer(read_only=True, null=True)
     issue_count = fields.Nested(Summary, data_key="issues", read_only=True)
+    # How the frames of a new ground truth job are chosen; no answer tells it.
+    frame_selection_method = fields.Enum(FrameSelection, write_once=True, null=True)
+    frames = fields.List(fields.Integer(), write_once=True, null=True)
+    frame_share = fields.Float(write_once=True, null=True, validate=_SHARE)
+    frames_per_job_count = fields.Integer(write_once=True, null=True, validate=_POSITIVE)
+    frames_per_job_share = fields.Float(write_once=True, null=True, validate=_SHARE)
+    random_seed = fields.Integer(write_once=True, null=True, validate=validate.Range(min=0))
+    replicas: fields.HasMany[Job] = fields.HasMany("Job", by="parent")
+    issues: fields.HasMany[Issue] = fields.HasMany("Issue", by="job")
     labels: fields.HasMany[Label] = fields.HasMany("Label", by="job")
 
     class Meta:
-        natural_key = ("task", "start_frame")
+        # Only ground truth jobs are ever new, and a task has one of them.
+        natural_key = ("task", "type")
         dialect_options = {
             "filters": {
                 **{
                     name: name
                     for name in (
                         "id state stage type mode dimension media_type updated_date "
-                        "parent_job_id task_name project_name"
+                        "task_name project_name"
                     ).split()
                 },
+                "parent": "parent_job_id",
+                "parent__id": "parent_job_id",
                 "task": "task_id",
                 "task__id": "task_id",
                 "task__name": "task_name",
@@ -326,10 +366,84 @@ class Label(CVATModel):
         }
 
 
+class Issue(CVATModel):
+    """What a reviewer finds in a job, at a place of a frame.
+
+    CVAT makes none without its first comment: ``Issue(..., message="blurred")`` is short for
+    ``comments=[Comment(message="blurred")]``, and both go in one request.
+    """
+
+    id = fields.Integer(primary_key=True)
+    job = fields.ForeignKey(Job, write_once=True, required=True)
+    frame = fields.Integer(
+        required=True, write_once=True, validate=validate.Range(min=0, max=2**31 - 1)
+    )
+    position = fields.List(fields.Float(), required=True, validate=validate.Length(min=1))
+    owner = fields.ForeignKey(User, read_only=True, null=True)
+    assignee = fields.ForeignKey(User, null=True)
+    resolved = fields.Boolean()
+    created_date = fields.DateTime(read_only=True, null=True)
+    updated_date = fields.DateTime(read_only=True, null=True)
+    comment_count = fields.Nested(Summary, data_key="comments", read_only=True)
+    comments: fields.HasMany[Comment] = fields.HasMany("Comment", by="issue")
+
+    class Meta:
+        natural_key = ("job", "frame", "position")
+        dialect_options = {
+            "opened by": "comments",
+            "filters": {
+                "id": "id",
+                "frame": "frame_id",
+                "resolved": "resolved",
+                "job": "job_id",
+                "job__id": "job_id",
+                "job__task": "task_id",
+                "job__task__id": "task_id",
+                "owner__username": "owner",
+                "assignee__username": "assignee",
+            },
+        }
+
+    def __init__(self, *, message: str | None = None, **values: Any) -> None:
+        if message is not None:
+            values["comments"] = [Comment(message=message), *values.get("comments", ())]
+        super().__init__(**values)
+
+
+class Comment(CVATModel):
+    """What somebody says of an issue; those of one issue go in the order in which they were made."""
+
+    id = fields.Integer(primary_key=True)
+    issue = fields.ForeignKey(Issue, write_once=True, required=True)
+    owner = fields.ForeignKey(User, read_only=True, null=True)
+    message = fields.String(required=True, validate=_NOT_BLANK)
+    created_date = fields.DateTime(read_only=True)
+    updated_date = fields.DateTime(read_only=True)
+
+    class Meta:
+        natural_key = ("issue", "message")
+        dialect_options = {
+            "in turn by": "issue",
+            "filters": {
+                "id": "id",
+                "issue": "issue_id",
+                "issue__id": "issue_id",
+                "issue__frame": "frame_id",
+                "issue__job": "job_id",
+                "issue__job__id": "job_id",
+                "owner__username": "owner",
+            },
+        }
+
+
 __all__ = [
     "Attribute",
+    "Comment",
     "CVATModel",
+    "FrameSelection",
+    "Issue",
     "Job",
+    "JobType",
     "Label",
     "Project",
     "Stage",
