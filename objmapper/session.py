@@ -52,13 +52,13 @@ class Session:
             task.name = "renamed"
             session.commit()
 
-    While ``with`` lasts it is the current session of its context, which ``Task.objects`` asks. It
-    never commits by itself: leaving it with pending changes warns. ``obj in session``,
-    ``len(session)`` and iterating it tell what it knows and send nothing. *keep*: how many of the
-    rows read last are kept alive beside what the program holds itself; ValueError for one below 0.
+    While ``with`` lasts it is the current one, which ``Task.objects`` asks; leaving it with pending
+    changes warns, as it never commits by itself. ``in``, ``len`` and iteration tell what it knows and
+    send nothing. *keep*: how many of the rows read last are kept alive beside what the program holds
+    itself; ValueError for one below 0. It can't be pickled.
 
-    It is used by one thread at a time: each method raises SessionThreadError when another thread is
-    in one, and DetachedError after ``close()``. It can't be pickled.
+    One thread at a time uses it: else its methods raise SessionThreadError, and DetachedError after
+    ``close()``.
     """
 
     def __init__(self, client: Client, *, keep: int = 1000) -> None:
@@ -128,10 +128,7 @@ class Session:
 
     @contextmanager
     def using(self) -> Iterator[None]:
-        """Hold the session for one thread, while ``with session.using():`` lasts.
-
-        Raises SessionThreadError when another one has it, DetachedError when it is closed.
-        """
+        """Hold the session for one thread. Raises SessionThreadError when another one has it."""
         self._open()
         lock = self._own_lock()
         if not lock.acquire(blocking=False):
@@ -211,11 +208,10 @@ class Session:
     def add(self, obj: Any, *, tag: str | None = None) -> None:
         """Mark a new object for the next commit, or attach a detached one; nothing is sent.
 
-        What it was given as children comes along; so do, at the commit, new objects that it refers
-        to. One that is marked for deletion no longer is. *tag* names it for re-runs. Raises
-        SessionError for an object of another session, for a detached one without a key, and where
-        the session has another object of its key (see ``merge``); TypeError for what is no model
-        object.
+        New objects that it refers to, or was given as children, come along. One that is marked for
+        deletion no longer is. *tag* names it for re-runs. Raises SessionError for an object of another
+        session, for a detached one without a key, and where there is another object of its key (see
+        ``merge``); TypeError for what is no model object.
         """
         with self.using():
             self.members.add(obj)
@@ -231,8 +227,8 @@ class Session:
     def delete(self, obj: Any) -> None:
         """Mark an object for deletion by the next commit; a new one is just forgotten.
 
-        Nothing is sent: ``obj.delete()`` deletes at once. Raises SessionError for an object that is
-        not in this session, and for a new one of which nobody knows whether it was created.
+        Raises SessionError for one that is not in this session, or of which nobody knows whether it
+        was created.
         """
         with self.using():
             self.members.mark_deleted(obj)
@@ -249,9 +245,8 @@ class Session:
     def merge(self, obj: M) -> M:
         """Bring a copy's changes into this session's object of the same key, and return that one.
 
-        Where the session has no object of the key, a copy of the copy is added. For an object of this
-        session itself, the newer row that waits as ``inspect(obj).theirs`` becomes its base, and its
-        changes stay. Nothing is sent.
+        Without an object of that key, a copy of the copy is added. A newer row that waits for the
+        object (``inspect(obj).theirs``) becomes its base; its changes stay. Nothing is sent.
         """
         with self.using():
             merged: M = self.members.merge(obj)
@@ -290,8 +285,7 @@ class Session:
         """Load an object anew; its changes are given up. Raises the model's DoesNotExist.
 
         What the server has settles an unknown fate, but for a new object: whether one that looks like
-        it is the one, only the user can tell. Raises SessionError for new objects, and for those
-        that are not in this session.
+        it is the one, only the user can tell. Raises SessionError for those, and for strangers.
         """
         with self.using():
             if is_new(obj):
@@ -348,11 +342,7 @@ class Session:
         return reading.explain(self, query)
 
     def reference(self, mapper: Any, key: Any, path_values: tuple[tuple[str, Any], ...]) -> Any:
-        """Return the object of a key without asking whether there is one.
-
-        Raises QueryError for what can't be a key, and where *path_values* don't say below which
-        parent it is.
-        """
+        """Return the object of a key without asking whether there is one. Raises QueryError."""
         with self.using():
             row = {mapper.pk.key: mapper.pk.to_wire(mapper.asked_key(key))}
             for name, value in path_values:
