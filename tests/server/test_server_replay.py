@@ -71,6 +71,7 @@ CREDENTIALS = {
     ("crud-paging-filters", 96): "token without cookies",
     ("crud-paging-filters", 97): "alice",
     ("crud-paging-filters", 98): "alice",
+    ("crud-paging-filters", 99): "alice",
     ("sdk-tour", 1): "nobody",
     ("sdk-tour", 2): "session",
 }
