@@ -28,7 +28,7 @@ def conditions(call: Call, listing: Listing) -> list[Condition]:
     found += search(call.parameter("search") or "", listing)
     text = call.parameter("filter")
     if text:
-        found.append(json_logic(text, listing.terms))
+        found.append(json_logic(text, listing.filtered))
     return found
 
 

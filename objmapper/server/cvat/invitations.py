@@ -51,6 +51,7 @@ LISTING = Listing(
     },
     simple=("accepted", "owner", "user_id"),
     search=("owner",),
+    sorted_only=frozenset({"created_date"}),
 )
 
 

@@ -50,6 +50,13 @@ class Listing:
     search: tuple[str, ...]
     key: str
     order: str = "-id"
+    #: Names that it is sorted by and not filtered.
+    sorted_only: frozenset[str] = frozenset()
+
+    @property
+    def filtered(self) -> dict[str, Term]:
+        """The terms that JSON Logic may name."""
+        return {name: term for name, term in self.terms.items() if name not in self.sorted_only}
 
 
 def _integer(value: Any, operator: str) -> int:
