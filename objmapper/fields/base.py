@@ -63,17 +63,17 @@ MISSING: Any = marshmallow.missing
 class Options(TypedDict, total=False):
     """The keywords that every field takes, beside ``null``."""
 
-    data_key: str  #: the name on the wire; default: the field's name
-    write_key: str  #: the name on the wire when sent, where it differs
-    read_only: bool  #: only the server sets it
-    write_once: bool  #: settable until the object exists on the server
-    write_only: bool  #: sent, never expected back, shown nowhere
-    required: bool  #: must have a value when the object is created
-    default: Any  #: the value of a new object: a value, or a callable without arguments
-    validate: Validator | Iterable[Validator]  #: marshmallow validators
-    primary_key: bool  #: the object's key
-    generated: Literal["server", "client"]  #: who chooses the primary key; default: the server
-    doc: str  #: the attribute's docstring
+    data_key: str  #: The name in JSON; the field's name by default.
+    write_key: str  #: The name in the JSON that is sent, where it differs from ``data_key``.
+    read_only: bool  #: Whether only the server sets it.
+    write_once: bool  #: Whether it is settable only until the object exists on the server.
+    write_only: bool  #: Whether it is sent, never expected back, and shown nowhere.
+    required: bool  #: Whether it must have a value when the object is created.
+    default: Any  #: The value of a new object: a value, or a callable without arguments.
+    validate: Validator | Iterable[Validator]  #: A validator of marshmallow's kind, or several.
+    primary_key: bool  #: Whether it is the object's key.
+    generated: Literal["server", "client"]  #: Who chooses the primary key; the server by default.
+    doc: str  #: The attribute's docstring.
 
 
 if TYPE_CHECKING:
@@ -94,7 +94,11 @@ else:
 
 
 class Field(Expressions, _Descriptor[T]):
-    """One typed attribute of a model."""
+    """One typed attribute of a model; the parent of all kinds of fields.
+
+    Its keywords are ``null`` and those of ``Options``. Raises DeclarationError for keywords that
+    exclude each other, and for a default that all objects would share.
+    """
 
     #: A row's value of exactly this class needs no conversion.
     python_type: ClassVar[type] = object
@@ -112,7 +116,9 @@ class Field(Expressions, _Descriptor[T]):
     fast: bool = True
 
     _init: tuple[tuple[Any, ...], dict[str, Any]]
+    #: The name in JSON.
     key: str
+    #: The name in the JSON that is sent.
     write_key: str
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -154,18 +160,31 @@ class Field(Expressions, _Descriptor[T]):
                 f"default={default!r} would be shared by all objects; give a callable, as "
                 f"default={type(default).__name__} or default=lambda: {default!r}."
             )
+        #: Whether it may be None.
         self.null = null
+        #: The name in JSON that was declared, or None.
         self.data_key = data_key
+        #: The name in the JSON that is sent that was declared, or None.
         self.declared_write_key = write_key
+        #: Whether it is the object's key.
         self.primary_key = primary_key
+        #: Who chooses the primary key: "server" or "client".
         self.generated = generated
+        #: Whether only the server sets it.
         self.read_only = read_only or (primary_key and generated == "server")
+        #: Whether it is settable only until the object exists on the server.
         self.write_once = write_once or (primary_key and generated == "client")
+        #: Whether it is sent and never expected back.
         self.write_only = write_only
+        #: Whether it must have a value when the object is created.
         self.required = required
+        #: The value of a new object, or a callable that makes it; MISSING without one.
         self.default = default
+        #: What checks its values, beside its type.
         self.validators = validators(validate)
+        #: The attribute's docstring, or None.
         self.doc = doc
+        #: Whether it is a value object's.
         self.embedded = False
 
     # -- declaration ------------------------------------------------------------------------------
@@ -176,7 +195,10 @@ class Field(Expressions, _Descriptor[T]):
         return type(self)(*args, **kwargs)
 
     def bind(self, model: type, name: str, *, embedded: bool = False) -> None:
-        """Make this the field *name* of *model*: its wire names and its closures."""
+        """Make this the field *name* of *model*: its wire names and its closures.
+
+        Raises DeclarationError for values that change in place and can't be told from JSON.
+        """
         if self.mutable and not self.keeps:
             raise DeclarationError(
                 f"{model.__name__}.{name}: values of {type(self).__name__} change in place, so they must "
@@ -357,6 +379,7 @@ class Field(Expressions, _Descriptor[T]):
 
     @property
     def has_default(self) -> bool:
+        """Whether a new object has a value without being given one."""
         return self.default is not MISSING
 
     def make_default(self) -> Any:
@@ -364,7 +387,7 @@ class Field(Expressions, _Descriptor[T]):
         return self.coerce(self.default() if callable(self.default) else self.default)
 
     def unset(self, obj: Any) -> Any:
-        """Return what a new object has where nothing was set."""
+        """Return what a new object has where nothing was set. Raises FieldNotLoaded."""
         if self.has_default:
             return fresh(obj, self, self.make_default())
         if self.null or self.primary_key:
@@ -372,7 +395,10 @@ class Field(Expressions, _Descriptor[T]):
         raise FieldNotLoaded(f"{self} has no value yet: it was never set, and has no default.")
 
     def read_embedded(self, obj: Any, value: Any) -> Any:
-        """Read a value of an embedded object that is not converted yet."""
+        """Read a value of an embedded object that is not converted yet.
+
+        Raises FieldNotLoaded where there is none, ContractError for one that is malformed.
+        """
         if value is MISSING:
             if self.has_default:
                 return obj.__embedded__.fresh(obj, self, self.make_default())
@@ -389,7 +415,7 @@ class Field(Expressions, _Descriptor[T]):
         return converted
 
     def unset_embedded(self, obj: Any) -> Any:
-        """Return what a new value object has where nothing was set."""
+        """Return what a new value object has where nothing was set. Raises FieldNotLoaded."""
         raise FieldNotLoaded(f"{self} has no value yet: it was never set, and has no default.")
 
     def is_users_own(self, value: Any) -> bool:

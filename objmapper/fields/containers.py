@@ -48,6 +48,7 @@ def locked(value: Any) -> Any:
 class _Container(Field[V]):
     mutable = True
     keeps = True  # what is inside tells converted values from JSON
+    #: The field of what is inside, or None.
     of: Any
 
     def bind(self, model: type, name: str, *, embedded: bool = False) -> None:
@@ -94,7 +95,12 @@ class _Container(Field[V]):
 
 
 class List(_Container[T]):
-    """A list whose items are of one field; ``fields.List(fields.String())``."""
+    """A list whose items are of one field; ``fields.List(fields.String())``.
+
+    *of* is a field, a field class, or an Embedded class; DeclarationError for anything else. Changes
+    inside the list are found. Where nothing was set, a new object has an empty one. A tuple or a set
+    may be set, and is a list from then on.
+    """
 
     python_type = list
     wire_types = (list,)
@@ -176,7 +182,11 @@ class List(_Container[T]):
 
 
 class Dict(_Container[T]):
-    """A JSON object with free keys; ``of`` is the field of its values, any JSON by default."""
+    """A JSON object with free keys; ``of`` is the field of its values, any JSON by default.
+
+    Changes inside the dict are found. Where nothing was set, a new object has an empty one. Raises
+    DeclarationError for an *of* that is no field, field class or Embedded class.
+    """
 
     python_type = dict
     wire_types = (dict,)
@@ -278,10 +288,16 @@ class Dict(_Container[T]):
 
 
 class Nested(Field[T]):
-    """A value object inside the row: an Embedded class."""
+    """A value object inside the row: an Embedded class.
+
+    Changes inside it are found. It may be set to a value object, to a dict of its *field names*, or
+    to None where that is allowed; that of a read-only field can't be changed. Raises DeclarationError
+    for what is no Embedded class.
+    """
 
     wire_types = (dict,)
     mutable = keeps = True
+    #: The Embedded class.
     of: type[Any]
 
     if TYPE_CHECKING:

@@ -31,7 +31,10 @@ class _Relation(Field[T]):
 
     @property
     def target(self) -> Any:
-        """The model it leads to; a string is looked up in the registry of the field's own model."""
+        """The model it leads to; a string is looked up in the registry of the field's own model.
+
+        Raises DeclarationError where none, or more than one, is meant.
+        """
         target = self._target
         if isinstance(target, str):
             if target == "self":
@@ -45,7 +48,9 @@ class _Relation(Field[T]):
 class ForeignKey(_Relation[T]):
     """A reference to one object of another model; to read its key sends nothing.
 
-    It may be set to an object, to a key, or to None. On the wire it is a key, or a nested object.
+    *to* is a model, its name, or "self". It may be set to an object, to a key, or, with ``null``, to
+    None; TypeError for an object of another model. In JSON it is a key, or a nested object. Raises
+    DeclarationError for what can't be a target.
     """
 
     wire_types = (int, str, dict)
@@ -251,9 +256,11 @@ class HasMany(_Relation[T]):
     """The reverse of a ForeignKey: a manager, never a list.
 
     ``by`` names the ForeignKey of the other model. The target is taken from the annotation
-    (``tasks: fields.HasMany["Task"] = ...``), or from ``to``. A constructor takes a list.
+    (``tasks: fields.HasMany["Task"] = ...``), or from ``to``. A constructor takes a list. To set it
+    raises ReadOnlyFieldError.
     """
 
+    #: The name of the other model's ForeignKey.
     by_name: str
 
     if TYPE_CHECKING:

@@ -40,7 +40,10 @@ def _outside() -> int:
 
 
 class Integer(Field[Int]):
-    """A whole number."""
+    """A whole number.
+
+    True, 1.0 and "1" are none, neither from the server nor set; as a primary key "42" is 42.
+    """
 
     python_type = int
     wire_types = (int,)
@@ -105,7 +108,10 @@ class Float(Field[Flt]):
 
 
 class Decimal(Field[Dec]):
-    """An exact number; sent as a string, read from a string or a number."""
+    """An exact number, decimal.Decimal: sent as a string, read from a string or a number.
+
+    NaN and infinity are none.
+    """
 
     python_type = decimal.Decimal
     wire_types = (str, int, float)
@@ -176,7 +182,7 @@ class Boolean(Field[Bool]):
 
 
 class String(Field[Str]):
-    """Text."""
+    """Text: str. What has a lone surrogate can't be sent, and validation says so."""
 
     python_type = str
     wire_types = (str,)
@@ -210,7 +216,7 @@ class String(Field[Str]):
 
 
 class URL(String[Str]):
-    """An absolute URL."""
+    """An absolute URL, as text; http, https, ftp and ftps, also of hosts without a dot."""
 
     marshmallow_type = staticmethod(
         lambda **options: marshmallow.fields.Url(require_tld=False, **options)
@@ -232,7 +238,7 @@ class URL(String[Str]):
 
 
 class Email(String[Str]):
-    """An e-mail address."""
+    """An e-mail address, as text."""
 
     marshmallow_type = marshmallow.fields.Email
 
@@ -252,7 +258,7 @@ class Email(String[Str]):
 
 
 class UUID(Field[Uid]):
-    """A UUID, sent in its canonical form."""
+    """A UUID, sent in its canonical form; text that is one may be set."""
 
     python_type = uuid.UUID
     wire_types = (str,)
@@ -286,13 +292,18 @@ class UUID(Field[Uid]):
 class Enum(Field[V]):
     """One of the members of an ``enum.Enum``, by value.
 
-    A value that the enum does not know reads as the raw value, with one warning per value.
+    A value that the enum does not know reads as the raw value, with one warning per value; to set
+    one does not pass validation. A member, or its value, may be set. Raises DeclarationError for what
+    is no enum.
     """
 
     wire_types = (str, int, float)
     keeps = fast = True
+    #: The enum.
     of: type[enum.Enum]
+    #: Its members by value.
     members: dict[Any, enum.Enum]
+    #: The values of the server that were warned of.
     warned: set[Any]
 
     if TYPE_CHECKING:

@@ -40,14 +40,16 @@ class _Temporal(Field[V]):
 
 
 class DateTime(_Temporal[DTime]):
-    """A point in time, aware. A naive one, on the wire or set, is taken as ``assume``.
+    """A point in time, aware, in ISO 8601. A naive one, on the wire or set, is taken as ``assume``.
 
-    ``assume``: "utc" (default), a tzinfo, or None to leave naive ones naive.
+    ``assume``: "utc" (default), a tzinfo, or None to leave naive ones naive. Text in ISO 8601 may be
+    set. Raises DeclarationError for any other ``assume``.
     """
 
     python_type = dt.datetime
     fast = False  # a naive one is made aware when it is set
     marshmallow_type = marshmallow.fields.DateTime
+    #: The time zone of naive times; None leaves them naive.
     assume: dt.tzinfo | None
 
     if TYPE_CHECKING:
@@ -103,7 +105,7 @@ class DateTime(_Temporal[DTime]):
 
 
 class Date(_Temporal[Day]):
-    """A day."""
+    """A day: datetime.date, ``2026-11-21`` in JSON; such text may be set."""
 
     python_type = dt.date
     marshmallow_type = marshmallow.fields.Date
@@ -127,7 +129,7 @@ class Date(_Temporal[Day]):
 
 
 class Time(_Temporal[Clock]):
-    """A time of day."""
+    """A time of day: datetime.time, ``09:30:00`` in JSON; such text may be set."""
 
     python_type = dt.time
     marshmallow_type = marshmallow.fields.Time
@@ -166,11 +168,12 @@ class TimeDelta(Field[Delta]):
     """A span of time, in seconds on the wire.
 
     Read from a number of seconds, from ISO 8601 (``P1DT2H``) and from Django's ``1 02:00:00``; sent
-    as ``format`` says: "seconds" (default), "iso" or "django".
+    as ``format`` says: "seconds" (default), "iso" or "django". Raises DeclarationError for any other.
     """
 
     python_type = dt.timedelta
     wire_types = (int, float, str)
+    #: How it is sent.
     format: Literal["seconds", "iso", "django"]
 
     if TYPE_CHECKING:

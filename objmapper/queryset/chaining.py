@@ -21,7 +21,9 @@ class Chaining(Generic[M]):
     """A query that another one is made from."""
 
     def __init__(self, model: type[M], query: Query | None = None, session: Any = None) -> None:
+        #: The class of the objects.
         self.model: Any = model
+        #: What is asked, resolved and checked.
         self.query: Query = query or _everything(model)
         self._session = session
         self._results: list[M] | None = None
@@ -38,14 +40,15 @@ class Chaining(Generic[M]):
         return self._chain(self.query.having(NOTHING))
 
     def filter(self, *conditions: Q, **lookups: Any) -> Self:
-        """Return what also meets these conditions.
+        """Return what also meets these conditions: Q objects, expressions, and lookups as keywords.
 
-        Raises FieldDoesNotExist and QueryError for names and values that can't be.
+        Raises FieldDoesNotExist and QueryError for names and values that can't be, and after a slice.
+        What the server can't do is told when it is asked, by UnsupportedLookup.
         """
         return self._having(Q(*conditions, **lookups), "filter")
 
     def exclude(self, *conditions: Q, **lookups: Any) -> Self:
-        """Return what does not meet these conditions."""
+        """Return what does not meet these conditions, taken together. Raises as ``filter`` does."""
         return self._having(~Q(*conditions, **lookups), "exclude")
 
     def _having(self, q: Q, verb: str) -> Self:
@@ -59,18 +62,25 @@ class Chaining(Generic[M]):
         return self._chain(query)
 
     def order_by(self, *names: str) -> Self:
-        """Return the same objects in another order; ``"-id"`` reverses; no names: the server's own."""
+        """Return the same objects in another order; ``"-id"`` reverses; no names: the server's own.
+
+        Raises FieldDoesNotExist and QueryError for names that can't be, and after a slice.
+        """
         self._not_sliced("order_by")
         mapper = self.query.mapper
         return self._chain(replace(self.query, order_by=mapper.order(names), reversed=False))
 
     def reverse(self) -> Self:
-        """Return the same objects in the opposite order."""
+        """Return the same objects in the opposite order. Raises QueryError after a slice."""
         self._not_sliced("reverse")
         return self._chain(replace(self.query, reversed=not self.query.reversed))
 
     def only(self, *names: str) -> Self:
-        """Return objects with just these fields loaded, where the server can; key and version too."""
+        """Return objects with just these fields loaded, where the server can; key and version too.
+
+        The others load when they are touched, with their peers. Raises FieldDoesNotExist, and
+        QueryError for a reverse relation.
+        """
         mapper = self.query.mapper
         for name in names:
             if name not in mapper.fields:
@@ -80,7 +90,11 @@ class Chaining(Generic[M]):
         return self._chain(replace(self.query, only=tuple(map(mapper.fields.get, names))))
 
     def prefetch_related(self, *names: str) -> Self:
-        """Return objects whose relations are loaded with them: one wave of requests a relation."""
+        """Return objects whose relations are loaded with them: one wave of requests a relation.
+
+        Names may lead on, as ``"project__owner"``. Raises FieldDoesNotExist, and QueryError for what
+        is no relation.
+        """
         for name in names:
             mapper = self.query.mapper
             for part in name.split("__"):
@@ -93,13 +107,19 @@ class Chaining(Generic[M]):
         return self._chain(replace(self.query, prefetch=(*self.query.prefetch, *names)))
 
     def fetch_mode(self, mode: FetchMode) -> Self:
-        """Return objects that load relations and deferred fields as *mode* says."""
+        """Return objects that load relations and deferred fields as *mode* says.
+
+        *mode* is FETCH_PEERS, FETCH_ONE or RAISE. Raises QueryError for anything else.
+        """
         if not isinstance(mode, FetchMode):
             raise QueryError(f"fetch_mode takes FETCH_ONE, FETCH_PEERS or RAISE, not {mode!r}.")
         return self._chain(replace(self.query, fetch_mode=mode))
 
     def filter_locally(self, predicate: Callable[[M], bool]) -> Self:
-        """Return the objects for which *predicate* holds, evaluated here, page by page."""
+        """Return the objects for which *predicate* holds, evaluated here, page by page.
+
+        Raises QueryError after a slice.
+        """
         self._not_sliced("filter_locally")
         return self._chain(replace(self.query, local=(*self.query.local, predicate)))
 

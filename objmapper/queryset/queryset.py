@@ -26,7 +26,13 @@ QS = TypeVar("QS", bound="QuerySet[Any]")
 
 
 class QuerySet(Chaining[M]):
-    """The objects of one model that a query selects; nothing is sent before it is iterated."""
+    """The objects of one model that a query selects; nothing is sent before it is iterated.
+
+    Iteration, ``len``, ``bool`` and an index ask the server, and keep what came; a slice is another
+    query set, but for one with a step, which is a list. IndexError tells of an index beyond the end,
+    QueryError of a negative one. What asks the server raises NoActiveSession without a session,
+    UnsupportedLookup for what the dialect can't say, TransportError and its kin, and ContractError.
+    """
 
     @property
     def session(self) -> Any:
@@ -77,6 +83,8 @@ class QuerySet(Chaining[M]):
         """Yield the objects in constant memory; nothing is kept.
 
         *prefetch_pages* pages are fetched ahead, side by side where the server lets one jump.
+        *page_size*: how many rows to ask for in one page; the dialect's choice by default. Raises
+        QueryError for numbers that can't be.
         """
         if page_size is not None and page_size < 1:
             raise QueryError(f"page_size is 1 or more, not {page_size}.")
@@ -124,7 +132,7 @@ class QuerySet(Chaining[M]):
         return self.order_by(mapper.pk.name)
 
     def count(self) -> int:
-        """Return how many objects match; one request where the server tells."""
+        """Return how many objects match; one request where the server tells, else they are counted."""
         if self._results is not None:
             return len(self._results)
         if self.query.finds_nothing:
@@ -136,13 +144,14 @@ class QuerySet(Chaining[M]):
         return rest if self.query.limit is None else min(rest, self.query.limit)
 
     def exists(self) -> bool:
-        """Return whether any object matches."""
+        """Return whether any object matches; one request, for one row."""
         return bool(self._results) if self._results is not None else bool(list(self[:1]))
 
     def in_bulk(self, keys: Iterable[Any] | None = None) -> dict[Any, M]:
         """Return ``{key: object}`` of those of *keys* that exist, in as few requests as fit.
 
-        Without *keys* it is all that match.
+        Without *keys* it is all that match. Raises QueryError after a slice, for a keyless model and
+        for what can't be a key.
         """
         self._not_sliced("in_bulk")
         mapper = self.query.mapper
@@ -156,7 +165,12 @@ class QuerySet(Chaining[M]):
         return {key: by_key[key] for key in wanted if key in by_key}
 
     def values(self, *names: str) -> list[dict[str, Any]]:
-        """Return dicts of the server's values, without making objects."""
+        """Return dicts of the server's values, without making objects.
+
+        Values are Python's, of a relation the key. Without names it is every field that the server
+        shows. Raises FieldDoesNotExist, and QueryError for a write-only field and after
+        ``filter_locally``.
+        """
         fields = self._named(names)
         query = replace(self.query, only=self.query.only or (fields if names else ()))
         return [
@@ -165,7 +179,10 @@ class QuerySet(Chaining[M]):
         ]
 
     def values_list(self, *names: str, flat: bool = False) -> list[Any]:
-        """Return tuples of the server's values; with *flat* and one name the values themselves."""
+        """Return tuples of the server's values; with *flat* and one name the values themselves.
+
+        Raises as ``values`` does, and QueryError for *flat* without exactly one name.
+        """
         if flat and len(names) != 1:
             raise QueryError("values_list(flat=True) takes exactly one name.")
         rows = [tuple(row.values()) for row in self.values(*names)]
@@ -190,19 +207,28 @@ class QuerySet(Chaining[M]):
         return tuple(fields)
 
     def reference(self, key: Any) -> M:
-        """Return an object of which only the key is known; nothing is sent."""
+        """Return an object of which only the key is known; nothing is sent.
+
+        It can be changed and deleted without a read. Raises QueryError for what can't be a key.
+        """
         found: M = self.session.reference(self.query.mapper, key, self.query.path_values)
         return found
 
     def explain(self) -> str:
-        """Return what the server does, what is done here, and each URL; nothing is sent."""
+        """Return what the server does, what is done here, and each URL; nothing is sent.
+
+        Raises UnsupportedLookup for what the dialect can't say.
+        """
         text: str = self.session.explain(self.query)
         return text
 
     # -- each a commit of its own objects ---------------------------------------------------------
 
     def create(self, **values: Any) -> M:
-        """Create one object on the server. Raises ValidationError, CommitError."""
+        """Create one object on the server, from field names and values, and return it.
+
+        Raises FieldDoesNotExist, ValidationError before anything is sent, CommitError.
+        """
         return self.bulk_create([self.model(**self._given(values))])[0]
 
     def _given(self, values: dict[str, Any]) -> dict[str, Any]:
@@ -210,7 +236,11 @@ class QuerySet(Chaining[M]):
         return dict(self.query.path_values) | values
 
     def bulk_create(self, objects: Iterable[M], **options: Any) -> list[M]:
-        """Create several objects, in as few requests as the server's batches permit."""
+        """Create several objects, in as few requests as the server's batches permit, and return them.
+
+        *options* are those of ``Session.commit``. Raises TypeError for an object of another model,
+        ValidationError before anything is sent, CommitError.
+        """
         created = self._mine(objects)
         self._commit(created, **options)
         return created
@@ -242,7 +272,10 @@ class QuerySet(Chaining[M]):
     def get_or_create(
         self, defaults: dict[str, Any] | None = None, **lookups: Any
     ) -> tuple[M, bool]:
-        """Return the one that matches, else create it with *defaults*; and whether it was created."""
+        """Return the one that matches, else create it with *defaults*; and whether it was created.
+
+        Raises as ``get`` and ``create`` do, but for DoesNotExist.
+        """
         try:
             return self.get(**lookups), False
         except self.model.DoesNotExist:
@@ -252,7 +285,11 @@ class QuerySet(Chaining[M]):
     def update_or_create(
         self, defaults: dict[str, Any] | None = None, **lookups: Any
     ) -> tuple[M, bool]:
-        """Update the one that matches with *defaults*, else create it; and whether it was created."""
+        """Update the one that matches with *defaults*, else create it; and whether it was created.
+
+        Of one that is there, the fields of *defaults* alone are sent. Raises as ``get_or_create``
+        does.
+        """
         found, created = self.get_or_create(defaults, **lookups)
         if not created:
             for name, value in (defaults or {}).items():
@@ -261,7 +298,11 @@ class QuerySet(Chaining[M]):
         return found, created
 
     def update(self, **values: Any) -> int:
-        """Set these fields of every object that matches; returns how many matched."""
+        """Set these fields of every object that matches; returns how many matched.
+
+        Raises FieldDoesNotExist, ReadOnlyFieldError, ValidationError, and QueryError for a keyless
+        model, before anything is asked; CommitError.
+        """
         if not values:
             return 0
         self._check_update(values)
@@ -288,7 +329,10 @@ class QuerySet(Chaining[M]):
                 raise ValidationError.of([(f"update({name}={field.told(value)})", None, messages)])
 
     def delete(self) -> int:
-        """Delete every object that matches; returns how many."""
+        """Delete every object that matches; returns how many.
+
+        Raises QueryError for a keyless model, CommitError.
+        """
         self._not_keyless("delete")
         found, session = list(self._fetched()), self.session
         session.delete_objects(found)
@@ -339,8 +383,22 @@ class Objects(QuerySet[M]):
 
 
 class Manager(Objects[M]):
-    """``Task.objects``: where queries begin. It keeps no results."""
+    """``Task.objects``: where queries begin. It has every method of a query set, and keeps no results.
 
+    It is asked of the class; ``task.objects`` raises AttributeError. ``len`` raises TypeError: a
+    manager is asked for its ``count()``. A class of one's own adds methods, or begins every query
+    with another query set::
+
+        class OpenTasks(Manager):
+            def get_queryset(self):
+                return super().get_queryset().filter(state="new")
+
+        class Task(Model):
+            ...
+            objects = OpenTasks()
+    """
+
+    #: The class of the query sets that it makes.
     queryset_class: type[QuerySet[Any]] = QuerySet
 
     def __init__(self) -> None:
@@ -403,7 +461,7 @@ class Manager(Objects[M]):
         return self.exists()
 
     def delete(self) -> int:
-        """Refuse: what deletes everything is said in full, ``.all().delete()``."""
+        """Raise QueryError: what deletes everything is said in full, ``.all().delete()``."""
         raise QueryError(f"{self!r}.delete() would delete them all; if so, say .all().delete().")
 
     def __repr__(self) -> str:

@@ -21,7 +21,8 @@ M = TypeVar("M")
 class RelatedManager(Manager[M]):
     """``project.tasks``: what the server has that refers to one object.
 
-    It has the methods of the target's own manager beside.
+    It has the methods of the target's own manager beside. What is created through it refers to the
+    object. While the object is not on the server, to ask raises QueryError.
     """
 
     def __init__(self, obj: Any, field: Any) -> None:
@@ -56,6 +57,7 @@ class RelatedManager(Manager[M]):
         return live_session(self._obj, f"The relation {self._field.name!r}")
 
     def get_queryset(self) -> QuerySet[M]:
+        """Return the query set that every query of this manager begins with."""
         return self.all()
 
     def _chain(self, query: Query) -> Any:
@@ -72,16 +74,21 @@ class RelatedManager(Manager[M]):
         return found
 
     def count(self) -> int:
+        """Return how many objects refer to the object; of a prefetched relation without asking."""
         return self.all().count()
 
     def exists(self) -> bool:
+        """Return whether any object refers to the object; of a prefetched relation without asking."""
         return self.all().exists()
 
     def _given(self, values: dict[str, Any]) -> dict[str, Any]:
         return {self._field.by_name: self._obj} | values
 
     def add(self, *objects: M) -> CommitReport:
-        """Make *objects* refer to the object, as one commit; a pending object goes first."""
+        """Make *objects* refer to the object, as one commit; a pending object goes first.
+
+        Raises TypeError for an object of another model, ValidationError, CommitError.
+        """
         added = self._mine(objects)
         for obj in added:
             setattr(obj, self._field.by_name, self._obj)
