@@ -19,10 +19,13 @@ from objmapper.query import And, Condition, Node, Order, Query
 
 
 class RowPage(NamedTuple):
-    """What one page said: rows, the total if told, and the way to the next page."""
+    """What one page said."""
 
+    #: The rows, as JSON objects.
     rows: list[dict[str, Any]]
+    #: How many rows all pages have together; None where the page does not tell.
     total: int | None = None
+    #: The way to the next page: a request, or a link; None for the last one.
     next: Request | str | None = None
 
 
@@ -50,9 +53,11 @@ def quote_key(value: Any) -> str:
 class Dialect:
     """What every dialect can be asked; the defaults are a plain REST service's.
 
-    Keyword arguments of the constructor override capabilities: ``Rest(lists_are_full=False)``.
+    Keyword arguments of the constructor override capabilities: ``Rest(lists_are_full=True)``.
+    TypeError names what is none.
     """
 
+    #: What ``Client(dialect=...)`` calls it.
     name: ClassVar[str] = "base"
 
     #: Lookups that the server can do on its fields.
@@ -110,7 +115,10 @@ class Dialect:
     # -- addresses --------------------------------------------------------------------------------
 
     def collection(self, mapper: Any, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Return the path of a model's collection; *values* fill the endpoint's braces."""
+        """Return the path of a model's collection, in parts; *values* fill the endpoint's braces.
+
+        Raises QueryError where one is missing, naming it.
+        """
         parts: list[Any] = []
         rest: str = "/" + mapper.endpoint
         for field in mapper.path_fields:
@@ -155,6 +163,7 @@ class Dialect:
         return Request("GET", path, tuple(params), self.headers_for(query))
 
     def headers_for(self, query: Query) -> Mapping[str, str]:
+        """Return the headers of a query's pages, beside those of every request."""
         return {}
 
     def where(self, query: Query) -> Iterator[tuple[str, Any]]:
@@ -163,7 +172,7 @@ class Dialect:
             yield self.parameter(condition)
 
     def parameter(self, condition: Condition) -> tuple[str, Any]:
-        """Return one condition as a query parameter."""
+        """Return one condition as a query parameter. Raises UnsupportedLookup."""
         self.require(condition)
         return self.wire_name(condition), self.text(condition.value)
 
@@ -206,7 +215,10 @@ class Dialect:
         )
 
     def ordering(self, query: Query) -> list[Order]:
-        """Return the keys that a query is sorted by: its own, else its model's."""
+        """Return the keys that a query is sorted by: its own, else its model's.
+
+        Raises QueryError for the opposite of an order that there is not.
+        """
         mapper = query.mapper
         keys = query.order_by
         if keys is None:
@@ -222,7 +234,7 @@ class Dialect:
         return list(keys)
 
     def order(self, query: Query) -> Iterator[tuple[str, Any]]:
-        """Yield the parameters that say a query's order."""
+        """Yield the parameters that say a query's order. Raises UnsupportedLookup."""
         keys = self.ordering(query)
         if keys and not self.can_order:
             raise UnsupportedLookup(
@@ -233,6 +245,7 @@ class Dialect:
             yield self.order_parameter(keys)
 
     def order_parameter(self, keys: Sequence[Order]) -> tuple[str, Any]:
+        """Return the keys of an order as a query parameter."""
         return "ordering", ",".join(
             ("-" if key.descending else "") + self.wire_name(key) for key in keys
         )
@@ -258,7 +271,7 @@ class Dialect:
         return None
 
     def read_count(self, response: Response) -> int:
-        """Return the total that the answer of ``count_request`` tells."""
+        """Return the total that the answer of ``count_request`` tells. Raises ContractError."""
         raise ContractError(f"{response.url} tells no total.")
 
     def detail_request(self, mapper: Any, key: Any, values: Mapping[str, Any]) -> Request:
@@ -311,6 +324,7 @@ class Dialect:
         return partial(self.read_written, mapper)
 
     def read_written(self, mapper: Any, response: Response) -> list[Any]:
+        """Return the row of a write's answer, in a list; None in it for an answer without a body."""
         return [self.read_row(mapper, response) if response.content.strip() else None]
 
     def read_error(self, response: Response) -> tuple[Any, list[str], dict[str, list[str]]] | None:

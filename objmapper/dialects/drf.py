@@ -25,7 +25,10 @@ from objmapper.query import LOOKUPS, Condition, Order, Query
 
 
 class DRF(Dialect):
-    """A Django REST framework service; which lookups a view has is its own choice."""
+    """A Django REST framework service, with django-filter; which lookups a view has is its own choice.
+
+    Pages are checked against their query, as such a service ignores parameters that it does not know.
+    """
 
     name = "drf"
     lookups = LOOKUPS

@@ -27,7 +27,10 @@ def next_link(header: str) -> str | None:
 
 
 class Rest(Dialect):
-    """A service that keeps to HTTP and nothing else."""
+    """A service that keeps to HTTP and nothing else: lists are JSON arrays, equality is ``?name=x``.
+
+    ``Link: <...>; rel="next"`` leads to the next page, ``X-Total-Count`` tells how many rows there are.
+    """
 
     name = "rest"
 

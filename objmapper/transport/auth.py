@@ -59,11 +59,16 @@ class TokenAuth(AuthBase):
     An empty *scheme* sends the token alone. A subclass may have a method ``renew(transport) ->
     bool``: it is called once when the server answers 401, sets ``self.token`` and says whether the
     request is worth sending again. What it sends through *transport* carries no credentials.
+
+    The token is in no repr, log or message. Raises ValueError for one that does not fit in a header.
     """
 
     def __init__(self, token: str, scheme: str = "Token", header: str = "Authorization") -> None:
+        #: The token; setting it changes what the next request carries.
         self.token = token
+        #: The word in front of the token.
         self.scheme = scheme
+        #: The header that carries it.
         self.header = header
         checked_header(header, token)
         checked_header(header, self._value)

@@ -28,9 +28,13 @@ class Policy:
     All times are in seconds.
     """
 
+    #: How often a request is sent again at most.
     retries: int = 3
+    #: The longest pause before the first repeat, in seconds; it doubles with each one.
     backoff: float = 0.5
+    #: The longest pause of all, in seconds.
     max_backoff: float = 30.0
+    #: The longest ``Retry-After`` that is waited for, in seconds; a longer one is an error at once.
     max_retry_after: float = 120.0
 
     def pause_after_error(

@@ -79,6 +79,7 @@ class Transport:
             auth = self._base.userinfo
         if retries < 0:
             raise ValueError(f"retries={retries} is below 0.")
+        #: When a request is sent again, and after how long.
         self.policy = Policy(retries, backoff, max_retry_after=max_retry_after)
         self._auth = as_auth(auth)
         self._mount = (self._base.origin + "/", adapter) if adapter is not None else None
@@ -106,8 +107,9 @@ class Transport:
         if echo:
             show_echo()
         guard_urllib3()
-        #: Requests really sent, retries included; and those sent again.
+        #: How many requests were really sent, those that were sent again included.
         self.requests_sent = 0
+        #: How many requests were sent again.
         self.retries_made = 0
         self._start()
 
@@ -135,6 +137,7 @@ class Transport:
 
     @property
     def closed(self) -> bool:
+        """Whether ``close()`` was called."""
         return self._closed.is_set()
 
     def __repr__(self) -> str:
