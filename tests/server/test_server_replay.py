@@ -1,12 +1,16 @@
 """The recorded requests, put to the embedded server: it answers as the real one did.
 
-It speaks 2.15 here, as the recorded one did. Every difference stands below, with its reason, and
+It speaks 2.15 here, as the recorded one did, and answers with the same status, headers, cookies and
+values, ids included. Every difference stands below, with its reason and with what may differ, and
 must be there: a reason whose difference is gone fails the test.
 """
 
 import json
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import requests
@@ -15,49 +19,42 @@ from objmapper.server import embedded
 from objmapper.server.contract import contract
 
 RECORDINGS = Path(__file__).parents[1] / "recordings" / "cvat-2.15"
+FILES = ("crud-paging-filters", "data-annotations-jobs", "sdk-tour")
 ADMIN, ALICE = ("admin", "secret"), ("alice", "wonder")
 
-NO_DATA = "data can't be uploaded, so the task stays without data and jobs"
-NO_JOB = "so there is no job for issues; test_server_issues.py plays them to one"
-NO_BACKUP = "there are no backups, so the task that came from one is not there"
-OTHER_ID = "so the next task has another id; data-annotations-jobs has one in an organization, too"
-NOT_DELETED = "so it is not deleted either, and its label stays"
-OTHER_VERSION = "the embedded server names itself and its own version"
+
+class Reason(NamedTuple):
+    """Why an answer differs, and what of it may."""
+
+    why: str
+    what: str
+
+
+OTHER_NAME = Reason(
+    "the embedded server names itself, and the release that it speaks",
+    "/(name|description|version): .*",
+)
+NO_FORM = Reason("what a POST takes is not described", "/actions: missing")
+FAILED_DATA = Reason(
+    "the chunks of data that failed to load have no size",
+    r"/results/\d/data_chunk_size: 72 instead of None",
+)
 
 DIFFERENCES = {
-    ("crud-paging-filters", 82): OTHER_VERSION,
-    ("sdk-tour", 1): OTHER_VERSION,
-    ("sdk-tour", 3): OTHER_VERSION,
-    ("sdk-tour", 16): NO_DATA,
-    ("sdk-tour", 17): NO_DATA,
-    ("sdk-tour", 19): NO_DATA,
-    ("sdk-tour", 20): NO_DATA,
-    ("sdk-tour", 21): NO_DATA,
-    ("sdk-tour", 22): NO_DATA,
-    ("sdk-tour", 23): NO_DATA,
-    ("sdk-tour", 31): NO_DATA,
-    ("sdk-tour", 32): NO_DATA,
-    ("sdk-tour", 34): NO_JOB,
-    ("sdk-tour", 35): NO_JOB,
-    ("sdk-tour", 36): NO_JOB,
-    ("sdk-tour", 37): NO_JOB,
-    ("sdk-tour", 38): NO_JOB,
-    ("sdk-tour", 39): NO_JOB,
-    ("sdk-tour", 40): NO_JOB,
-    ("sdk-tour", 41): NO_JOB,
-    ("sdk-tour", 61): NO_BACKUP,
-    ("sdk-tour", 62): NO_BACKUP,
-    ("sdk-tour", 67): OTHER_ID,
-    ("sdk-tour", 68): OTHER_ID,
-    ("sdk-tour", 69): OTHER_ID,
-    ("sdk-tour", 77): NOT_DELETED,
-    ("sdk-tour", 80): NO_DATA,
-    ("sdk-tour", 84): NOT_DELETED,
+    ("crud-paging-filters", 82): OTHER_NAME,
+    ("data-annotations-jobs", 68): FAILED_DATA,
+    ("data-annotations-jobs", 69): FAILED_DATA,
+    ("data-annotations-jobs", 102): NO_FORM,
+    ("data-annotations-jobs", 103): FAILED_DATA,
+    ("sdk-tour", 1): OTHER_NAME,
+    ("sdk-tour", 3): OTHER_NAME,
 }
 # CVAT's table of colours for well-known names is left out.
 TABLED = {"cat", "dog", "bus"}
 # Keys in no promised order.
 UNORDERED = {"task_subsets"}
+# Keys whose values are made at random.
+RANDOM = {"key", "invitation"}
 
 # Who asked is not in the recordings, but in how they were made.
 CREDENTIALS = {
@@ -67,23 +64,62 @@ CREDENTIALS = {
     ("crud-paging-filters", 92): "nobody",
     ("crud-paging-filters", 93): "session",
     ("crud-paging-filters", 94): "session",
-    ("crud-paging-filters", 95): "token without cookies",
-    ("crud-paging-filters", 96): "token without cookies",
+    ("crud-paging-filters", 95): "token alone",
+    ("crud-paging-filters", 96): "token alone",
     ("crud-paging-filters", 97): "alice",
     ("crud-paging-filters", 98): "alice",
     ("crud-paging-filters", 99): "alice",
+    **{("data-annotations-jobs", number): "alice" for number in (71, 72, 74, 75, 76, 77, 78)},
+    **{("data-annotations-jobs", number): "session" for number in (81, 82, 83)},
+    ("data-annotations-jobs", 86): "another",
     ("sdk-tour", 1): "nobody",
-    ("sdk-tour", 2): "session",
+    ("sdk-tour", 2): "token",
 }
 WRONG_PASSWORD = {("crud-paging-filters", 92)}
+
+# The last id of every table when the recording began: ids go on from where the one before had come.
+BEFORE = {
+    "crud-paging-filters": {
+        "project": 1, "task": 4, "label": 6, "attribute": 2, "organization": 1, "membership": 1,
+    },
+    "data-annotations-jobs": {
+        "project": 2, "task": 29, "job": 2, "label": 8, "issue": 1, "comment": 2,
+        "organization": 2, "membership": 2,
+    },
+    "sdk-tour": {},
+}  # fmt: skip
+# Uploads and backups are no part of the embedded server; what came of them is put into its database,
+# after the exchange after which it was there: the task, the key of its data, how many images it has.
+UPLOADS = {
+    ("data-annotations-jobs", 3): (31, 3, 2),
+    ("data-annotations-jobs", 9): (32, 5, 0),
+    ("data-annotations-jobs", 12): (33, 6, 0),
+    ("sdk-tour", 14): (2, 1, 2),
+    ("sdk-tour", 60): (3, 2, 2),
+}
+# The task that came from the backup of another one.
+RESTORED = {("sdk-tour", 60): 2}
+
+
+def recorded(file):
+    lines = (RECORDINGS / f"{file}.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def covered(exchange):
+    path = exchange["request"]["path"].partition("?")[0]
+    return contract("cvat", "2.15").template(path) is not None
 
 
 class Player:
     """Puts the requests of one file to a server, as whoever asked then."""
 
-    def __init__(self, server, file):
-        self.server, self.file, self.key = server, file, ""
-        self.sessions = {}
+    def __init__(self, file, path):
+        self.file, self.path = file, path
+        self.server = embedded(
+            "cvat", users=[ADMIN, ALICE], version="2.15", path=str(path), check=True
+        )
+        self.sessions, self.key = {}, ""
 
     def session(self, name, auth=None):
         if name not in self.sessions:
@@ -92,6 +128,60 @@ class Player:
             session.auth = auth
             session.mount(self.server.base_url, self.server.adapter())
         return self.sessions[name]
+
+    def prepare(self):
+        """What was on the real server before the recording began."""
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            for table, last in BEFORE[self.file].items():
+                connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+                connection.execute("INSERT INTO sqlite_sequence VALUES (?, ?)", (table, last))
+        admin, base = self.session("admin", ADMIN), self.server.base_url + "/api"
+        admin.patch(f"{base}/users/2", json={"first_name": "Al", "last_name": "Ice"})
+        if self.file == "data-annotations-jobs":
+            admin.post(f"{base}/tasks", json={"name": "in org", "labels": [{"name": "x"}]})
+        if self.file != "sdk-tour":
+            credentials = {"username": "admin", "password": "secret"}
+            self.session("earlier").post(f"{base}/auth/login", json=credentials)
+
+    def play(self):
+        """Every answer to a covered request, by number."""
+        self.prepare()
+        found = {}
+        for exchange in recorded(self.file):
+            number = exchange["n"]
+            if covered(exchange):
+                found[number] = self.put(number, exchange["request"])
+            self.process(number)
+        assert self.server.violations == []
+        return found
+
+    def process(self, number):
+        """What the real server did besides answering, where the embedded one can't."""
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            if (self.file, number) in RESTORED:
+                connection.execute(
+                    "INSERT INTO task (name, owner_id, status, created_date, updated_date)"
+                    " SELECT name, owner_id, status, created_date, updated_date FROM task"
+                    " WHERE id = ?",
+                    (RESTORED[self.file, number],),
+                )
+            if (self.file, number) in UPLOADS:
+                self.add_data(connection, *UPLOADS[self.file, number])
+
+    def add_data(self, connection, task, data, images):
+        connection.execute(
+            "UPDATE task SET data_id = ?, size = ?, segment_size = ? WHERE id = ?",
+            (data, images, images, task),
+        )
+        if images:
+            connection.execute(
+                "UPDATE task SET mode = 'annotation', overlap = 0 WHERE id = ?", (task,)
+            )
+            connection.execute(
+                "INSERT INTO job (task_id, start_frame, stop_frame, created_date, updated_date)"
+                " SELECT id, 0, ?, updated_date, updated_date FROM task WHERE id = ?",
+                (images - 1, task),
+            )
 
     def put(self, number, request):
         who = CREDENTIALS.get((self.file, number))
@@ -108,14 +198,14 @@ class Player:
         elif who == "wrong token":
             headers["Authorization"] = "Token nope"
             session = self.session("token")
-        elif who == "session":
-            session = self.session("session")
-        elif who == "token without cookies":
-            headers["Authorization"] = f"Token {self.key}"
-            session = self.session((who, number))
-        elif scheme == "Token":
-            headers["Authorization"] = f"Token {self.key}"
-            session = self.session("token")
+        elif who in ("session", "another"):
+            session = self.session(who)
+            if "x-csrftoken" in request["headers"]:
+                headers["X-CSRFToken"] = session.cookies["csrftoken"]
+        elif scheme == "Token" or who == "token":
+            if scheme:
+                headers["Authorization"] = f"Token {self.key}"
+            session = self.session(f"{number}" if who == "token alone" else "token")
         else:
             pairs = {"alice": ALICE, "wrong password": ("admin", "no"), None: ADMIN}
             session = self.session(who or "admin", pairs[who])
@@ -143,60 +233,25 @@ class Player:
     def close(self):
         for session in self.sessions.values():
             session.close()
-
-
-def exchanges(file):
-    for line in (RECORDINGS / f"{file}.jsonl").read_text("utf-8").splitlines():
-        exchange = json.loads(line)
-        path = exchange["request"]["path"].partition("?")[0]
-        if contract("cvat", "2.15").template(path) is not None:
-            yield exchange
-
-
-def prepare(file, player):
-    """What was on the real server before the recording began."""
-    admin = player.session("admin", ADMIN)
-    base = player.server.base_url + "/api"
-    if file == "crud-paging-filters":
-        # Ids go on from where the recording before this one had come to.
-        labels = [{"name": f"l{n}"} for n in range(6)]
-        for each in labels[:2]:
-            each["attributes"] = [
-                {"name": "a", "mutable": True, "input_type": "text", "values": []}
-            ]
-        admin.post(f"{base}/projects", json={"name": "gone", "labels": labels})
-        for number in range(4):
-            admin.post(f"{base}/tasks", json={"name": f"gone {number}", "project_id": 1})
-        admin.delete(f"{base}/projects/1")
-        admin.post(f"{base}/organizations", json={"slug": "gone"})
-        admin.delete(f"{base}/organizations/1")
-        player.session("earlier").post(
-            f"{base}/auth/login", json={"username": "admin", "password": "secret"}
-        )
-    admin.patch(f"{base}/users/2", json={"first_name": "Al", "last_name": "Ice"})
+        self.server.close()
 
 
 @pytest.fixture(scope="module")
-def played():
+def played(tmp_path_factory):
     """All answers of the embedded server, by file and number."""
     found = {}
-    for file in ("crud-paging-filters", "sdk-tour"):
-        with embedded("cvat", users=[ADMIN, ALICE], version="2.15", check=True) as server:
-            player = Player(server, file)
-            try:
-                prepare(file, player)
-                for exchange in exchanges(file):
-                    found[file, exchange["n"]] = player.put(exchange["n"], exchange["request"])
-            finally:
-                player.close()
-            assert server.violations == []
+    for file in FILES:
+        path = tmp_path_factory.mktemp("replay") / "cvat.sqlite"
+        with closing(Player(file, path)) as player:
+            found |= {(file, number): answer for number, answer in player.play().items()}
     return found
 
 
 CASES = [
     pytest.param(file, each, id=f"{file}-{each['n']}-{each['request']['method']}")
-    for file in ("crud-paging-filters", "sdk-tour")
-    for each in exchanges(file)
+    for file in FILES
+    for each in recorded(file)
+    if covered(each)
 ]
 
 
@@ -218,6 +273,8 @@ def differences(recorded, given, where=""):
                 continue
             if name not in given:
                 yield f"{where}/{name}: missing"
+            elif name in RANDOM and value not in (None, "***"):
+                yield from differences(len(value), len(given[name] or ""), f"{where}/{name}")
             elif name in UNORDERED:
                 yield from differences(sorted(value), sorted(given[name]), f"{where}/{name}")
             else:
@@ -225,8 +282,15 @@ def differences(recorded, given, where=""):
     elif isinstance(recorded, list) and isinstance(given, list) and len(recorded) == len(given):
         for index, (one, other) in enumerate(zip(recorded, given, strict=True)):
             yield from differences(one, other, f"{where}/{index}")
-    elif recorded != given:
+    elif recorded != given or type(recorded) is not type(given):
         yield f"{where}: {given!r} instead of {recorded!r}"
+
+
+def header(name, value):
+    """What of a header must be the same."""
+    if name == "content-type":
+        return value.partition(";")[0]
+    return {part.strip() for part in value.split(",")} if name == "allow" else plain(value)
 
 
 def cookies(recorded, given):
@@ -247,89 +311,39 @@ def cookie(text):
     return found | {"expires": "1970" in found["expires"]}
 
 
-@pytest.mark.parametrize(("file", "exchange"), CASES)
-def test_the_embedded_server_answers_as_the_real_one_did(played, file, exchange):
-    wanted, answer = exchange["response"], played[file, exchange["n"]]
-    found = []
+def found_in(answer, wanted):
+    """Every difference of an answer."""
     if answer.status_code != wanted["status"]:
-        found.append(f"status {answer.status_code} instead of {wanted['status']}")
-    kind = answer.headers.get("Content-Type", "").partition(";")[0]
-    if kind != wanted["headers"].get("content-type", "").partition(";")[0]:
-        found.append(f"content type {kind}")
-    for name in ("www-authenticate", "location"):
-        if plain(wanted["headers"].get(name, "")) != plain(answer.headers.get(name, "")):
-            found.append(f"header {name}: {answer.headers.get(name)}")
-    found += cookies(wanted["headers"].get("set-cookie"), answer.raw.headers.getlist("set-cookie"))
+        yield f"status {answer.status_code} instead of {wanted['status']}"
+    for name in ("content-type", "www-authenticate", "location", "allow"):
+        given = answer.headers.get(name, "")
+        if header(name, wanted["headers"].get(name, "")) != header(name, given):
+            yield f"header {name}: {given}"
+    yield from cookies(
+        wanted["headers"].get("set-cookie"), answer.raw.headers.getlist("set-cookie")
+    )
     body = wanted["body"] or {}
     if "json" in body:
-        recorded = json.loads(plain(json.dumps(body["json"])))
+        kind = answer.headers.get("content-type", "")
         given = json.loads(plain(answer.text)) if kind.endswith("json") else answer.text
-        found += differences(recorded, given)
+        yield from differences(json.loads(plain(json.dumps(body["json"]))), given)
     else:
-        found += differences(body.get("text", ""), answer.text)
-    if (file, exchange["n"]) in DIFFERENCES:
-        assert found, "it answers as the real one did: the reason for a difference can go"
-    else:
+        yield from differences(body.get("text", ""), answer.text)
+
+
+@pytest.mark.parametrize(("file", "exchange"), CASES)
+def test_the_embedded_server_answers_as_the_real_one_did(played, file, exchange):
+    case = (file, exchange["n"])
+    found = [*found_in(played[case], exchange["response"])]
+    reason = DIFFERENCES.get(case)
+    if reason is None:
         assert found == []
+        return
+    assert found, "it answers as the real one did: the reason for a difference can go"
+    assert [each for each in found if not re.fullmatch(reason.what, each)] == []
 
 
 def test_every_reason_belongs_to_a_recorded_exchange():
-    known = {
-        (file, each["n"])
-        for file in ("crud-paging-filters", "sdk-tour")
-        for each in exchanges(file)
-    }
+    known = {(file, each["n"]) for file in FILES for each in recorded(file) if covered(each)}
     assert set(DIFFERENCES) <= known
     assert set(CREDENTIALS) <= known
-
-
-# What was recorded on a task with data, against a seeded one: its ids are others.
-SHAPES = {
-    14: ("GET", "/api/tasks/1", None),
-    21: ("GET", "/api/jobs?task_id=1&page_size=1", None),
-    22: ("GET", "/api/labels?task_id=1&page_size=1", None),
-    23: ("GET", "/api/jobs/1", None),
-    39: ("PATCH", "/api/jobs/1", {"stage": "validation", "state": "in progress", "assignee": 2}),
-    40: ("PATCH", "/api/jobs/1", {"stage": "bogus"}),
-    41: ("PATCH", "/api/jobs/1", {"assignee": 9999}),
-    42: ("DELETE", "/api/jobs/1", None),
-    56: ("PATCH", "/api/labels/1", {"name": "cat2", "color": "#ffffff"}),
-    57: ("PATCH", "/api/tasks/1", {"labels": [{"name": "dog"}]}),
-    60: ("GET", "/api/labels?task_id=999999", None),
-    62: ("DELETE", "/api/labels/1", None),
-    101: ("HEAD", "/api/tasks", None),
-}
-# The parent's key differs with the parent; a seeded label has an attribute, a task has a next one.
-OTHERWISE = {"project_id", "task_id", "attributes", "next"}
-
-
-def shape(value, name=""):
-    """Keys and types; of what may be null, only that it is there."""
-    if name in ("assignee", "bug_tracker"):
-        return None
-    if isinstance(value, dict):
-        return {key: shape(each, key) for key, each in value.items() if key not in OTHERWISE}
-    if isinstance(value, list):
-        return [shape(each) for each in value[:1]]
-    return type(value).__name__
-
-
-@pytest.mark.parametrize("number", SHAPES)
-def test_a_task_with_data_has_the_recorded_shape(number):
-    recorded = {each["n"]: each for each in exchanges("data-annotations-jobs")}[number]
-    method, path, body = SHAPES[number]
-    options = {"users": [ADMIN, ALICE], "version": "2.15", "check": True}
-    with embedded("cvat", seed="1x2", **options) as server:
-        with requests.Session() as session:
-            session.mount(server.base_url, server.adapter())
-            answer = session.request(method, server.base_url + path, json=body)
-        assert server.violations == []
-    assert recorded["request"]["method"] == method
-    assert answer.status_code == recorded["response"]["status"]
-    wanted = (recorded["response"]["body"] or {}).get("json")
-    if wanted is not None:
-        given = answer.json()
-        if isinstance(wanted, list) or recorded["response"]["status"] >= 400:
-            assert given == wanted
-        else:
-            assert shape(given) == shape(wanted)
