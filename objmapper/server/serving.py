@@ -17,6 +17,8 @@ from objmapper.server.options import Pair
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _THREADS = 16
+# Beyond as many open connections nobody is let in; waitress's own limit is 100.
+_CONNECTIONS = 500
 _BACKLOG = 1024
 _LAST_PORT = 65535
 _PATIENCE = 5.0
@@ -44,7 +46,12 @@ class Running:
         # Bound here: waitress leaves its sockets open when it can't bind them.
         listening = socket.create_server((address, port), family=family, backlog=_BACKLOG)
         self._http = waitress.server.create_server(
-            server.app, map=self._map, sockets=[listening], threads=_THREADS, ident=None
+            server.app,
+            map=self._map,
+            sockets=[listening],
+            threads=_THREADS,
+            connection_limit=_CONNECTIONS,
+            ident=None,
         )
         shown = f"[{address}]" if ":" in address else address
         self.url = f"http://{shown}:{listening.getsockname()[1]}"

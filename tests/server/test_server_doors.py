@@ -1,5 +1,6 @@
 """Both doors, and what each has of its own."""
 
+import contextlib
 import io
 import socket
 import threading
@@ -253,6 +254,15 @@ def test_a_connection_is_kept_alive_over_many_requests():
         pools = session.get_adapter(running.url).poolmanager.pools
         (pool,) = (pools[key] for key in pools.keys())  # noqa: SIM118
         assert (pool.num_connections, pool.num_requests) == (1, 10)
+
+
+def test_two_hundred_connections_are_open_at_once():
+    with serve("cvat") as running, contextlib.ExitStack() as stack:
+        address = ("127.0.0.1", int(running.url.rpartition(":")[2]))
+        for _ in range(200):
+            connection = stack.enter_context(socket.create_connection(address, timeout=60))
+            connection.sendall(b"GET /api/server/about HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert connection.recv(15) == b"HTTP/1.1 200 OK"
 
 
 def test_after_close_nothing_listens_and_no_loop_runs():
