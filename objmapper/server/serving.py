@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import waitress.server
 from waitress import wasyncore
+from waitress.channel import HTTPChannel
 
 from objmapper.server.embedding import EmbeddedServer, embedded
 from objmapper.server.options import Pair
@@ -22,6 +23,21 @@ _CONNECTIONS = 500
 _BACKLOG = 1024
 _LAST_PORT = 65535
 _PATIENCE = 5.0
+# How the first record of TLS begins: a handshake, of version 3.
+_TLS = b"\x16\x03"
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    """A connection; one that begins with TLS is hung up on.
+
+    Who tries https first, as clients do for an address without a scheme, would wait in vain for an
+    answer, as waitress does for the end of a line.
+    """
+
+    def received(self, data: bytes) -> Any:
+        if self.request is None and data.startswith(_TLS):
+            return self.handle_close()
+        return super().received(data)
 
 
 class Running:
@@ -53,6 +69,7 @@ class Running:
             connection_limit=_CONNECTIONS,
             ident=None,
         )
+        self._http.channel_class = _Channel
         shown = f"[{address}]" if ":" in address else address
         self.url = f"http://{shown}:{listening.getsockname()[1]}"
         self._stopping = threading.Event()

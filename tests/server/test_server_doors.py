@@ -3,6 +3,7 @@
 import contextlib
 import io
 import socket
+import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -263,6 +264,15 @@ def test_two_hundred_connections_are_open_at_once():
             connection = stack.enter_context(socket.create_connection(address, timeout=60))
             connection.sendall(b"GET /api/server/about HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert connection.recv(15) == b"HTTP/1.1 200 OK"
+
+
+def test_who_tries_https_is_hung_up_on_and_http_goes_on():
+    with serve("cvat") as running:
+        address = ("127.0.0.1", int(running.url.rpartition(":")[2]))
+        with socket.create_connection(address, timeout=60) as connection:
+            with pytest.raises(ssl.SSLError):
+                ssl.create_default_context().wrap_socket(connection, server_hostname="localhost")
+        assert requests.get(f"{running.url}/api/server/about", timeout=60).status_code == 200
 
 
 def test_after_close_nothing_listens_and_no_loop_runs():
