@@ -166,7 +166,8 @@ class CommitReport:
         }
 
     def __repr__(self) -> str:
-        return f"<CommitReport: {self._summary()}>"
+        errors = f", errors: {len(self.errors)}" if self.errors else ""
+        return f"<CommitReport: {self._summary()}{errors}>"
 
     def _summary(self) -> str:
         counts = ", ".join(f"{count} {name}" for name, count in self.counts().items())

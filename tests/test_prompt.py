@@ -4,7 +4,7 @@ import traceback
 
 import pytest
 
-from objmapper import Client, CommitError, DetachedError, Model, Registry, Session, fields
+from objmapper import Client, CommitError, DetachedError, Manager, Model, Registry, Session, fields
 from objmapper.cvat import Client as CVATClient
 from objmapper.cvat import Project, Task
 from objmapper.exceptions import FieldDoesNotExist, UnsupportedLookup
@@ -24,7 +24,10 @@ def test_a_report_tells_its_counts(client):
     assert repr(report) == "<CommitReport: 1 created; 1 request, 0 sent again, 0.25 s>"
     report = client.session.commit()
     report.seconds = 0.0
-    assert repr(report) == "<CommitReport: nothing to do; 0 requests, 0 sent again, 0.00 s>"
+    report.errors.append(RuntimeError("a receiver's own"))
+    assert (
+        repr(report) == "<CommitReport: nothing to do; 0 requests, 0 sent again, 0.00 s, errors: 1>"
+    )
 
 
 def test_an_entry_is_shown_as_its_object_and_what_went_wrong_with_it(client):
@@ -46,6 +49,11 @@ def test_a_plan_tells_how_many_requests_it_is(client):
     client.session.rollback()
     client.session.add(Project(name="p"))
     assert repr(client.session.plan()) == "<Plan: 1 request in 1 wave>"
+
+
+def test_a_manager_is_shown_by_its_model_where_it_has_one():
+    assert repr(Task.objects) == "<Task.objects>"
+    assert repr(Manager()) == "<Manager.objects>"
 
 
 def test_a_name_that_is_no_field_is_told_once(client):

@@ -465,7 +465,8 @@ class Manager(Objects[M]):
         raise QueryError(f"{self!r}.delete() would delete them all; if so, say .all().delete().")
 
     def __repr__(self) -> str:
-        return f"<{self.model.__name__}.objects>"
+        model: type | None = getattr(self, "model", None)  # none before it is asked of a class
+        return f"<{model.__name__ if model else type(self).__name__}.objects>"
 
 
 class ManagerOf(Manager[Any], Generic[QS]):
