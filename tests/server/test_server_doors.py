@@ -269,9 +269,11 @@ def test_two_hundred_connections_are_open_at_once():
 def test_who_tries_https_is_hung_up_on_and_http_goes_on():
     with serve("cvat") as running:
         address = ("127.0.0.1", int(running.url.rpartition(":")[2]))
-        with socket.create_connection(address, timeout=60) as connection:
-            with pytest.raises(ssl.SSLError):
-                ssl.create_default_context().wrap_socket(connection, server_hostname="localhost")
+        with (
+            socket.create_connection(address, timeout=60) as connection,
+            pytest.raises(ssl.SSLError),
+        ):
+            ssl.create_default_context().wrap_socket(connection, server_hostname="localhost")
         assert requests.get(f"{running.url}/api/server/about", timeout=60).status_code == 200
 
 
