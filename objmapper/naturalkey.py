@@ -124,7 +124,8 @@ def _asked(session: Any, mapper: Any) -> list[Any]:
 def _query(session: Any, obj: Any, peers: list[Any]) -> Query:
     """Return the query for all *peers*; parts that are null are not asked for."""
     mapper = type(obj).__mapper__
-    query = Query(mapper, path_values=tuple(session.dialect.path_values(obj).items()))
+    path = tuple(session.dialect.path_values(obj).items())
+    query = Query(mapper, path_values=path, place=session.dialect.place_of(obj))
     for field in _asked(session, mapper):
         wires = dict.fromkeys(_wire(field, base_value(peer, field)) for peer in peers)
         wires.pop(None, None)

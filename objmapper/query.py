@@ -227,6 +227,8 @@ class Query:
     reversed: bool = False
     #: Values of the endpoint's braces: ``runs/{run}/artifacts``.
     path_values: tuple[tuple[str, Any], ...] = field(default=())
+    #: Where a server of several places is asked; None: wherever its dialect stands.
+    place: Any = None
 
     def having(self, node: Node | None) -> Query:
         """Return the query with one more condition, ANDed."""

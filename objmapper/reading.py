@@ -220,7 +220,8 @@ def load_field(session: Any, obj: Any, field: Any) -> None:
 def _load_peers(session: Any, obj: Any, keys: list[Any]) -> None:
     mapper, page = type(obj).__mapper__, obj._state.page
     path = tuple(session.dialect.path_values(obj).items())
-    query = Query(mapper.root.__mapper__, path_values=path, fetch_mode=page.mode)
+    place = _place(session, obj)
+    query = Query(mapper.root.__mapper__, path_values=path, fetch_mode=page.mode, place=place)
     narrowed = _of_keys(session, query, keys)
     try:
         for rows in row_pages(session, narrowed):
@@ -229,24 +230,40 @@ def _load_peers(session: Any, obj: Any, keys: list[Any]) -> None:
         _ask_singly(session, mapper.pk, error)
 
 
+def _place(session: Any, obj: Any) -> Any:
+    """Return where *obj* lives, as far as it or what refers to it tells."""
+    place, via = session.dialect.place_of(obj), obj._state.page.via
+    if place is None and via is not None:
+        key = type(obj).__mapper__.key_in(obj._row)
+        holders = (holder for referred, holder in _referred(session, via) if referred == key)
+        holder = next(holders, None)
+        place = None if holder is None else session.dialect.place_of(holder)
+    return place
+
+
 def _peers(session: Any, obj: Any, key: Any, page: Page, field: Any) -> list[Any]:
-    """Return the keys to load together with *key*: of the same page, and lacking the same."""
-    mapper = type(obj).__mapper__
-    wanted = {key: None}
+    """Return the keys to load together with *key*: of the same page and place, lacking the same."""
+    mapper, place_of = type(obj).__mapper__, session.dialect.place_of
+    wanted, place = {key: None}, _place(session, obj)
     parents = (mapper.identity_in(obj._row) or ())[:-1] if mapper.path_fields else ()
-    for peer_key in page.keys if page.via is None else _referred(session, page.via):
+    if page.via is None:
+        keys: Iterator[tuple[Any, Any]] = ((each, None) for each in page.keys)
+    else:
+        keys = _referred(session, page.via)
+    for peer_key, holder in keys:
         if parents and page.via is None:
             peer_key = peer_key[-1]
         peer = session.identity.get(mapper.root, (*parents, peer_key) if parents else peer_key)
-        if peer is None and page.via is None:
+        if peer is None and holder is None:
             continue  # nobody holds it any more
-        if peer is None or not (peer._state.full or field.key in peer._row):
+        lacks = peer is None or not (peer._state.full or field.key in peer._row)
+        if lacks and place_of(peer if holder is None else holder) == place:
             wanted[peer_key] = None
     return list(wanted)
 
 
-def _referred(session: Any, via: tuple[Any, Any, Any]) -> Iterator[Any]:
-    """Yield the keys that the objects of a page refer to."""
+def _referred(session: Any, via: tuple[Any, Any, Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield the keys that the objects of a page refer to, with those objects."""
     relation, owner, identities = via
     for identity in identities:
         holder = session.identity.get(owner.root, identity)
@@ -256,7 +273,7 @@ def _referred(session: Any, via: tuple[Any, Any, Any]) -> Iterator[Any]:
         except (ValueError, TypeError):
             continue
         if key is not None:
-            yield key
+            yield key, holder
 
 
 def reload(session: Any, obj: Any, *, overwrite: bool = False) -> None:
@@ -309,14 +326,18 @@ def prefetch(session: Any, query: Query, objects: list[Any]) -> None:
 
 
 def _forward(session: Any, field: Any, objects: list[Any], query: Query) -> list[Any]:
-    targets = {id(t): t for obj in objects if (t := field.__get__(obj)) is not None}
-    lacking = [
-        key
-        for target in targets.values()
-        if not target._state.full and (key := query.mapper.key_in(target._row)) is not None
-    ]
-    if lacking:
-        by_keys(session, query, lacking)
+    targets: dict[int, Any] = {}
+    lacking: dict[Any, list[Any]] = {}
+    for obj in objects:
+        target = field.__get__(obj)
+        if target is None or id(target) in targets:
+            continue
+        targets[id(target)] = target
+        key = query.mapper.key_in(target._row)
+        if not target._state.full and key is not None:
+            lacking.setdefault(session.dialect.place_of(obj), []).append(key)
+    for place, keys in lacking.items():
+        by_keys(session, replace(query, place=place), keys)
     return list(targets.values())
 
 
@@ -333,12 +354,20 @@ def _reverse(
     groups: dict[Any, list[Any]] = {key: [] for key in holders}
     below = any(by is field for field in query.mapper.path_fields)
     together = together and not below and can_ask_many(session, by)
-    keys, everything = list(holders), []
+    places: dict[Any, list[Any]] = {}
+    for key, obj in holders.items():
+        places.setdefault(session.dialect.place_of(obj), []).append(key)
     step = session.dialect.max_keys if together else 1
-    for start in range(0, len(keys), step):
-        chunk = keys[start : start + step]
+    chunks = [
+        (place, keys[start : start + step])
+        for place, keys in places.items()
+        for start in range(0, len(keys), step)
+    ]
+    everything: list[Any] = []
+    for place, chunk in chunks:
+        asked_for = _referring(query, by, chunk, together=together, below=below)
         try:
-            found = fetch(session, _referring(query, by, chunk, together=together, below=below))
+            found = fetch(session, replace(asked_for, place=place))
         except (FilterIgnored, BadRequest) as error:
             if not together:
                 raise

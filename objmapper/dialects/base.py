@@ -154,6 +154,13 @@ class Dialect:
         key = Pending(obj, wire_key) if key is None else key
         return self.detail(mapper, key, self.path_values(obj))
 
+    def place_of(self, obj: Any) -> Any:
+        """Return where *obj* lives, if the server has several places and it is known; hashable.
+
+        What is read on behalf of an object is asked there: see ``Query.place``.
+        """
+        return None
+
     # -- reading ----------------------------------------------------------------------------------
 
     def list_request(self, query: Query, page_size: int | None) -> Request:

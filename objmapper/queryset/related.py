@@ -47,7 +47,10 @@ class RelatedManager(Manager[M]):
                 f"{self._obj!r} is not on the server yet, so nothing there refers to it."
             )
         node, values = take_path_values(mapper, mapper.resolve(Q(**{by.name: self._obj})))
-        return replace(self._begin.having(node), path_values=tuple(values.items()))
+        session = session_of(self._obj)
+        place = None if session is None else session.dialect.place_of(self._obj)
+        query = self._begin.having(node)
+        return replace(query, path_values=tuple(values.items()), place=place)
 
     @property
     def session(self) -> Any:
