@@ -19,9 +19,27 @@ KEYS = (
     "project_id owner_id assignee_id assignee bug_tracker subset overlap segment_size stage state"
     " target_storage source_storage username first_name last_name email groups is_staff is_active"
     " organization_id bogus"
+    " job issue frame position message resolved"
+    " frame_selection_method frames frame_count frame_share random_seed"
 ).split()
-QUERY = "page page_size sort search filter status name project_id task_id org org_id type".split()
-WORDS = ["annotation", "completed", "local", "x", "1", "2024-01-01", "2024-01-01T00:00Z", "", " a "]
+QUERY = (
+    "page page_size sort search filter status name project_id task_id org org_id type"
+    " job_id issue_id frame_id resolved owner"
+).split()
+WORDS = [
+    "annotation",
+    "ground_truth",
+    "manual",
+    "random_uniform",
+    "completed",
+    "local",
+    "x",
+    "1",
+    "2024-01-01",
+    "2024-01-01T00:00Z",
+    "",
+    " a ",
+]
 
 leaves = st.one_of(
     st.none(),
@@ -67,6 +85,8 @@ def put():
         requests.Session() as session,
     ):
         session.mount(server.base_url, server.adapter())
+        issue = {"job": 1, "frame": 0, "position": [1, 2], "message": "first"}
+        session.post(f"{server.base_url}/api/issues", json=issue)
 
         def put(method, path, **options):
             answer = session.request(method, f"{server.base_url}/api{path}", **options)
@@ -79,11 +99,16 @@ def put():
 WRITES = [
     ("POST", "/tasks"),
     ("POST", "/projects"),
+    ("POST", "/jobs"),
+    ("POST", "/issues"),
+    ("POST", "/comments"),
     ("PATCH", "/tasks/1"),
     ("PATCH", "/projects/1"),
     ("PATCH", "/jobs/1"),
     ("PATCH", "/labels/1"),
     ("PATCH", "/users/2"),
+    ("PATCH", "/issues/1"),
+    ("PATCH", "/comments/1"),
 ]
 
 
@@ -97,7 +122,7 @@ def test_any_body(put, where, body):
 
 @FIXED
 @given(
-    st.sampled_from(["/tasks", "/projects", "/jobs", "/labels", "/users"]),
+    st.sampled_from(["/tasks", "/projects", "/jobs", "/labels", "/users", "/issues", "/comments"]),
     st.dictionaries(
         st.sampled_from(QUERY),
         st.text(max_size=6)

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-COLLECTIONS = ["/tasks", "/projects", "/jobs", "/labels", "/users"]
+COLLECTIONS = ["/tasks", "/projects", "/jobs", "/labels", "/users", "/issues", "/comments"]
 CVAT = "application/vnd.cvat+json"
 
 
@@ -95,6 +95,9 @@ def test_without_credentials_everything_else_is_a_401(open_door):
         ("/server/about", "GET, HEAD, OPTIONS"),
         ("/tasks", "GET, POST, HEAD, OPTIONS"),
         ("/projects", "GET, POST, HEAD, OPTIONS"),
+        ("/jobs", "GET, POST, HEAD, OPTIONS"),
+        ("/issues", "GET, POST, HEAD, OPTIONS"),
+        ("/comments", "GET, POST, HEAD, OPTIONS"),
         ("/labels", "GET, HEAD, OPTIONS"),
         ("/users/self", "GET, HEAD, OPTIONS"),
         ("/tasks/1", "GET, PATCH, DELETE, HEAD, OPTIONS"),
