@@ -22,7 +22,7 @@ def progress_bar(progress: bool | Progress, total: int) -> Iterator[Progress | N
         from tqdm.auto import tqdm  # noqa: PLC0415 - an optional extra
     except ImportError:
         raise ImportError(
-            "progress=True needs tqdm: install objmapper[progress], or give a callable."
+            'progress=True needs tqdm: pip install "objmapper[progress]", or give a callable.'
         ) from None
     with tqdm(total=total, unit="request") as bar:
 

@@ -24,7 +24,9 @@ def pytest_report_header() -> str | None:
 
 
 def pytest_ignore_collect(collection_path) -> bool | None:
-    return True if collection_path.name == "foreign" and not FOREIGN else None
+    # Asked for by its path, a folder is not left out.
+    left_out = ["packaging"] if FOREIGN else ["packaging", "foreign"]
+    return True if collection_path.name in left_out else None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

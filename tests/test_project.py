@@ -1,12 +1,7 @@
-"""What a stranger may rely on: the wheel, the sizes of the rooms, where imports stand."""
+"""What a reader may rely on: the sizes of the rooms, where imports stand, the changelog."""
 
 import ast
 import re
-import shutil
-import subprocess
-import sys
-import zipfile
-from email import message_from_bytes
 from pathlib import Path
 
 import pytest
@@ -22,62 +17,6 @@ OPTIONAL = {"jsonschema", "objmapper.server", "orjson", "tqdm", "waitress", "wer
 
 def name_of(path):
     return path.relative_to(ROOT).as_posix()
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """A wheel of the project, built from a copy: a build leaves folders beside the sources."""
-    source = tmp_path_factory.mktemp("source")
-    for name in ("setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    for name in ("objmapper", "schemas"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    target = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
-    command += ["--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", target, source]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stdout + built.stderr
-    (path,) = target.iterdir()
-    with zipfile.ZipFile(path) as archive:
-        yield archive
-
-
-@pytest.fixture(scope="module")
-def metadata(wheel):
-    (name,) = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
-    return message_from_bytes(wheel.read(name))
-
-
-def test_it_needs_four_packages_and_no_more(metadata):
-    required = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
-    names = {re.match(r"[\w.-]+", line).group() for line in required}
-    assert names == {"blinker", "cachetools", "marshmallow", "requests"}
-
-
-def test_the_extras_are_the_documented_ones(metadata):
-    assert set(metadata.get_all("Provides-Extra")) == {"dev", "docs", "progress", "server", "speed"}
-
-
-def test_the_wheel_says_its_license_and_its_python(metadata, wheel):
-    assert metadata["License-Expression"] == "Apache-2.0"
-    assert metadata["Requires-Python"] == ">=3.11"
-    assert any(name.endswith("licenses/LICENSE") for name in wheel.namelist())
-
-
-def test_the_wheel_has_every_room_the_types_and_the_contracts(wheel):
-    wanted = {name_of(path) for path in ROOMS} | {"objmapper/py.typed"}
-    contracts = {f"objmapper/schemas/{path.name}" for path in (ROOT / "schemas").glob("*.json")}
-    assert contracts
-    assert wanted | contracts | {"objmapper/schemas/__init__.py"} <= set(wheel.namelist())
-
-
-def test_the_wheel_has_nothing_else(wheel):
-    strangers = [
-        name
-        for name in wheel.namelist()
-        if not name.startswith("objmapper/") and ".dist-info/" not in name
-    ]
-    assert strangers == []
 
 
 @pytest.mark.parametrize("path", ROOMS, ids=name_of)
