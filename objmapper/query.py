@@ -43,10 +43,13 @@ RAISE = FetchMode.RAISE
 
 
 class Term(NamedTuple):
-    """One unresolved condition: ``project__name__in`` and its value; ``model`` if it is known."""
+    """One unresolved condition, as users write it."""
 
+    #: Field names and a lookup, as ``project__name__in``.
     lookup: str
+    #: What it is compared with, as the user gave it.
     value: Any
+    #: The model of the field, where an expression tells it.
     model: Any = None
 
 
