@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 import sqlite3
 from collections.abc import Callable
 
+from objmapper.server.cvat import access_tokens
 from objmapper.server.cvat.auth import hashed
 from objmapper.server.options import Options
 
@@ -34,18 +34,15 @@ def prepare(connection: sqlite3.Connection, clock: Callable[[], str], options: O
         (options.users[0][0],),
     )
     for name, token in options.tokens:
-        add_token(connection, name, token)
+        add_token(connection, clock, name, token)
 
 
-def add_token(connection: sqlite3.Connection, name: str, token: str | None = None) -> str:
+def add_token(
+    connection: sqlite3.Connection, clock: Callable[[], str], name: str, token: str | None = None
+) -> str:
     """A personal access token of a user; made here unless it is given."""
     row = connection.execute("SELECT id FROM user WHERE username = ?", (name,)).fetchone()
     if row is None:
         raise ValueError(f"a token is given for {name!r}, who is not a user of this server")
-    token = token or secrets.token_urlsafe(30)
-    connection.execute(
-        "INSERT INTO access_token (key, user_id) VALUES (?, ?)"
-        " ON CONFLICT (key) DO UPDATE SET user_id = excluded.user_id",
-        (token, row["id"]),
-    )
-    return token
+    _, value = access_tokens.add(connection, clock, row["id"], name="given", value=token)
+    return value

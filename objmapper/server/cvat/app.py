@@ -14,7 +14,14 @@ from werkzeug.wrappers import Request, Response
 from objmapper.server.cvat import accounts, sessions
 from objmapper.server.cvat.auth import authenticate
 from objmapper.server.cvat.call import Answer, Call
-from objmapper.server.cvat.errors import ApiError, MethodNotAllowed, Throttled, Unauthorized, html
+from objmapper.server.cvat.errors import (
+    ApiError,
+    Forbidden,
+    MethodNotAllowed,
+    Throttled,
+    Unauthorized,
+    html,
+)
 from objmapper.server.cvat.negotiation import HTML, JSON, negotiate, render
 from objmapper.server.cvat.routes import Route, find
 from objmapper.server.cvat.seed import seed
@@ -48,15 +55,15 @@ class Cvat:
     def create_token(self, name: str, token: str | None = None) -> str:
         """A personal access token of a user, by name."""
         with self._database.transaction() as connection:
-            return accounts.add_token(connection, name, token)
+            return accounts.add_token(connection, self._database.now, name, token)
 
     def answer(self, request: Request) -> Response:
         """The answer to a request; a refusal is one too."""
-        kind, allow = JSON, ""
+        kind, allow, challenge = JSON, "", ""
         call = None
         try:
             route, variables = find(request.path, self._version)
-            allow = route.allow
+            allow, challenge = route.allow, route.challenge
             kind = negotiate(request.headers.get("Accept", ""))
             # A session that begins stays, even if the view refuses or breaks.
             with self._database.transaction() as connection:
@@ -66,7 +73,7 @@ class Cvat:
                 found = _view(call, route, variables)
             response = _response(kind, found)
         except ApiError as error:
-            response = _refusal(kind, error)
+            response = _refusal(kind, error, challenge)
         if call is not None:
             sessions.set_cookies(call, response)
         if allow and response.status_code != 500:
@@ -92,6 +99,8 @@ def _view(call: Call, route: Route, variables: dict[str, str]) -> Answer:
     view = route.views.get("GET" if method == "HEAD" else method)
     if view is None:
         raise MethodNotAllowed(method)
+    if method not in sessions.SAFE and route.is_closed_to(call.token):
+        raise Forbidden
     answer = view(call, variables)
     return replace(answer, body=call.version.told(call.kind, answer.body))
 
@@ -114,13 +123,13 @@ def _response(kind: str, found: Answer) -> Response:
     return Response(text, found.status, list(found.headers), content_type=content_type)
 
 
-def _refusal(kind: str, error: ApiError) -> Response:
+def _refusal(kind: str, error: ApiError, challenge: str) -> Response:
     if error.page is not None:
         text = html(error.page, error.body)
         return Response(text, error.status, content_type="text/html; charset=utf-8")
     response = _response(kind, Answer(error.body, error.status))
     if isinstance(error, Unauthorized):
-        response.headers["WWW-Authenticate"] = error.challenge
+        response.headers["WWW-Authenticate"] = challenge
     if isinstance(error, Throttled):
         response.headers["Retry-After"] = str(error.seconds)
     return response

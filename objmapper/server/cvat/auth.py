@@ -14,7 +14,7 @@ import secrets
 import sqlite3
 from functools import lru_cache
 
-from objmapper.server.cvat import sessions
+from objmapper.server.cvat import access_tokens, sessions
 from objmapper.server.cvat.call import Answer, Call
 from objmapper.server.cvat.errors import Invalid, Unauthorized
 from objmapper.server.cvat.validation import Text, clean
@@ -38,7 +38,7 @@ def authenticate(call: Call, public: bool) -> sqlite3.Row | None:
     if scheme == "token":
         return _by_token(call, header)
     if scheme == "bearer" and call.version.access_tokens:
-        return _of_token(call, "access_token", _credential(header, "token"))
+        return _known(access_tokens.user_of(call, _credential(header, "token")))
     user = sessions.user_of(call)
     if user is None and scheme == "basic":
         return _by_password(call, header)
@@ -49,16 +49,17 @@ def authenticate(call: Call, public: bool) -> sqlite3.Row | None:
 
 
 def _by_token(call: Call, header: str) -> sqlite3.Row:
-    user = _of_token(call, "login_token", _credential(header, "token"))
+    user = _known(call.row(_BY_TOKEN, (_credential(header, "token"),)))
     if call.version.token_starts_session and not sessions.belongs(call):
         sessions.start(call, user)
     return user
 
 
-def _of_token(call: Call, table: str, key: str) -> sqlite3.Row:
-    user = call.row(
-        f"SELECT user.* FROM user JOIN {table} AS t ON t.user_id = user.id WHERE t.key = ?", (key,)
-    )
+_BY_TOKEN = "SELECT user.* FROM user JOIN login_token AS t ON t.user_id = user.id WHERE t.key = ?"
+
+
+def _known(user: sqlite3.Row | None) -> sqlite3.Row:
+    """The user of a token."""
     if user is None:
         raise Unauthorized("Invalid token.")
     return _active(user)

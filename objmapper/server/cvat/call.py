@@ -26,6 +26,8 @@ class Call:
     clock: Callable[[], str]
     version: Version
     user: sqlite3.Row | None = None
+    # The personal access token that signs the request, if one does.
+    token: sqlite3.Row | None = None
     # Cookies that the answer sets: name to value, None to delete.
     cookies: dict[str, str | None] = field(default_factory=dict)
 
@@ -70,10 +72,10 @@ class Call:
             # A reference to nothing: CVAT leaves that to its database (observed on 2.15).
             raise Broken(str(error)) from error
 
-    def find(self, sql: str, text: str) -> sqlite3.Row:
+    def find(self, sql: str, text: str, *more: Any) -> sqlite3.Row:
         """The row of the key in the path; anything that is no key is not found either."""
         key = int(text) if text.isascii() and text.isdigit() else 0
-        row = self.row(sql, (key,)) if 0 < key <= _LARGEST else None
+        row = self.row(sql, (key, *more)) if 0 < key <= _LARGEST else None
         if row is None:
             raise NotFound
         return row

@@ -33,17 +33,10 @@ class Invalid(ApiError):
 
 
 class Unauthorized(ApiError):
-    """Nobody asks, or who asks can't be believed; *challenge* is what would be taken."""
-
     status = 401
 
-    def __init__(
-        self,
-        detail: str = "Authentication credentials were not provided.",
-        challenge: str = "Token",
-    ) -> None:
+    def __init__(self, detail: str = "Authentication credentials were not provided.") -> None:
         super().__init__({"detail": detail})
-        self.challenge = challenge
 
 
 class Forbidden(ApiError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 
 from werkzeug.exceptions import NotFound
@@ -9,6 +10,7 @@ from werkzeug.routing import BaseConverter, Map, Rule
 
 from objmapper.server.cvat import (
     about,
+    access_tokens,
     auth,
     comments,
     ground_truth,
@@ -36,12 +38,20 @@ class Route:
     public: bool = False
     # logout declares GET, and then refuses it (observed on CVAT 2.15).
     declared: tuple[str, ...] = ()
+    # Whether personal access tokens can't change it.
+    fixed: bool = False
+    # What a 401 asks for.
+    challenge: str = "Token"
 
     @property
     def allow(self) -> str:
         """The Allow header, which CVAT sends with every answer of a view."""
         methods = [*self.declared, *self.views]
         return ", ".join([*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"])
+
+    def is_closed_to(self, token: sqlite3.Row | None) -> bool:
+        """Whether a personal access token may change nothing here."""
+        return token is not None and (self.fixed or (token["read_only"] and not self.public))
 
 
 class Key(BaseConverter):
@@ -55,17 +65,37 @@ def _collection(title: str, listed: View, created: View | None = None) -> Route:
     return Route(f"{title} List", views)
 
 
-def _detail(title: str, retrieved: View, updated: View, removed: View) -> Route:
-    return Route(f"{title} Instance", {"GET": retrieved, "PATCH": updated, "DELETE": removed})
+def _detail(
+    title: str, retrieved: View, updated: View, removed: View, *, fixed: bool = False
+) -> Route:
+    views = {"GET": retrieved, "PATCH": updated, "DELETE": removed}
+    return Route(f"{title} Instance", views, fixed=fixed)
 
 
 _ROUTES = {
     "/api/server/about": Route("About", {"GET": about.about}, public=True),
     "/api/auth/login": Route("Login", {"POST": auth.login}, public=True),
     "/api/auth/logout": Route("Logout", {"POST": auth.logout}, public=True, declared=("GET",)),
+    "/api/auth/access_tokens": Route(
+        "Access Token List",
+        {"GET": access_tokens.listed, "POST": access_tokens.created},
+        fixed=True,
+    ),
+    "/api/auth/access_tokens/self": Route(
+        "Access Token Self", {"GET": access_tokens.myself}, challenge="Bearer"
+    ),
+    "/api/auth/access_tokens/<key:key>": _detail(
+        "Access Token",
+        access_tokens.retrieved,
+        access_tokens.updated,
+        access_tokens.removed,
+        fixed=True,
+    ),
     "/api/users": _collection("User", users.listed),
     "/api/users/self": Route("User Self", {"GET": users.myself}),
-    "/api/users/<key:key>": _detail("User", users.retrieved, users.updated, users.removed),
+    "/api/users/<key:key>": _detail(
+        "User", users.retrieved, users.updated, users.removed, fixed=True
+    ),
     "/api/projects": _collection("Project", projects.listed, projects.created),
     "/api/projects/<key:key>": _detail(
         "Project", projects.retrieved, projects.updated, projects.removed

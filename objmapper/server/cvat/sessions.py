@@ -20,7 +20,7 @@ from objmapper.server.storage import stamp
 
 SESSION, TOKEN = "sessionid", "csrftoken"
 _SECONDS = {SESSION: 14 * 24 * 3600, TOKEN: 364 * 24 * 3600}
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _CHARACTERS = string.ascii_letters + string.digits
 _LENGTH = 32
 
@@ -101,7 +101,7 @@ def _cookie(call: Call, name: str) -> str | None:
 def _check_token(call: Call) -> None:
     """403 for an unsafe request from elsewhere, or without the token of its cookie."""
     request = call.request
-    if request.method in _SAFE:
+    if request.method in SAFE:
         return
     origin, cookie = request.headers.get("Origin"), _cookie(call, TOKEN)
     header = request.headers.get("X-CSRFToken")

@@ -20,8 +20,16 @@ CREATE TABLE IF NOT EXISTS login_token (
     user_id INTEGER NOT NULL UNIQUE REFERENCES user (id) ON DELETE CASCADE
 );
 CREATE TABLE IF NOT EXISTS access_token (
-    key TEXT PRIMARY KEY,
-    user_id INTEGER NOT NULL REFERENCES user (id) ON DELETE CASCADE
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    hash TEXT NOT NULL UNIQUE,
+    user_id INTEGER NOT NULL REFERENCES user (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    read_only INTEGER NOT NULL,
+    revoked INTEGER NOT NULL DEFAULT 0,
+    created_date TEXT NOT NULL,
+    updated_date TEXT NOT NULL,
+    expiry_date TEXT,
+    last_used_date TEXT
 );
 CREATE TABLE IF NOT EXISTS session (
     key TEXT PRIMARY KEY,

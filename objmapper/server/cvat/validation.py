@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from objmapper.server.cvat.errors import Broken, Invalid
+from objmapper.server.storage import stamp
 
 MISSING: Any = object()
 _LARGEST = 2**63 - 1
@@ -140,6 +142,19 @@ class Boolean(Field):
         if word in _TRUE or word in _FALSE:
             return word in _TRUE
         raise FieldError("Must be a valid boolean.")
+
+
+class Moment(Field):
+    """A moment in ISO 8601, UTC unless it says otherwise, as the database has it."""
+
+    def convert(self, value: Any, *, partial: bool) -> str:
+        try:
+            moment = datetime.fromisoformat(value)
+            return stamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        except (TypeError, ValueError, OverflowError):
+            text = "YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z]"
+            problem = f"Datetime has wrong format. Use one of these formats instead: {text}."
+            raise FieldError(problem) from None
 
 
 class Choice(Field):
