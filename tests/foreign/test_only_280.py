@@ -1,0 +1,136 @@
+"""What only cvat-sdk 2.80.0 does: access tokens, filters, children of an organization's objects."""
+
+import pytest
+import requests
+from cvat_sdk import make_client
+from cvat_sdk.api_client.exceptions import UnauthorizedException
+from cvat_sdk.core.client import AccessTokenCredentials, Client, PasswordCredentials
+from cvat_sdk.core.filters import F
+
+from objmapper.cvat import Task
+
+pytestmark = pytest.mark.foreign
+
+ADMIN, ALICE = ("admin", "secret"), ("alice", "wonder")
+TOKEN = "a-personal-access-token"
+
+
+def status(running, **options):
+    return requests.get(f"{running.url}/api/users/self", timeout=30, **options).status_code
+
+
+def session_of(client):
+    return {"sessionid": client.api_client.cookies["sessionid"].value}
+
+
+class TestLogin:
+    @pytest.fixture
+    def running(self, open_server):
+        with open_server(tokens=[("alice", TOKEN)]) as running:
+            yield running
+
+    def test_an_access_token_works_and_a_logout_only_forgets_it(self, running):
+        with make_client(running.url, access_token=TOKEN) as client:
+            assert client.users.retrieve_current_user().username == "alice"
+            client.logout()
+            with pytest.raises(UnauthorizedException):
+                client.users.retrieve_current_user()
+        assert status(running, headers={"Authorization": f"Bearer {TOKEN}"}) == 200
+
+    def test_a_wrong_access_token_is_found_out_by_the_first_request(self, running):
+        with Client(running.url) as client:
+            client.login(AccessTokenCredentials("nope"))
+            with pytest.raises(UnauthorizedException) as refused:
+                client.users.retrieve_current_user()
+        assert "Invalid token." in refused.value.body
+
+    def test_an_access_token_may_write(self, running, wire):
+        with make_client(running.url, access_token=TOKEN) as client:
+            theirs = client.tasks.create({"name": "mine", "labels": [{"name": "car"}]})
+        assert wire.get(f"/tasks/{theirs.id}")["owner"]["username"] == "alice"
+
+    def test_who_logs_in_again_is_logged_out_first(self, running, open_sdk):
+        client = open_sdk(ADMIN)
+        before = session_of(client)
+        client.login(PasswordCredentials(*ALICE))
+        assert client.users.retrieve_current_user().username == "alice"
+        assert status(running, cookies=before) == 401
+
+    def test_a_logout_ends_no_other_session(self, open_sdk):
+        one, other = open_sdk(ADMIN), open_sdk(ADMIN)
+        one.logout()
+        assert other.users.retrieve_current_user().username == "admin"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "mine"),
+    [
+        ({"subset": "train"}, {"subset": "train"}),
+        ({"project_id": 2}, {"project": 2}),
+        ({"filter": F.name == "task 1-02"}, {"name": "task 1-02"}),
+        ({"filter": F.name.contains("1-0") & (F.id > 2)}, {"name__contains": "1-0", "id__gt": 2}),
+        ({"filter": F.id.one_of([1, 5, 99])}, {"id__in": [1, 5, 99]}),
+        ({"filter": F.id.between(2, 4)}, {"id__range": (2, 4)}),
+        ({"filter": F.assignee.is_set()}, {"assignee__username__isnull": False}),
+        ({"filter": ~F.assignee.is_set()}, {"assignee__username": None}),
+        ({"name__contains": "-01"}, {"name__contains": "-01"}),
+        ({"sort": "name", "page_size": 3}, {}),
+    ],
+    ids=lambda value: ",".join(value),
+)
+def test_a_filter_of_the_sdk_finds_what_ours_finds(sdk, ours, theirs, mine):
+    wanted = {task.id for task in Task.objects.filter(**mine)}
+    assert wanted
+    assert {task.id for task in sdk.tasks.list(**theirs)} == wanted
+
+
+def test_projects_are_removed_by_their_ids(sdk, wire):
+    sdk.projects.remove_by_ids([1, 99])
+    assert wire.ids("/projects") == [2]
+
+
+class TestChildrenInAnOrganization:
+    """They are found whatever the context is: the SDK asks in that of the object."""
+
+    @pytest.fixture
+    def project(self, sdk):
+        sdk.organizations.create({"slug": "acme"})
+        sdk.organizations.create({"slug": "other"})
+        with sdk.organization_context("acme"):
+            project = sdk.projects.create({"name": "theirs", "labels": [{"name": "car"}]})
+            sdk.tasks.create({"name": "inside", "project_id": project.id})
+        return project
+
+    @pytest.mark.parametrize("slug", ["acme", "", "other", None])
+    def test_tasks_and_labels_of_a_project(self, sdk, wire, project, slug):
+        assert wire.get(f"/projects/{project.id}")["organization"] == 1
+        with sdk.organization_context(slug):
+            (task,) = project.get_tasks()
+            assert (task.name, task.organization) == ("inside", 1)
+            assert [label.name for label in project.get_labels()] == ["car"]
+            assert [label.name for label in task.get_labels()] == ["car"]
+            assert task.get_jobs() == []
+
+
+class TestOldServer:
+    """A 2.15 tells no logo, and the SDK fails on that before it can warn."""
+
+    @pytest.fixture
+    def running(self, open_server):
+        with open_server(version="2.15") as running:
+            yield running
+
+    def test_the_version_check_fails(self, running):
+        with pytest.raises(TypeError, match="logo_url"):
+            make_client(running.url)
+
+    def test_without_the_check_it_works(self, running, wire, told):
+        with Client(running.url, check_server_version=False) as client:
+            client.login(ADMIN)
+            theirs = client.tasks.create({"name": "new", "project_id": 1})
+            assert told(theirs) == wire.get(f"/tasks/{theirs.id}")
+            assert "project_name" not in told(theirs)
+            theirs.update({"name": "changed"})
+            assert wire.get(f"/tasks/{theirs.id}")["name"] == "changed"
+            assert [job.id for job in client.tasks.retrieve(1).get_jobs()] == [3, 2, 1]
+            client.logout()
