@@ -1,6 +1,7 @@
 """Objects that are created without their keys being told: the natural key finds and tells them."""
 
 import pytest
+from smallserver import SmallDialect
 
 from objmapper import Model, Registry, Session, fields, inspect
 
@@ -192,3 +193,43 @@ def test_deleting_finds_the_key_first(books, open_session):
     (book,) = created("new")
     book.delete()
     assert 2 not in books.rows
+
+
+class Deaf(SmallDialect):
+    """A dialect of a server that can't look for titles."""
+
+    def lookups_of(self, path):
+        return frozenset() if path[-1].name == "title" else super().lookups_of(path)
+
+
+@pytest.fixture
+def deaf(books, small):
+    """A current session with a server that can't look for titles."""
+    with Session(small.client(dialect=Deaf(trailing_slash=True))) as session:
+        yield session
+
+
+def test_what_the_server_can_not_look_for_is_compared_here(deaf, small):
+    here, there = created("a", "b"), created("a", shelf=2)
+    before = len(small.asked)
+    assert {book.id for book in here} == {2, 3}
+    assert there[0].id == 4
+    # All shelves were asked for at once, as they are the last part that is asked for.
+    assert len(small.asked) == before + 1
+    assert "title" not in small.asked[-1]
+
+
+def test_a_row_of_another_object_is_not_taken_for_one_that_looks_the_same(books, deaf):
+    books.rows[9] = {"id": 9, "title": "twin", "shelf": 1, "price": None}
+    known = Book.objects.get(id=9)
+    (first,), (second,) = created("twin"), created("twin", shelf=2)
+    assert [*Book.objects.filter(shelf=1).order_by("-id")][:2] == [first, known]
+    assert (first.id, second.id, known.id) == (10, 11, 9)
+
+
+def test_of_rows_that_look_the_same_none_is_taken_for_the_object(books, open_session):
+    open_session()
+    (book,) = created("twin")
+    books.rows[9] = {"id": 9, "title": "twin", "shelf": 1, "price": None}
+    assert [each.id for each in Book.objects.order_by("id")] == [1, 2, 9]
+    assert inspect(book).identity is None

@@ -12,8 +12,8 @@ from typing import Any
 
 from objmapper import wire
 from objmapper.cvat import json_logic
+from objmapper.cvat.places import InOrganizations
 from objmapper.dialects.base import (
-    Dialect,
     RowPage,
     link_of,
     rows_of,
@@ -32,7 +32,7 @@ MAX_KEYS = 500
 PAGE_SIZE = 500
 
 
-class CVAT(Dialect):
+class CVAT(InOrganizations):
     """CVAT's REST API.
 
     A model names what its endpoint filters and sorts by in ``Meta.dialect_options``: "filters" maps
@@ -191,13 +191,15 @@ class CVAT(Dialect):
             elif id(change.object) in openers:
                 drafts.append(self.opened(change, openers[id(change.object)]))
             elif id(change.object) not in brought:
-                drafts.append(self.draft(change))
+                draft = self.draft(change)
+                awaited = self._left_out(change)
+                drafts.append(replace(draft, after=awaited) if awaited else draft)
         for identity, labels in carried.items():
             if identity in gone:  # they go with their parent
                 drafts += [self.draft(label) for label in labels if label.kind != Kind.CREATE]
             else:
                 drafts.append(self.with_labels(parents[identity], None, labels))
-        return drafts
+        return [self.put_in_place(draft) for draft in drafts]
 
     def _carrier(self, change: Change) -> Any:
         """Return the object whose request carries a change, None where it goes alone."""
@@ -237,28 +239,37 @@ class CVAT(Dialect):
 
         Raises ValidationError for issues without one: CVAT makes none.
         """
-        new = [change.object for change in changes if change.kind == Kind.CREATE]
-        opened = {id(obj): obj for obj in new if self._opening(type(obj).__mapper__)}
-        relations = {self._opening(type(obj).__mapper__) for obj in opened.values()}
-        by = {relation.target: relation.by for relation in relations}
+        creates = [change for change in changes if change.kind == Kind.CREATE]
+        opened = {id(c.object): c for c in creates if self._opening(c)}
+        by = {self._opening(change).target: self._opening(change).by for change in opened.values()}
         found: dict[int, Change] = {}
-        for change in changes if opened else ():
+        for change in creates if opened else ():
             field = by.get(type(change.object))
-            if field is not None and change.kind == Kind.CREATE:
-                parent = id(change.object._row.get(field.key))
-                if parent in opened:
-                    found.setdefault(parent, change)
+            parent = None if field is None else id(change.object._row.get(field.key))
+            if parent in opened:
+                found.setdefault(parent, change)
         told = ["CVAT makes none without a first one: give a message, or a list of them."]
-        missing = [obj for number, obj in opened.items() if number not in found]
+        missing = [
+            (change.object, self._opening(change).name, told)
+            for number, change in opened.items()
+            if number not in found and not self._left_out(change)
+        ]
         if missing:
-            names = [(obj, self._opening(type(obj).__mapper__).name, told) for obj in missing]
-            raise ValidationError.of(names)
+            raise ValidationError.of(missing)
         return found
 
-    def _opening(self, mapper: Any) -> Any:
-        """Return the relation whose first object travels in the POST of a model's; None without."""
+    def _opening(self, change: Change) -> Any:
+        """Return the relation whose first object travels in a change's POST; None without one."""
+        mapper = type(change.object).__mapper__
         name = self._names(mapper, "opened by")
         return mapper.has_many[name] if name else None
+
+    def _left_out(self, change: Change) -> tuple[Any, ...]:
+        """Return the comments that a new issue was made with; asked where the plan has none of them."""
+        relation = self._opening(change)
+        if relation is None or change.kind != Kind.CREATE:
+            return ()
+        return tuple((change.object._state.children or {}).get(relation.name, ()))
 
     def opened(self, change: Change, first: Change) -> Draft:
         """Return an issue's POST with what its first comment says.
@@ -266,7 +277,7 @@ class CVAT(Dialect):
         The answer does not tell the comment's id, but whose it is: the issue's owner's.
         """
         draft, mapper = self.draft(change), type(change.object).__mapper__
-        by = self._opening(mapper).by
+        by = self._opening(change).by
         said = {key: value for key, value in wire.body(first).items() if key != by.write_key}
 
         def read(response: Response) -> list[Any]:
