@@ -342,7 +342,10 @@ class Nested(Field[T]):
         return type(value).__embedded__.row_of(value) if isinstance(value, self.of) else value
 
     def coerce(self, value: Any) -> Any:
-        """Take the value object, or a dict of its *field names*; a read-only one is copied."""
+        """Take the value object, or a dict of its *field names*; a read-only one is copied.
+
+        Raises FieldDoesNotExist for a name that is none.
+        """
         if isinstance(value, self.of) and value._locked:
             return value.__embedded__.unlocked(value)
         if not isinstance(value, dict):

@@ -34,6 +34,7 @@ class WSGIAdapter(BaseAdapter):
 
     def __init__(self, application: Application) -> None:
         super().__init__()
+        #: What answers.
         self.application = application
 
     def send(

@@ -27,12 +27,15 @@ class EmbeddedServer:
     """
 
     def __init__(self, options: Options) -> None:
+        #: What it was started with.
         self.options = options
+        #: ``(name, password)`` of each user; the first is the superuser.
         self.users: list[Pair] = list(options.users)
-        # A host of its own, as a requests.Session keeps adapters and cookies by host.
+        #: Its address: a host of its own, as a requests.Session keeps adapters and cookies by host.
         self.base_url = f"http://{options.kind}-{next(_numbers)}.embedded"
         self._cvat = Cvat(options)
         checked = contract(options.kind, options.version) if options.check else None
+        #: The WSGI application.
         self.app = Front(self._cvat.answer, checked)
 
     def adapter(self) -> WSGIAdapter:
@@ -80,7 +83,10 @@ def embedded(
     throttle: bool | None = None,
     check: bool | None = None,
 ) -> EmbeddedServer:
-    """A fresh embedded server: ``embedded("embedded://cvat?seed=4x50")``, or keywords."""
+    """A fresh embedded server: ``embedded("embedded://cvat?seed=4x50")``, or keywords.
+
+    Raises ValueError for options that can't be.
+    """
     return EmbeddedServer(
         Options.parse(
             target,

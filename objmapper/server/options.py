@@ -32,13 +32,21 @@ class Options:
     (4, 50)
     """
 
+    #: Which server: "cvat".
     kind: str
+    #: ``(name, password)`` of each user; the first is the superuser.
     users: tuple[Pair, ...] = field(repr=False)
+    #: ``(name, token)`` of each personal access token.
     tokens: tuple[Pair, ...] = field(default=(), repr=False)
+    #: How many projects it begins with, and how many tasks each of them has.
     seed: tuple[int, int] | None = None
+    #: The SQLite file that keeps the state; None keeps it in memory.
     path: str | None = None
+    #: The version that is spoken, as "2.80".
     version: str = SPOKEN[-1]
+    #: Whether more than 100 requests a minute without credentials are refused.
     throttle: bool = False
+    #: Whether requests and answers are held against the written contract.
     check: bool = False
 
     @classmethod
@@ -54,7 +62,10 @@ class Options:
         throttle: bool | None = None,
         check: bool | None = None,
     ) -> Options:
-        """Options come from ``embedded://cvat?...`` or from a bare kind and keywords."""
+        """Options come from ``embedded://cvat?...`` or from a bare kind and keywords.
+
+        Raises ValueError for what is unknown, can't be, or is given both ways.
+        """
         kind, query = _split(target)
         given: dict[str, Any] = {
             "seed": seed,

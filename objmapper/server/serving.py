@@ -53,6 +53,7 @@ class Running:
             raise ValueError(f"an embedded server listens on {', '.join(LOOPBACK)}, not {host!r}")
         if not 0 <= port <= _LAST_PORT:
             raise ValueError(f"a port is between 0 and {_LAST_PORT}, not {port}")
+        #: The server behind the socket.
         self.server = server
         # A full queue is normal under a benchmark and no news for who runs it.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
@@ -71,6 +72,7 @@ class Running:
         )
         self._http.channel_class = _Channel
         shown = f"[{address}]" if ":" in address else address
+        #: Its address, with the port that it has got.
         self.url = f"http://{shown}:{listening.getsockname()[1]}"
         self._stopping = threading.Event()
         self._closed = False
@@ -120,7 +122,11 @@ def serve(
     throttle: bool | None = None,
     check: bool | None = None,
 ) -> Running:
-    """A fresh embedded server on a loopback socket, in its own thread; port 0 is a free one."""
+    """A fresh embedded server on a loopback socket, in its own thread; port 0 is a free one.
+
+    Raises ValueError for options that can't be and for a host that is not this machine's loopback,
+    OSError for a port that is taken.
+    """
     server = embedded(
         target,
         seed=seed,

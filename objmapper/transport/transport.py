@@ -182,7 +182,7 @@ class Transport:
     def follow(self, url: str) -> Response:
         """Get *url*, wherever it is, with neither credentials nor cookies; redirects are followed.
 
-        Raises as `send` does.
+        Raises as `send` does, and ContractError for what is no http address.
         """
         target = joined(self._base.url + "/", url)
         parts = urlsplit(target)
