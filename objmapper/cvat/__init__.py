@@ -7,18 +7,32 @@
 from objmapper.cvat import models
 from objmapper.cvat.client import Client, Config, make_client
 from objmapper.cvat.login import AccessTokenCredentials, PasswordCredentials
-from objmapper.cvat.models import Comment, Issue, Job, Label, Project, Task, User
+from objmapper.cvat.models import (
+    Comment,
+    Invitation,
+    Issue,
+    Job,
+    Label,
+    Membership,
+    Organization,
+    Project,
+    Task,
+    User,
+)
 
 __all__ = [
     "AccessTokenCredentials",
     "Client",
     "Comment",
     "Config",
+    "Invitation",
     "Issue",
     "Job",
     "Label",
     "make_client",
+    "Membership",
     "models",
+    "Organization",
     "PasswordCredentials",
     "Project",
     "Task",

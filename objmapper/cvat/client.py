@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import re
+from contextlib import AbstractContextManager
 from contextvars import Token
 from dataclasses import dataclass
 from typing import Any, Self
@@ -13,13 +14,24 @@ from urllib.parse import urlsplit
 from objmapper import client as http_client
 from objmapper import scope
 from objmapper.connection import ThreadSessions
-from objmapper.cvat import login
+from objmapper.cvat import login, places
 from objmapper.cvat.dialect import CVAT
-from objmapper.cvat.models import Comment, Issue, Job, Label, Project, Task, User
+from objmapper.cvat.models import (
+    Comment,
+    Invitation,
+    Issue,
+    Job,
+    Label,
+    Membership,
+    Organization,
+    Project,
+    Task,
+    User,
+)
 from objmapper.cvat.repositories import Repository, Users
 from objmapper.dialects.base import unwrap
 from objmapper.exceptions import ContractError, StatusError, TransportError
-from objmapper.operation import Request
+from objmapper.operation import Request, Response
 from objmapper.session import Session
 from objmapper.transport.auth import as_auth
 
@@ -86,7 +98,9 @@ class Client(http_client.Client):
             # Django compares it with the host before it takes a session's unsafe request. Origin
             # would be compared too, and behind a proxy that ends TLS it differs in its scheme.
             options["headers"] = {"Referer": base_url, **(options.get("headers") or {})}
-        super().__init__(base_url, dialect=CVAT(), auth=self._signature, **options)
+        dialect = CVAT()
+        self._context = dialect.context
+        super().__init__(base_url, dialect=dialect, auth=self._signature, **options)
         if check_server_version:
             try:
                 self.check_server_version()
@@ -120,11 +134,53 @@ class Client(http_client.Client):
         super().close()
         self._forget()
 
+    # -- which organization it speaks of ----------------------------------------------------------
+
+    @property
+    def organization_slug(self) -> str | None:
+        """The organization that requests speak of: a slug, "" for what belongs to none, or None.
+
+        With None, lists show all that is visible, and what is made belongs to no organization. Set
+        inside ``organization_context`` it holds for the rest of that; set outside, for all threads.
+        What is read for an object (its children, its relations) is asked where the object lives.
+        Raises TypeError and ValueError for what can't be a slug.
+        """
+        return self._context.slug
+
+    @organization_slug.setter
+    def organization_slug(self, slug: str | None) -> None:
+        self._context.slug = slug
+
+    def organization_context(self, slug: str | None) -> AbstractContextManager[None]:
+        """Speak of another organization for a while, in this thread alone::
+
+            with client.organization_context("myorg"):
+                client.tasks.create({"name": "t", "labels": [{"name": "car"}]})
+
+        Requests say where they are about when they are made: a query when it is iterated, an
+        object when it is committed.
+        """
+        return self._context.within(places.checked(slug))
+
+    def request(self, method: str, path: str, **options: Any) -> Response:
+        """Send any request below the base URL, as ``objmapper.Client.request`` does.
+
+        It goes out in the organization context, unless it names an organization itself.
+        """
+        slug, headers = self.organization_slug, options.get("headers") or {}
+        if slug is not None and not places.names_one(path, options.get("params") or {}, headers):
+            options["headers"] = {**headers, places.HEADER: slug}
+        return super().request(method, path, **options)
+
     # -- repositories -----------------------------------------------------------------------------
 
     @property
     def comments(self) -> Repository[Comment]:
         return Repository(Comment, self)
+
+    @property
+    def invitations(self) -> Repository[Invitation]:
+        return Repository(Invitation, self)
 
     @property
     def issues(self) -> Repository[Issue]:
@@ -137,6 +193,14 @@ class Client(http_client.Client):
     @property
     def labels(self) -> Repository[Label]:
         return Repository(Label, self)
+
+    @property
+    def memberships(self) -> Repository[Membership]:
+        return Repository(Membership, self)
+
+    @property
+    def organizations(self) -> Repository[Organization]:
+        return Repository(Organization, self)
 
     @property
     def projects(self) -> Repository[Project]:

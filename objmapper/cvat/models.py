@@ -1,4 +1,4 @@
-"""CVAT's objects: users, projects, tasks, jobs, labels, issues, comments.
+"""CVAT's objects: projects, tasks, jobs, labels, issues, comments; people stand in a room of theirs.
 
 One name for reading and writing, whatever the wire wants: ``task.assignee = user`` is read from
 ``assignee`` and sent as ``assignee_id``. Read from the answers of CVAT 2.15.0 and from the models of
@@ -8,12 +8,18 @@ cvat-sdk 2.80.0.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
-from objmapper import Embedded, Model, Registry, fields, validate
-
-registry = Registry("cvat")
+from objmapper import Embedded, fields, validate
+from objmapper.cvat.base import CVATModel, registry
+from objmapper.cvat.people import (
+    IN_ORGANIZATION,
+    Invitation,
+    Membership,
+    Organization,
+    Role,
+    User,
+)
 
 _POSITIVE = validate.Range(min=1)
 _SHARE = validate.Range(min=0, max=1)
@@ -61,47 +67,6 @@ class Status(enum.StrEnum):
     COMPLETED = "completed"
 
 
-def by_field_name(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *values* under field names, whether they came so or as CVAT takes them.
-
-    >>> by_field_name(Task, {"name": "t", "assignee_id": 7})
-    {'name': 't', 'assignee': 7}
-    """
-    fields = model.__mapper__.fields
-    written = {field.write_key: name for name, field in fields.items()}
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        name = key if key in fields else written.get(key, key)
-        if name in found:
-            raise TypeError(f"{model.__name__}.{name} is given twice, once as {key!r}.")
-        found[name] = value
-    return found
-
-
-class CVATModel(Model):
-    """What all objects of CVAT have: the seed's verbs beside objmapper's own."""
-
-    class Meta:
-        abstract = True
-        registry = registry
-
-    def fetch(self) -> Self:
-        """Load this object anew and return it; uncommitted changes are given up."""
-        self.refresh()
-        return self
-
-    def update(self, values: Mapping[str, Any]) -> Self:
-        """Set these fields and send them now, in one PATCH; the answer is merged."""
-        for name, value in by_field_name(type(self), values).items():
-            setattr(self, name, value)
-        self.commit()
-        return self
-
-    def remove(self) -> None:
-        """Delete this object on the server now; the local copy keeps its values."""
-        self.delete()
-
-
 class Storage(Embedded):
     """Where source or target files lie."""
 
@@ -132,33 +97,6 @@ class Attribute(Embedded):
     values = fields.List(fields.String())
 
 
-class User(CVATModel):
-    """A user; who is no administrator sees only the names of others."""
-
-    id = fields.Integer(primary_key=True)
-    url = fields.String(read_only=True)
-    username = fields.String(required=True)
-    first_name = fields.String()
-    last_name = fields.String()
-    email = fields.String(null=True)
-    groups = fields.List(fields.String(), null=True)
-    is_staff = fields.Boolean(null=True)
-    is_superuser = fields.Boolean(null=True)
-    is_active = fields.Boolean(null=True)
-    last_login = fields.DateTime(read_only=True, null=True)
-    date_joined = fields.DateTime(read_only=True, null=True)
-    has_analytics_access = fields.Boolean(read_only=True, null=True)
-    email_verified = fields.Boolean(read_only=True, null=True)
-
-    class Meta:
-        natural_key = ("username",)
-        dialect_options = {
-            "filters": {
-                name: name for name in ("id", "username", "first_name", "last_name", "is_active")
-            }
-        }
-
-
 class Project(CVATModel):
     """A project: labels and tasks."""
 
@@ -175,7 +113,7 @@ class Project(CVATModel):
     assignee_updated_date = fields.DateTime(read_only=True, null=True)
     status = fields.Enum(Status, read_only=True)
     dimension = fields.String(read_only=True, null=True)
-    organization = fields.Integer(read_only=True, null=True)
+    organization = fields.ForeignKey(Organization, write_key="organization_id", null=True)
     target_storage = fields.Nested(Storage, null=True)
     source_storage = fields.Nested(Storage, null=True)
     task_count = fields.Nested(Summary, data_key="tasks", read_only=True)
@@ -185,11 +123,12 @@ class Project(CVATModel):
     class Meta:
         natural_key = ("name",)
         dialect_options = {
+            "parameters": IN_ORGANIZATION,
             "filters": {
                 **{name: name for name in ("id", "name", "status", "updated_date")},
                 "owner__username": "owner",
                 "assignee__username": "assignee",
-            }
+            },
         }
 
 
@@ -227,7 +166,7 @@ class Task(CVATModel):
     data_original_chunk_type = fields.String(read_only=True, null=True)
     data_cloud_storage_id = fields.Integer(read_only=True, null=True)
     validation_mode = fields.String(read_only=True, null=True)
-    organization = fields.Integer(read_only=True, null=True)
+    organization = fields.ForeignKey(Organization, write_key="organization_id", null=True)
     target_storage = fields.Nested(Storage, null=True)
     source_storage = fields.Nested(Storage, null=True)
     job_count = fields.Nested(Summary, data_key="jobs", read_only=True)
@@ -237,6 +176,7 @@ class Task(CVATModel):
     class Meta:
         natural_key = ("project", "name")
         dialect_options = {
+            "parameters": IN_ORGANIZATION,
             "filters": {
                 **{
                     name: name
@@ -251,7 +191,7 @@ class Task(CVATModel):
                 "project__name": "project_name",
                 "owner__username": "owner",
                 "assignee__username": "assignee",
-            }
+            },
         }
 
 
@@ -293,7 +233,7 @@ class Job(CVATModel):
     parent: fields.ForeignKey[Job | None] = fields.ForeignKey(
         "Job", data_key="parent_job_id", read_only=True, null=True
     )
-    organization = fields.Integer(read_only=True, null=True)
+    organization = fields.ForeignKey(Organization, read_only=True, null=True)
     target_storage = fields.Nested(Storage, read_only=True, null=True)
     source_storage = fields.Nested(Storage, read_only=True, null=True)
     replicas_count = fields.Integer(read_only=True, null=True)
@@ -313,6 +253,7 @@ class Job(CVATModel):
         # Only ground truth jobs are ever new, and a task has one of them.
         natural_key = ("task", "type")
         dialect_options = {
+            "parameters": IN_ORGANIZATION,
             "filters": {
                 **{
                     name: name
@@ -330,7 +271,7 @@ class Job(CVATModel):
                 "project__id": "project_id",
                 "project__name": "project_name",
                 "assignee__username": "assignee",
-            }
+            },
         }
 
 
@@ -441,11 +382,15 @@ __all__ = [
     "Comment",
     "CVATModel",
     "FrameSelection",
+    "Invitation",
     "Issue",
     "Job",
     "JobType",
     "Label",
+    "Membership",
+    "Organization",
     "Project",
+    "Role",
     "Stage",
     "State",
     "Status",

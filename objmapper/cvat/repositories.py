@@ -10,7 +10,8 @@ import builtins
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from objmapper.cvat.models import CVATModel, User, by_field_name
+from objmapper.cvat.base import CVATModel, by_field_name
+from objmapper.cvat.models import User
 from objmapper.dialects.base import unwrap
 from objmapper.query import Q, Query
 from objmapper.queryset import Manager

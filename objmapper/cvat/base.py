@@ -1,0 +1,52 @@
+"""What all classes of the binding are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from objmapper import Model, Registry
+
+registry = Registry("cvat")
+
+
+def by_field_name(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *values* under field names, whether they came so or as CVAT takes them.
+
+    >>> from objmapper.cvat import Task
+    >>> by_field_name(Task, {"name": "t", "assignee_id": 7})
+    {'name': 't', 'assignee': 7}
+    """
+    fields = model.__mapper__.fields
+    written = {field.write_key: name for name, field in fields.items()}
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        name = key if key in fields else written.get(key, key)
+        if name in found:
+            raise TypeError(f"{model.__name__}.{name} is given twice, once as {key!r}.")
+        found[name] = value
+    return found
+
+
+class CVATModel(Model):
+    """What all objects of CVAT have: the seed's verbs beside objmapper's own."""
+
+    class Meta:
+        abstract = True
+        registry = registry
+
+    def fetch(self) -> Self:
+        """Load this object anew and return it; uncommitted changes are given up."""
+        self.refresh()
+        return self
+
+    def update(self, values: Mapping[str, Any]) -> Self:
+        """Set these fields and send them now, in one PATCH; the answer is merged."""
+        for name, value in by_field_name(type(self), values).items():
+            setattr(self, name, value)
+        self.commit()
+        return self
+
+    def remove(self) -> None:
+        """Delete this object on the server now; the local copy keeps its values."""
+        self.delete()

@@ -1,0 +1,192 @@
+"""Where CVAT's objects live: in an organization, or in none; and which one a thread speaks of.
+
+A request names an organization by ``org`` (its slug) or ``org_id``; an empty slug is what belongs to
+none, and without either it is about everything that is visible. What is read for an object is asked
+where that lives, what is made in something that lives somewhere goes there; all else speaks of the
+thread's context. What has an address of its own is found whatever a request says (CVAT 2.15).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from objmapper.dialects.base import Dialect, with_params
+from objmapper.exceptions import QueryError, UnsupportedLookup
+from objmapper.operation import Change, Draft, Json, Kind, Request
+from objmapper.query import And, Condition, Node, Query
+from objmapper.state import ABSENT, base_value, is_new
+from objmapper.transport.auth import checked_header
+
+Place = tuple[str, Any]
+PERSONAL: Place = ("org", "")
+HEADER = "X-Organization"
+_SAYING = frozenset({"org", "org_id"})
+#: What an object is part of, and lives with.
+_ABOVE = ("project", "task", "job", "issue")
+
+
+def checked(slug: Any) -> str | None:
+    """Return *slug*. Raises TypeError and ValueError for what is none."""
+    if slug is not None and not isinstance(slug, str):
+        hint = f" Give its slug: {slug.slug!r}." if hasattr(slug, "slug") else ""
+        raise TypeError(
+            'An organization context is a slug, "" for what belongs to no organization, or None for '
+            f"everything that is visible; a {type(slug).__name__} was given.{hint}"
+        )
+    return None if slug is None else checked_header(HEADER, slug)
+
+
+class Context:
+    """The organization that requests speak of: of the whole client, or of a thread for a while."""
+
+    def __init__(self) -> None:
+        self._of_all: str | None = None
+        self._mine = threading.local()
+
+    @property
+    def slug(self) -> str | None:
+        """What the asking thread speaks of."""
+        inner: list[str | None] = getattr(self._mine, "slugs", [])
+        return inner[-1] if inner else self._of_all
+
+    @slug.setter
+    def slug(self, slug: str | None) -> None:
+        inner: list[str | None] = getattr(self._mine, "slugs", [])
+        if inner:
+            inner[-1] = checked(slug)
+        else:
+            self._of_all = checked(slug)
+
+    @contextmanager
+    def within(self, slug: str | None) -> Iterator[None]:
+        """Speak of another organization for a while, on this thread."""
+        slugs = self._mine.__dict__.setdefault("slugs", [])
+        slugs.append(checked(slug))
+        try:
+            yield
+        finally:
+            slugs.pop()
+
+    @property
+    def place(self) -> Place | None:
+        slug = self.slug
+        return None if slug is None else ("org", slug)
+
+
+class InOrganizations(Dialect):
+    """What a dialect adds where objects live in organizations.
+
+    ``Meta.dialect_options`` of a model may say "context": "none" for what lives in no organization,
+    "members" for what an organization has without being where it lives, "details" for what is found
+    by its key in a context only; and "made by", the kind that makes it.
+    """
+
+    def __init__(self, **capabilities: Any) -> None:
+        super().__init__(**capabilities)
+        self.context = Context()
+
+    def place_of(self, obj: Any) -> Place | None:
+        """Return where an object lives, as far as it or what it is part of tells."""
+        mapper, new = type(obj).__mapper__, is_new(obj)
+        field = mapper.foreign_keys.get("organization")
+        if field is not None:
+            value = obj._row.get(field.key, ABSENT) if new else base_value(obj, field)
+            if value is None:
+                return PERSONAL
+            if value is not ABSENT:
+                return ("org_id", field.dump(value if new else field.key_value(value)))
+        for name in _ABOVE:
+            above = mapper.foreign_keys.get(name)
+            if above is not None and obj._row.get(above.key) is not None:
+                place = self.place_of(getattr(obj, name))
+                if place is not None:
+                    return place
+        return None
+
+    def list_request(self, query: Query, page_size: int | None) -> Request:
+        query, personal = _without_null(query)
+        request = super().list_request(query, page_size)
+        if personal:
+            return with_params(request, [PERSONAL])
+        return self.placed(request, query.mapper, query.place)
+
+    def detail_request(self, mapper: Any, key: Any, values: Mapping[str, Any]) -> Request:
+        request = super().detail_request(mapper, key, values)
+        return self.placed(request, mapper) if _context(mapper) in _DETAILS else request
+
+    def placed(self, request: Request, mapper: Any, place: Place | None = None) -> Request:
+        """Return a request that says where it is about: at *place*, else in the context."""
+        here, kind = self.context.place, _context(mapper)
+        if kind == "none" or _SAYING & {name for name, _ in request.params}:
+            return request
+        if place == PERSONAL and (here is None or kind == "members"):
+            # Everything that is visible has it, and nobody is a member of nothing.
+            return request
+        place = here if place is None else place
+        return request if place is None else with_params(request, [place])
+
+    def put_in_place(self, draft: Draft) -> Draft:
+        """Return a draft whose request says where its object goes, or is found."""
+        obj = draft.changes[0].object
+        mapper, request = type(obj).__mapper__, draft.request
+        if draft.kind == Kind.CREATE:
+            self._refuse_made(draft.changes[0], mapper)
+            field = mapper.foreign_keys.get("organization")
+            if field is not None and isinstance(request.body, Json):
+                body = {k: v for k, v in request.body.value.items() if k != field.write_key}
+                request = replace(request, body=Json(body))
+        elif _context(mapper) != "details":
+            return draft
+        return replace(draft, request=self.placed(request, mapper, self.place_of(obj)))
+
+    def _refuse_made(self, change: Change, mapper: Any) -> None:
+        maker = (mapper.options.get("dialect_options") or {}).get("made by")
+        if maker is not None:
+            raise QueryError(f"{change.object!r} can't be made: an object of {maker} makes it.")
+
+    def action(self, obj: Any, name: str) -> Request:
+        """Return the request of an action on one object."""
+        *path, _ = self.address(obj)
+        request = Request("POST", (*path, f"/{name}"))
+        return self.placed(request, type(obj).__mapper__, self.place_of(obj))
+
+
+_DETAILS = ("details", "members")
+
+
+def _context(mapper: Any) -> str | None:
+    found: str | None = (mapper.options.get("dialect_options") or {}).get("context")
+    return found
+
+
+def _without_null(query: Query) -> tuple[Query, bool]:
+    """Return a query without "belongs to no organization", and whether it says that."""
+    kept: list[Node] = []
+    said = False
+    for node in query.where.children if isinstance(query.where, And) else (query.where,):
+        null = isinstance(node, Condition) and node.lookup == "isnull"
+        if null and node.name == "organization":  # type: ignore[union-attr]
+            if not node.value:  # type: ignore[union-attr]
+                raise UnsupportedLookup(
+                    "organization__isnull=False: CVAT can be asked for one organization, for none "
+                    "(organization=None), or for everything. Evaluate it here with "
+                    ".filter_locally(lambda obj: obj.organization)."
+                )
+            said = True
+        elif node is not None:
+            kept.append(node)
+    if not said:
+        return query, False
+    where = None if not kept else kept[0] if len(kept) == 1 else And(tuple(kept))
+    return replace(query, where=where), True
+
+
+def names_one(path: str, params: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
+    """Whether a request that somebody writes by hand says where it is about."""
+    query = path.partition("?")[2]
+    named = {*params, *(pair.partition("=")[0] for pair in query.split("&"))}
+    return bool(_SAYING & named) or HEADER.lower() in {name.lower() for name in headers}
