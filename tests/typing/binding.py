@@ -4,8 +4,8 @@ import datetime as dt
 from typing import assert_type
 
 from objmapper import Session
-from objmapper.cvat import Client, Job, Label, Project, Task, User, make_client
-from objmapper.cvat.models import Attribute, Stage, State, Status, Storage, Summary
+from objmapper.cvat import Client, Comment, Issue, Job, Label, Project, Task, User, make_client
+from objmapper.cvat.models import Attribute, JobType, Stage, State, Status, Storage, Summary
 from objmapper.report import CommitReport
 
 
@@ -57,3 +57,25 @@ def fields(task: Task, job: Job, project: Project, label: Label) -> None:
     assert_type(task.jobs.count(), int)
     task.assignee = 7
     task.assignee = None
+
+
+def issues(client: Client, job: Job, issue: Issue, comment: Comment) -> None:
+    assert_type(Issue(job=job, frame=0, position=[1.0, 2.0], message="look"), Issue)
+    assert_type(client.issues.create({"job": 1, "message": "look"}), Issue)
+    assert_type(client.comments.retrieve(1), Comment)
+    assert_type(job.issues.create(frame=0, position=[1.0], comments=[Comment()]), Issue)
+    assert_type(job.type, JobType)
+    assert_type(job.parent, Job | None)
+    assert_type(job.replicas.count(), int)
+    assert_type(job.frames, list[int] | None)
+    assert_type(issue.job, Job)
+    assert_type(issue.position, list[float])
+    assert_type(issue.assignee, User | None)
+    assert_type(issue.resolved, bool)
+    assert_type(issue.comment_count, Summary)
+    assert_type(issue.comments.create(message="x"), Comment)
+    assert_type(comment.issue, Issue)
+    assert_type(comment.message, str)
+    assert_type(comment.owner, User | None)
+    issue.assignee = 7
+    issue.resolved = True

@@ -92,6 +92,7 @@ VERSIONS = {
             "jobs": _names(
                 "task_name project_name media_type data_original_chunk_type assignee_updated_date"
                 " parent_job_id replicas_count"
+                " frame_share frames_per_job_count frames_per_job_share random_seed"
             ),
             "invitations": _names("accepted"),
         },
