@@ -128,6 +128,12 @@ class Request:
             return self.path
         return "".join(str(part) for part in self.path)
 
+    @property
+    def shown_url(self) -> str:
+        """The path with its parameters, as a plan shows them: secrets masked."""
+        said = "&".join(f"{name}={shown(value)}" for name, value in self.params)
+        return f"{self.shown_path}?{said}" if said else self.shown_path
+
     def resolved(self) -> Request:
         """Return the request with every Pending value filled in and every Secret uncovered."""
         path = self.path
@@ -467,7 +473,7 @@ class Plan:
                     str(op.wave),
                     str(op.number),
                     op.request.method,
-                    op.request.shown_path,
+                    op.request.shown_url,
                     "" if body is None else _cut(json.dumps(body, ensure_ascii=False), 60),
                     str(len(op.objects)),
                     _cut(", ".join(map(str, (*sorted(op.after), *op.held_by))), 20),

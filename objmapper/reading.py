@@ -285,8 +285,7 @@ def reload(session: Any, obj: Any, *, overwrite: bool = False) -> None:
     if key is None:
         naturalkey.find_key(session, obj)
         key = mapper.key_in(obj._row)
-    path = session.dialect.path_values(obj)
-    request = session.dialect.detail_request(mapper, key, path)
+    request = session.dialect.refresh_request(obj, key)
     try:
         response = session.client.send(request)
     except NotFound as error:
@@ -400,7 +399,7 @@ def _parent(child: Any, by: Any) -> Any:
     raw = (child._state.theirs or {}).get(by.key, ABSENT)
     if raw is ABSENT:
         raw = base_value(child, by)
-    return None if raw is ABSENT else by.key_value(raw)
+    return None if raw is ABSENT else by.key_told(child, raw)
 
 
 def explain(session: Any, query: Query) -> str:

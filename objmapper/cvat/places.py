@@ -98,7 +98,7 @@ class InOrganizations(Dialect):
             if value is None:
                 return PERSONAL
             if value is not ABSENT:
-                return ("org_id", field.dump(value if new else field.key_value(value)))
+                return ("org_id", field.dump(value if new else field.key_told(obj, value)))
         for name in _ABOVE:
             above = mapper.foreign_keys.get(name)
             if above is not None and obj._row.get(above.key) is not None:
@@ -117,6 +117,11 @@ class InOrganizations(Dialect):
     def detail_request(self, mapper: Any, key: Any, values: Mapping[str, Any]) -> Request:
         request = super().detail_request(mapper, key, values)
         return self.placed(request, mapper) if _context(mapper) in _DETAILS else request
+
+    def refresh_request(self, obj: Any, key: Any) -> Request:
+        request, mapper = super().refresh_request(obj, key), type(obj).__mapper__
+        place = self.place_of(obj) if _context(mapper) == "details" else None
+        return request if place is None else with_params(request, [place])
 
     def placed(self, request: Request, mapper: Any, place: Place | None = None) -> Request:
         """Return a request that says where it is about: at *place*, else in the context."""

@@ -285,6 +285,10 @@ class Dialect:
         """Return the request of one object by its key."""
         return Request("GET", "".join(self.detail(mapper, key, values)))
 
+    def refresh_request(self, obj: Any, key: Any) -> Request:
+        """Return the request of an object that is known already, by its key."""
+        return self.detail_request(type(obj).__mapper__, key, self.path_values(obj))
+
     def read_row(self, mapper: Any, response: Response) -> dict[str, Any]:
         """Return the row of a detail answer. Raises ContractError."""
         return row_of(response.json(), response)
