@@ -7,7 +7,8 @@ block                                what is done with it
 ``python``, beginning with ``>>>``   typed at the prompt; what is shown must be what is printed
 ``{code-block} python`` + caption    written to the file that the caption names
 ``console``                          lines after ``$`` are typed into one bash, in the document's
-                                     folder; each must succeed and show what is printed, if anything
+                                     folder; each must succeed and show what is printed, if anything;
+                                     one with the word ``serve`` in it is left running
 ===================================  ===============================================================
 
 Two things differ from run to run and are not compared: seconds, as ``0.02 s``, and what ``...`` stands
@@ -30,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PORT = "8080"
 
-#: What installs, and is run by newcomer.py in an environment of its own (``make test`` by .ci/run).
+#: What installs: newcomer.py runs the tutorial's in a fresh environment, .ci/run runs ``make test``.
 INSTALLING = ("make ", "mkdir ", "python3 -m venv ", ". .venv/bin/activate", "pip install ")
 
 
@@ -77,7 +78,7 @@ class Shell:
 
     def run(self, command: str) -> tuple[str, int]:
         """Return what *command* shows and its exit status."""
-        self._type(f"{command}\necho; echo '{self._END}' $?")
+        self._type(f"{command}\nprintf '\\n%s%s\\n' '{self._END}' $?")
         shown: list[str] = []
         for line in self._bash.stdout:
             if line.startswith(self._END):
@@ -112,23 +113,33 @@ def commands(block: str) -> list[tuple[str, str]]:
     return found
 
 
+def check_command(shell: Shell, command: str, want: str) -> None:
+    """Type *command* into *shell*; it must succeed and show what is printed, if anything is."""
+    if re.search(r"\bserve\b", command):
+        shown, status = shell.serve(command, want.splitlines()[-1]), 0
+    else:
+        shown, status = shell.run(command)
+    assert status == 0, f"$ {command}\n{shown}"
+    wrong = difference(want, shown) if want else None
+    assert wrong is None, f"$ {command}\n{wrong}"
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
+
+
 class ConsoleParser(CodeBlockParser):
     """Blocks that are typed into a shell."""
 
     language = "console"
 
     def evaluate(self, example) -> None:
-        shell = example.namespace["__shell__"]
         for command, want in commands(example.parsed):
-            if command.startswith(INSTALLING):
-                continue
-            if "serve" in command:
-                shown, status = shell.serve(command, want.splitlines()[-1]), 0
-            else:
-                shown, status = shell.run(command)
-            assert status == 0, f"$ {command}\n{shown}"
-            wrong = difference(want, shown) if want else None
-            assert wrong is None, f"$ {command}\n{wrong}"
+            if not command.startswith(INSTALLING):
+                check_command(example.namespace["__shell__"], command, want)
 
 
 class FileParser:
@@ -165,9 +176,7 @@ def parsed(path: Path, port: int | None = None) -> Document:
 
 def run(path: Path, folder: Path) -> None:
     """Run every block of a document in *folder*."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    document, shell = parsed(path, port), Shell(folder)
+    document, shell = parsed(path, free_port()), Shell(folder)
     document.namespace |= {"__name__": "__main__", "__folder__": folder, "__shell__": shell}
     sys.path.insert(0, str(folder))  # as at the prompt
     try:
