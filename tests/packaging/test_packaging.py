@@ -242,5 +242,5 @@ def test_the_extra_dev_checks_and_tests_code_against_the_installed_types(with_ex
     assert 'Revealed type is "str | None"' in checked.stdout.replace("builtins.", "")
     code.write_text(code.read_text().replace("    reveal_type(Task(name='x').name)\n", ""))
     environment.run("-m", "pytest", "-q", "-p", "no:cacheprovider", code)
-    for tool in ("ruff", "tox", "coverage", "build"):
+    for tool in ("ruff", "tox", "coverage", "uv"):
         environment.run("-m", tool, "--version")
