@@ -265,7 +265,7 @@ class Kind(enum.StrEnum):
 
 
 class Settle(enum.StrEnum):
-    """How an operation of unknown fate is settled."""
+    """How an operation of unknown fate can be settled; no commit does it by itself."""
 
     #: Sending it again is harmless.
     REPEAT = "repeat"
@@ -317,7 +317,7 @@ class Draft:
     request: Request
     #: Whether sending it twice does what sending it once does.
     repeatable: bool = False
-    #: How its fate is settled if nobody knows it.
+    #: How its fate can be settled if nobody knows it.
     settle: Settle = Settle.ASK
     #: Operations of one lane never run side by side; None is no lane.
     lane: Any = None
@@ -329,7 +329,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """One request of a plan: for which objects, after what, and how its fate is settled."""
+    """One request of a plan: for which objects, after what, and how its fate can be settled."""
 
     #: Its place in the plan, from 1.
     number: int

@@ -87,7 +87,7 @@ class CommitReport:
     skipped: Entries = field(default_factory=Entries)
     #: What was sent, and nobody here knows whether the server did it.
     uncertain: Entries = field(default_factory=Entries)
-    #: What somebody else had changed.
+    #: What somebody else had changed. It stays empty so far: no commit compares versions.
     conflicts: Entries = field(default_factory=Entries)
     #: What was not begun when the commit stopped.
     pending: Entries = field(default_factory=Entries)

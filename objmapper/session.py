@@ -209,8 +209,8 @@ class Session:
         """Mark a new object for the next commit, or attach a detached one; nothing is sent.
 
         New objects that it refers to, or was given as children, come along. One that is marked for
-        deletion no longer is. *tag* names it for re-runs. Raises SessionError for an object of another
-        session, for a detached one without a key, and where there is another object of its key (see
+        deletion no longer is. *tag*, a name of yours, is kept with it. Raises SessionError for an
+        object of another session, for a detached one without a key, and where there is another object of its key (see
         ``merge``); TypeError for what is no model object.
         """
         with self.using():

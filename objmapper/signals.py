@@ -87,7 +87,10 @@ post_delete = _signal("The server has deleted an object.")
 post_commit = _signal("A commit has ended, whatever became of it.")
 post_load = _signal("A page of rows became objects.")
 post_rollback = _signal("A session has forgotten its pending changes.")
-conflict = _signal("Somebody else changed an object that a commit would change.")
+conflict = _signal(
+    "Somebody else changed an object that a commit would change. Nothing tells it so far: no commit "
+    "compares versions."
+)
 request_sent = _signal("A request goes out.")
 response_received = _signal("An answer came.")
 
