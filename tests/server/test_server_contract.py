@@ -1,6 +1,7 @@
 """The written contract, held against a real server's recorded answers and against the check."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -16,17 +17,38 @@ from objmapper.server.front import Front
 RECORDINGS = Path(__file__).parents[1] / "recordings" / "cvat-2.15"
 
 
+# What was recorded and is left out of the contract: data and what is made of it, other kinds, and a
+# path that has no view, with a slash at its end.
+NOT_COVERED = re.compile(
+    r"/api/(analytics|cloudstorages|events|lambda|quality|webhooks)(/.*)?"
+    r"|/api/(schema|server/annotation|server/plugins|server/share)(/.*)?"
+    r"|/api/(jobs|tasks)/\d+/(annotations|backup|data|preview|status)(/.*)?"
+    r"|/api/tasks/(backup/.*)?"
+)
+# What the contract has and was not recorded.
+NOT_RECORDED = {
+    "/api/users/{id}", "/api/memberships/{id}", "/api/invitations/{key}",
+    "/api/invitations/{key}/accept", "/api/invitations/{key}/decline",
+    "/api/invitations/{key}/resend",
+}  # fmt: skip
+
+
+def lines():
+    """Every recorded exchange with the name of its file."""
+    for file in sorted(RECORDINGS.glob("*.jsonl")):
+        for line in file.read_text("utf-8").splitlines():
+            yield file.stem, json.loads(line)
+
+
 def recorded():
     """Every recorded exchange with a covered path: where it stands, request, answer."""
     contract = Contract(document("cvat"), "2.15")
-    for file in sorted(RECORDINGS.glob("*.jsonl")):
-        for line in file.read_text("utf-8").splitlines():
-            exchange = json.loads(line)
-            request, answer = exchange["request"], exchange["response"]
-            path, _, query = request["path"].partition("?")
-            if contract.template(path) is not None:
-                label = f"{file.stem}-{exchange['n']}-{request['method']}-{answer['status']}"
-                yield pytest.param(request, path, query, answer, id=label)
+    for file, exchange in lines():
+        request, answer = exchange["request"], exchange["response"]
+        path, _, query = request["path"].partition("?")
+        if contract.template(path) is not None:
+            label = f"{file}-{exchange['n']}-{request['method']}-{answer['status']}"
+            yield pytest.param(request, path, query, answer, id=label)
 
 
 EXCHANGES = list(recorded())
@@ -48,18 +70,19 @@ def new():
     return Contract(document("cvat"), "2.80")
 
 
+def test_every_recorded_path_is_covered_or_named(old):
+    paths = {exchange["request"]["path"].partition("?")[0] for _, exchange in lines()}
+    for path in paths:
+        assert (old.template(path) is None) == bool(NOT_COVERED.fullmatch(path)), path
+
+
 def test_the_recordings_cover_the_contract(old):
     seen = Counter()
     for each in EXCHANGES:
         request, path, _, answer = each.values
         seen[request["method"], old.template(path), answer["status"]] += 1
-    assert sum(seen.values()) > 150
-    assert {path for _, path, _ in seen} >= {
-        "/api/server/about", "/api/auth/login", "/api/auth/logout", "/api/users",
-        "/api/users/self", "/api/projects", "/api/projects/{id}", "/api/tasks",
-        "/api/tasks/{id}", "/api/jobs", "/api/jobs/{id}", "/api/labels", "/api/labels/{id}",
-        "/api/issues", "/api/issues/{id}", "/api/comments", "/api/comments/{id}",
-    }  # fmt: skip
+    assert sum(seen.values()) > 200
+    assert {path for _, path, _ in seen} == set(old.document["paths"]) - NOT_RECORDED
     assert {status for *_, status in seen} == {
         200, 201, 204, 400, 401, 403, 404, 405, 406, 429, 500
     }  # fmt: skip
