@@ -209,9 +209,9 @@ class Session:
         """Mark a new object for the next commit, or attach a detached one; nothing is sent.
 
         New objects that it refers to, or was given as children, come along. One that is marked for
-        deletion no longer is. *tag*, a name of yours, is kept with it. Raises SessionError for an
-        object of another session, for a detached one without a key, and where there is another object of its key (see
-        ``merge``); TypeError for what is no model object.
+        deletion no longer is. *tag*, a name of yours, is kept with it. Raises SessionError for one of
+        another session, for a detached one without a key, and where there is another object of its
+        key (see ``merge``); TypeError for what is no model object.
         """
         with self.using():
             self.members.add(obj)
