@@ -2,7 +2,8 @@
 
 It speaks 2.15 here, as the recorded one did, and answers with the same status, headers, cookies and
 values, ids included. Every difference stands below, with its reason and with what may differ, and
-must be there: a reason whose difference is gone fails the test.
+must be there: a reason whose difference is gone fails the test. What was recorded of the throttle is
+asked in test_server_throttle.py.
 """
 
 import json
@@ -108,7 +109,8 @@ def recorded(file):
 
 def covered(exchange):
     path = exchange["request"]["path"].partition("?")[0]
-    return contract("cvat", "2.15").template(path) is not None
+    # A slash at the end makes a path unknown, to the real server too.
+    return contract("cvat", "2.15").template(path) is not None or path == "/api/tasks/"
 
 
 class Player:
