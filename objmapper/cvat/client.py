@@ -84,7 +84,9 @@ class Client(http_client.Client):
                     f"A CVAT client takes no {name}=: it speaks CVAT's dialect, and login() or "
                     "make_client() take the credentials."
                 )
+        #: What was set before it was made.
         self.config = config or Config()
+        #: Where it warns of a server that the binding was not written for.
         self.logger = logger or logging.getLogger("objmapper.cvat")
         if self.config.verify_ssl is not None:
             options["verify"] = self.config.verify_ssl
@@ -176,42 +178,52 @@ class Client(http_client.Client):
 
     @property
     def comments(self) -> Repository[Comment]:
+        """The comments of issues."""
         return Repository(Comment, self)
 
     @property
     def invitations(self) -> Repository[Invitation]:
+        """The invitations to organizations."""
         return Repository(Invitation, self)
 
     @property
     def issues(self) -> Repository[Issue]:
+        """The issues of jobs."""
         return Repository(Issue, self)
 
     @property
     def jobs(self) -> Repository[Job]:
+        """The jobs."""
         return Repository(Job, self)
 
     @property
     def labels(self) -> Repository[Label]:
+        """The labels."""
         return Repository(Label, self)
 
     @property
     def memberships(self) -> Repository[Membership]:
+        """The memberships of organizations."""
         return Repository(Membership, self)
 
     @property
     def organizations(self) -> Repository[Organization]:
+        """The organizations."""
         return Repository(Organization, self)
 
     @property
     def projects(self) -> Repository[Project]:
+        """The projects."""
         return Repository(Project, self)
 
     @property
     def tasks(self) -> Repository[Task]:
+        """The tasks."""
         return Repository(Task, self)
 
     @property
     def users(self) -> Users:
+        """The users."""
         return Users(User, self)
 
     # -- who is logged in -------------------------------------------------------------------------

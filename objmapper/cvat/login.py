@@ -26,7 +26,9 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 class PasswordCredentials:
     """A user's name and password; the password is shown nowhere."""
 
+    #: The name.
     user: str
+    #: The password; it is not in the repr.
     password: str = field(repr=False)
 
 
@@ -34,6 +36,7 @@ class PasswordCredentials:
 class AccessTokenCredentials:
     """A personal access token; it is shown nowhere."""
 
+    #: The token; it is not in the repr.
     token: str = field(repr=False)
 
 
