@@ -2,6 +2,8 @@
 
 import importlib.util
 import shutil
+import ssl
+import subprocess
 import sys
 from pathlib import Path
 
@@ -58,5 +60,29 @@ def small(small_server):
 def faulty_server():
     """A server on a socket that breaks as it is told; see faulty.py."""
     server = sys.modules["faulty"].FaultyServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """A certificate for 127.0.0.1 that nobody signed, with its key."""
+    tmp_path = tmp_path_factory.mktemp("tls")
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is missing")
+    pair = tmp_path / "pair.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+    command += f" -addext subjectAltName=IP:127.0.0.1 -keyout {pair} -out {tmp_path / 'crt.pem'}"
+    subprocess.run(command.split(), check=True, capture_output=True)
+    pair.write_text(pair.read_text() + (tmp_path / "crt.pem").read_text())
+    return pair
+
+
+@pytest.fixture
+def tls_server(certificate):
+    """The same behind TLS, with that certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server = sys.modules["faulty"].FaultyServer(context)
     yield server
     server.close()

@@ -15,7 +15,7 @@ from objmapper import client as http_client
 from objmapper import scope
 from objmapper.connection import ThreadSessions
 from objmapper.cvat import login, places
-from objmapper.cvat.dialect import CVAT
+from objmapper.cvat.dialect import CVAT, OLDEST
 from objmapper.cvat.models import (
     Comment,
     Invitation,
@@ -30,15 +30,21 @@ from objmapper.cvat.models import (
 )
 from objmapper.cvat.repositories import Repository, Users
 from objmapper.dialects.base import unwrap
-from objmapper.exceptions import ContractError, StatusError, TransportError
+from objmapper.exceptions import (
+    ContractError,
+    NotAuthenticated,
+    StatusError,
+    TransportError,
+)
 from objmapper.operation import Request, Response
 from objmapper.session import Session
 from objmapper.transport.auth import as_auth
 
-#: The binding was written against these and what lies between.
-OLDEST, NEWEST = (2, 15), (2, 81)
+#: The binding was written for OLDEST, this, and what lies between.
+NEWEST = (2, 81)
 _EMBEDDED = "embedded://"
 _PROBE_SECONDS = 5.0
+_BAD_REQUEST = 400
 
 
 @dataclass
@@ -63,10 +69,13 @@ class Client(http_client.Client):
     machine alone, http where https does not answer. *options* are those of ``objmapper.Client``.
 
     While ``with client:`` lasts, its session is the current one, and each thread finds its own.
-    Leaving it closes the sessions and the connections; ``logout()`` ends a login.
+    Leaving it closes the sessions and the connections and forgets the credentials. It logs nobody
+    out, as a logout ends the token that all logins of a user share: ``logout()`` does where that is
+    wanted, and a session that was only forgotten ends by itself after two weeks.
 
     Unless *check_server_version* is False the version is asked for once: a server that the binding
-    was not written for is warned of, or refused with ContractError, as *config* says.
+    was not written for is warned of, or refused with ContractError, as *config* says. What a server
+    of that version can't sort by is refused then, too.
     """
 
     def __init__(
@@ -100,9 +109,9 @@ class Client(http_client.Client):
             # Django compares it with the host before it takes a session's unsafe request. Origin
             # would be compared too, and behind a proxy that ends TLS it differs in its scheme.
             options["headers"] = {"Referer": base_url, **(options.get("headers") or {})}
-        dialect = CVAT()
-        self._context = dialect.context
-        super().__init__(base_url, dialect=dialect, auth=self._signature, **options)
+        self._speaks = CVAT()
+        self._context = self._speaks.context
+        super().__init__(base_url, dialect=self._speaks, auth=self._signature, **options)
         if check_server_version:
             try:
                 self.check_server_version()
@@ -263,11 +272,14 @@ class Client(http_client.Client):
         """End the login of this client; without one nothing is sent.
 
         The server ends the session, and with it the user's token, which all logins of one user
-        share. A personal access token is only forgotten.
+        share: scripts that are signed with it are cut off. A personal access token is only
+        forgotten.
         """
         try:
             if self._signature.scheme in ("session", "Token"):
                 self.send(Request("POST", "/auth/logout"))
+        except NotAuthenticated:
+            self.logger.debug("The login had ended before: another client has logged out.")
         finally:
             self._forget()
 
@@ -303,8 +315,10 @@ class Client(http_client.Client):
             self.logger.warning("The server does not tell its version: %s", error)
             return
         match = re.match(r"(\d+)\.(\d+)", version)
-        if match and OLDEST <= (int(match[1]), int(match[2])) <= NEWEST:
-            return
+        if match:
+            self._speaks.version = int(match[1]), int(match[2])
+            if OLDEST <= self._speaks.version <= NEWEST:
+                return
         told = (
             f"{self.base_url} is CVAT {version[:40]!r}; this binding was written for "
             f"{'.'.join(map(str, OLDEST))} to {'.'.join(map(str, NEWEST))}."
@@ -364,11 +378,15 @@ def api_url(url: str, verify: bool | str = True) -> str:
     if separator:
         return f"{scheme}://{place}/api"
     secure, plain = f"https://{place}/api", f"http://{place}/api"
-    host = urlsplit(secure).hostname or ""
+    parts = urlsplit(secure)
     # Elsewhere plain http is never guessed: whoever sits between could get the credentials.
-    if is_loopback(host) and not answers(secure, verify) and answers(plain, verify):
+    if not is_loopback(parts.hostname or "") or (said := status_of(plain, verify)) is None:
+        return secure
+    # One port speaks one of the two, and many a plain server waits for the rest of a TLS greeting
+    # until nobody wants to know any more. With 400 a TLS server may refuse plain http.
+    if parts.port is not None and said != _BAD_REQUEST:
         return plain
-    return secure
+    return plain if status_of(secure, verify) is None else secure
 
 
 def is_loopback(host: str) -> bool:
@@ -379,14 +397,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def answers(base_url: str, verify: bool | str) -> bool:
-    """Whether an HTTP server answers there, whatever it says."""
+def status_of(base_url: str, verify: bool | str) -> int | None:
+    """Return the status with which an HTTP server answers there; None where none does."""
     options: dict[str, Any] = {"timeout": _PROBE_SECONDS, "retries": 0, "verify": verify}
     with http_client.Client(base_url, dialect=CVAT(), **options) as client:
         try:
-            client.send(Request("GET", "/server/about"))
-        except StatusError:
-            return True
+            return client.send(Request("GET", "/server/about")).status
+        except StatusError as error:
+            return error.response.status
         except TransportError:
-            return False
-    return True
+            return None

@@ -19,6 +19,7 @@ from objmapper.cvat import (
     Task,
     make_client,
 )
+from objmapper.cvat.client import api_url
 from objmapper.exceptions import (
     BadRequest,
     ConnectError,
@@ -294,6 +295,12 @@ class TestMakeClient:
             with make_client(host, port=port_, credentials=ADMIN) as client:
                 assert client.base_url == f"http://{host.partition(':')[0]}:{port}/api"
                 assert client.tasks.count() == 3
+
+    def test_a_host_of_this_machine_whose_port_speaks_tls_is_https(self, tls_server, certificate):
+        place = f"127.0.0.1:{tls_server.port}"
+        assert api_url(place, str(certificate)) == f"https://{place}/api"
+        with Client(place, check_server_version=False, verify=str(certificate)) as client:
+            assert client.request("GET", "/tasks").status == 200
 
     def test_a_host_elsewhere_without_a_scheme_is_https_and_not_looked_for(self):
         client = Client("cvat.example:8443", check_server_version=False)

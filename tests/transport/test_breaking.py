@@ -4,10 +4,7 @@ No test measures time; timeouts are small and what is counted is what the server
 """
 
 import gzip
-import shutil
 import socket
-import ssl
-import subprocess
 
 import faulty
 import pytest
@@ -185,29 +182,6 @@ def test_a_handshake_that_stalls_was_surely_before_the_request():
         transport.close()
     assert raised.value.sent is False
     assert transport.requests_sent == 0
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A certificate for 127.0.0.1 that nobody signed, with its key."""
-    tmp_path = tmp_path_factory.mktemp("tls")
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is missing")
-    pair = tmp_path / "pair.pem"
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
-    command += f" -addext subjectAltName=IP:127.0.0.1 -keyout {pair} -out {tmp_path / 'crt.pem'}"
-    subprocess.run(command.split(), check=True, capture_output=True)
-    pair.write_text(pair.read_text() + (tmp_path / "crt.pem").read_text())
-    return pair
-
-
-@pytest.fixture
-def tls_server(certificate):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    server = faulty.FaultyServer(context)
-    yield server
-    server.close()
 
 
 def test_a_certificate_that_nobody_signed_is_refused_unsent(tls_server):
