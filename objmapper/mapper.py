@@ -316,7 +316,10 @@ class Mapper:
             raise QueryError(f"{self.model.__name__}: {cut(key)} is no key: {error}.") from None
 
     def identity_in(self, row: dict[str, Any]) -> Any:
-        """Return what tells the row's object from all others of its root class, or None."""
+        """Return what tells the row's object from all others of its root class, or None.
+
+        Raises ContractError for a key, or a part of the path, that can't be one.
+        """
         key = self.key_in(row)
         if not self.path_fields or key is None:
             return key
