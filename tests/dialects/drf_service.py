@@ -5,7 +5,8 @@ is an endpoint each: ``tasks`` has numbered pages whose size may be chosen, ``fi
 pages of four, ``limited-tasks`` limit and offset, ``cursor-tasks`` a cursor, ``bare-tasks`` no pages,
 ``deaf-tasks`` neither filters nor ordering. Users can only be read.
 
-Django keeps its settings in globals, so there is one service in a process; ``restart()`` empties it.
+Django keeps its settings in globals, so there is one service in a process; ``restart()`` empties it,
+or lays back what ``keep()`` kept.
 """
 
 import atexit
@@ -18,6 +19,7 @@ from django.conf import settings
 
 _folder = tempfile.TemporaryDirectory(prefix="drf-service-")
 atexit.register(_folder.cleanup)
+_database = Path(_folder.name) / "db.sqlite"
 
 settings.configure(
     DEBUG=False,
@@ -30,7 +32,7 @@ settings.configure(
     DATABASES={
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
-            "NAME": str(Path(_folder.name) / "db.sqlite"),
+            "NAME": str(_database),
             # Writers wait for each other; a transaction that began by reading can't.
             "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE"},
         }
@@ -228,7 +230,8 @@ urlpatterns = [path("api/", include(router.urls))]
 application = get_wsgi_application()
 
 
-_empty = Path(_folder.name) / "empty.sqlite"
+def _copy(name: str) -> Path:
+    return Path(_folder.name) / f"{name}.sqlite"
 
 
 def _make() -> None:
@@ -240,11 +243,16 @@ def _make() -> None:
     User.objects.create(username="bob")
     Token.objects.create(user=ada, key=TOKEN)
     connection.close()
-    shutil.copyfile(connection.settings_dict["NAME"], _empty)
+    keep("empty")
 
 
-def restart() -> None:
-    """Empty the database, but for two users, the first with a token; keys begin at 1 again."""
-    if not _empty.exists():
+def keep(name: str) -> None:
+    """Keep what the database has now, for ``restart(name)``."""
+    shutil.copyfile(_database, _copy(name))
+
+
+def restart(name: str = "empty") -> None:
+    """Lay the database back as it was kept; empty it has two users, the first with a token."""
+    if not _copy("empty").exists():
         _make()
-    shutil.copyfile(_empty, connection.settings_dict["NAME"])
+    shutil.copyfile(_copy(name), _database)

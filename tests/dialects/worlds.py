@@ -205,6 +205,8 @@ class RestTask(Model):
 
 
 _drf = Recorder(drf_service.application)
+#: What the seed was given by Django, which takes its time: it is made once and then laid back.
+_drf_keys: dict[str, int] = {}
 
 
 @contextmanager
@@ -225,8 +227,6 @@ def drf_socket() -> Iterator[str]:
 
 @contextmanager
 def drf(url: str) -> Iterator[World]:
-    drf_service.restart()
-
     def connect(**options: Any) -> Client:
         return Client(f"{url}/api", dialect="drf", retries=0, **options)
 
@@ -244,7 +244,15 @@ def drf(url: str) -> Iterator[World]:
         slash="/",
     )
     with world.open() as world:
-        world.seed()
+        if _drf_keys:
+            drf_service.restart("seeded")
+            world.keys |= _drf_keys
+            world.forget()
+        else:
+            drf_service.restart()
+            world.seed()
+            drf_service.keep("seeded")
+            _drf_keys.update(world.keys)
         yield world
 
 
