@@ -26,6 +26,8 @@ from objmapper.fields.relations import wire_key
 from objmapper.operation import Change, Draft, Json, Kind, Pending, Request, Response, Settle
 from objmapper.query import And, Condition, Node, Order, Query, conditions
 
+#: The oldest version that the binding was written for.
+OLDEST = (2, 15)
 #: A URL of this many keys stays below the 8 KiB that front proxies allow.
 MAX_KEYS = 500
 #: The server's own interface asks for pages of this size; newer servers clamp larger ones.
@@ -36,10 +38,11 @@ class CVAT(InOrganizations):
     """CVAT's REST API.
 
     A model names what its endpoint filters and sorts by in ``Meta.dialect_options``: "filters" maps
-    paths of field names to the names of JSON Logic, "parameters" to plain query parameters, "carried
-    by" names the fields of the parents whose PATCH carries the model's changes. "opened by" names the
-    HasMany whose first object travels in the POST of the model's, "in turn by" the ForeignKey to the
-    object of which one after the other is made.
+    paths of field names to the names of JSON Logic, "newer" has those of them that 2.15 lacks, where
+    a sort by an unknown name is ignored without a word; "parameters" maps to plain query parameters.
+    "carried by" names the fields of the parents whose PATCH carries the model's changes, "opened by"
+    the HasMany whose first object travels in the POST of the model's, "in turn by" the ForeignKey to
+    the object of which one after the other is made.
     """
 
     name = "cvat"
@@ -59,11 +62,18 @@ class CVAT(InOrganizations):
     # `Accept: application/json` is answered with 406.
     headers: Mapping[str, str] = {"Accept": "application/vnd.cvat+json, */*;q=0.5"}
 
+    #: The server's version, as far as it is known.
+    version: tuple[int, int] | None = None
+
     # -- reading ----------------------------------------------------------------------------------
 
     def _names(self, mapper: Any, kind: str) -> Any:
         """Return what a model names under *kind* in its Meta.dialect_options."""
-        return (mapper.options.get("dialect_options") or {}).get(kind, {})
+        options = mapper.options.get("dialect_options") or {}
+        found, newer = options.get(kind, {}), options.get("newer", ())
+        if kind == "filters" and newer and self.version is not None and self.version <= OLDEST:
+            return {path: name for path, name in found.items() if name not in newer}
+        return found
 
     def _mapper_of(self, path: tuple[Any, ...]) -> Any:
         return path[0].model.__mapper__

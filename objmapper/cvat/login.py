@@ -88,10 +88,11 @@ class Signature:
     def __call__(self, r: PreparedRequest) -> PreparedRequest:
         if self._authorization:
             r.headers["Authorization"] = self._authorization
-        elif self.scheme == "session":
-            if r.method not in _SAFE and (token := _csrf_token(r.headers.get("Cookie", ""))):
-                r.headers["X-CSRFToken"] = token
-        elif self._otherwise is not None:
+            return r
+        # Whoever's session it is: a jar that was lent may hold one too.
+        if r.method not in _SAFE and (token := _csrf_token(r.headers.get("Cookie", ""))):
+            r.headers["X-CSRFToken"] = token
+        if self.scheme is None and self._otherwise is not None:
             signed: PreparedRequest = self._otherwise(r)
             return signed
         return r

@@ -192,6 +192,7 @@ class Task(CVATModel):
                 "owner__username": "owner",
                 "assignee__username": "assignee",
             },
+            "newer": frozenset({"created_date", "media_type", "validation_mode"}),
         }
 
 
@@ -272,6 +273,7 @@ class Job(CVATModel):
                 "project__name": "project_name",
                 "assignee__username": "assignee",
             },
+            "newer": frozenset({"media_type", "mode", "parent_job_id"}),
         }
 
 
