@@ -1,0 +1,80 @@
+"""The reference is complete: each public name that it lacks is a warning of the build.
+
+Types that annotations name without their module, as only type checkers import them, lead to their
+classes, and defaults are shown as a reader can read them.
+"""
+
+from __future__ import annotations
+
+import builtins
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import public
+from sphinx.addnodes import pending_xref
+from sphinx.util import logging
+from sphinx.util.nodes import make_refnode
+
+_log = logging.getLogger(__name__)
+#: How defaults are shown whose repr can't be read, or is nobody's business.
+_DEFAULTS = {
+    r"_Unset\.UNSET|<factory>": "...",
+    r"<function (\w+)>": r"\1",
+    r"mappingproxy\((\{\})\)": r"\1",
+}
+
+
+def _names_in(objects: dict[str, Any]) -> Iterator[str]:
+    """Yield the names in Sphinx's list of Python objects, members also below their class's home."""
+    homes = {entry.node_id: name for name, entry in objects.items() if entry.aliased}
+    for name in objects:
+        yield name
+        owner, _, member = name.rpartition(".")
+        if owner in objects and objects[owner].node_id in homes:
+            yield f"{homes[objects[owner].node_id]}.{member}"
+
+
+def _check(app: Any, env: Any) -> None:
+    for name in sorted(set(public.missing(_names_in(env.domains["py"].objects)))):
+        _log.warning("the reference lacks %s", name)
+
+
+def _builtins_are_builtin(app: Any, doctree: Any) -> None:
+    """Keep Sphinx from taking ``object`` for an attribute of that name, wherever it is."""
+    for node in doctree.findall(pending_xref):
+        if node.get("refdomain") == "py" and hasattr(builtins, node["reftarget"]):
+            node.attributes.pop("refspecific", None)
+
+
+def _by_last_name(app: Any, env: Any, node: Any, contnode: Any) -> Any:
+    """Return the link to the one class of that name, whatever its module."""
+    if node.get("refdomain") != "py":
+        return None
+    wanted = node["reftarget"].rpartition(".")[2]
+    found = {
+        (entry.docname, entry.node_id)
+        for name, entry in env.domains["py"].objects.items()
+        if name.rpartition(".")[2] == wanted and entry.objtype in ("class", "exception")
+    }
+    if len(found) != 1:
+        return None
+    return make_refnode(app.builder, node["refdoc"], *found.pop(), contnode)
+
+
+def _readable(
+    app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: Any
+) -> tuple[str | None, Any]:
+    if signature is not None:
+        for pattern, shown in _DEFAULTS.items():
+            signature = re.sub(pattern, shown, signature)
+    return signature, returns
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Connect to Sphinx."""
+    app.connect("env-check-consistency", _check)
+    app.connect("doctree-read", _builtins_are_builtin)
+    app.connect("missing-reference", _by_last_name)
+    app.connect("autodoc-process-signature", _readable)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
