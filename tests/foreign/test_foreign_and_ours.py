@@ -9,7 +9,18 @@ from cvat_sdk.api_client.exceptions import NotFoundException
 from cvat_sdk.core.helpers import get_paginated_collection
 
 from objmapper import fields
-from objmapper.cvat import Comment, Issue, Job, Label, Project, Task, User
+from objmapper.cvat import (
+    Comment,
+    Invitation,
+    Issue,
+    Job,
+    Label,
+    Membership,
+    Organization,
+    Project,
+    Task,
+    User,
+)
 
 pytestmark = pytest.mark.foreign
 
@@ -22,10 +33,11 @@ def running(open_server):
 
 @pytest.mark.parametrize(
     ("model", "at_least"),
-    [(Comment, 5), (Issue, 9), (Job, 20), (Project, 14), (Task, 25), (User, 11)],
+    [(Comment, 5), (Issue, 9), (Job, 20), (Organization, 8), (Project, 14), (Task, 25), (User, 11)],
 )
 def test_every_field_that_both_know_is_the_same(sdk, ours, told, model, at_least):
     sdk.issues.create({"frame": 0, "position": [1.0, 2.5], "job": 1, "message": "look"})
+    sdk.organizations.create({"slug": "acme", "contact": {"email": "a@example.com"}})
     mapper = model.__mapper__
     for theirs in getattr(sdk, mapper.endpoint).list():
         mine, row = model.objects.get(id=theirs.id), theirs._model.to_dict()
@@ -36,7 +48,7 @@ def test_every_field_that_both_know_is_the_same(sdk, ours, told, model, at_least
             if isinstance(field, fields.ForeignKey):
                 came = came["id"] if isinstance(came, dict) else came
                 read = read and read.id
-            elif isinstance(came, dict):
+            elif isinstance(field, fields.Nested) and read is not None:
                 read = read.to_dict()
                 came = {key: came[key] for key in read}
             assert read == came, field.name
@@ -251,3 +263,52 @@ class TestIssues:
         assert theirs.get_comments() == []
         Issue.objects.get(id=theirs.id).delete()
         assert sdk.issues.list() == []
+
+
+class TestOrganizations:
+    def test_each_sees_what_the_other_creates_changes_and_removes(self, sdk, ours):
+        theirs = sdk.organizations.create({"slug": "acme", "contact": {"email": "a@example.com"}})
+        mine = Organization.objects.get(slug="acme")
+        assert (mine.id, mine.name, mine.contact) == (
+            theirs.id,
+            "acme",
+            {"email": "a@example.com"},
+        )
+        assert mine.owner.username == theirs.owner.username == "admin"
+        mine.name = "by objmapper"
+        mine.commit()
+        assert theirs.fetch().name == "by objmapper"
+        theirs.update({"description": "by the SDK"})
+        assert mine.fetch().description == "by the SDK"
+        mine.delete()
+        assert sdk.organizations.list() == []
+        other = Organization.objects.create(slug="other", name="Other")
+        assert sdk.organizations.retrieve(other.id).name == "Other"
+
+    def test_both_make_the_same_of_a_context(self, sdk, ours):
+        Organization.objects.create(slug="acme")
+        with ours.organization_context("acme"):
+            mine = Task.objects.create(name="mine", labels=[Label(name="car")])
+        with sdk.organization_context("acme"):
+            theirs = sdk.tasks.create({"name": "theirs", "labels": [{"name": "car"}]})
+        for slug, found in (("acme", 2), ("", 8), (None, 10)):
+            with sdk.organization_context(slug), ours.organization_context(slug):
+                ids = [task.id for task in sdk.tasks.list()]
+                assert [task.id for task in Task.objects.all()] == ids
+                assert len(ids) == found
+        assert sdk.tasks.retrieve(mine.id).organization == 1
+        assert Task.objects.get(id=theirs.id).organization.slug == "acme"
+
+    def test_an_invitation_of_ours_is_one_of_the_sdk_s(self, sdk, ours):
+        acme = Organization.objects.create(slug="acme")
+        mine = acme.invitations.create(email="alice@example.com", role="worker")
+        theirs, _ = sdk.api_client.invitations_api.retrieve(mine.key)
+        assert (theirs.user.username, theirs.role.value) == ("alice", "worker")
+        member = Membership.objects.get(organization=acme, user__username="alice")
+        told, _ = sdk.api_client.memberships_api.retrieve(member.id)
+        assert (told.role, told.invitation, told.organization) == ("worker", mine.key, acme.id)
+        member.role = "maintainer"
+        member.commit()
+        told, _ = sdk.api_client.memberships_api.retrieve(member.id)
+        assert told.role == "maintainer"
+        assert Invitation.objects.get(key=mine.key).user == User.objects.get(username="alice")

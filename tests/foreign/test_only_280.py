@@ -2,8 +2,8 @@
 
 import pytest
 import requests
-from cvat_sdk import make_client
-from cvat_sdk.api_client.exceptions import UnauthorizedException
+from cvat_sdk import make_client, models
+from cvat_sdk.api_client.exceptions import ForbiddenException, UnauthorizedException
 from cvat_sdk.core.client import AccessTokenCredentials, Client, PasswordCredentials
 from cvat_sdk.core.filters import F
 
@@ -94,22 +94,62 @@ class TestChildrenInAnOrganization:
 
     @pytest.fixture
     def project(self, sdk):
-        sdk.organizations.create({"slug": "acme"})
+        """Project 1 is an organization's; its first job has an issue."""
+        acme = sdk.organizations.create({"slug": "acme"})
         sdk.organizations.create({"slug": "other"})
-        with sdk.organization_context("acme"):
-            project = sdk.projects.create({"name": "theirs", "labels": [{"name": "car"}]})
-            sdk.tasks.create({"name": "inside", "project_id": project.id})
-        return project
+        sdk.issues.create({"frame": 0, "position": [1.0, 2.0], "job": 1, "message": "look"})
+        return sdk.projects.retrieve(1).update({"organization_id": acme.id})
+
+    def test_a_project_takes_along_all_that_is_below_it(self, wire, project):
+        for path in ("/projects/1", "/tasks/1", "/tasks/6", "/jobs/1", "/jobs/18"):
+            assert wire.get(path)["organization"] == project.organization == 1
+        assert wire.get("/tasks/7")["organization"] is None
 
     @pytest.mark.parametrize("slug", ["acme", "", "other", None])
-    def test_tasks_and_labels_of_a_project(self, sdk, wire, project, slug):
-        assert wire.get(f"/projects/{project.id}")["organization"] == 1
+    def test_they_are_found_in_every_context(self, sdk, project, slug):
         with sdk.organization_context(slug):
-            (task,) = project.get_tasks()
-            assert (task.name, task.organization) == ("inside", 1)
-            assert [label.name for label in project.get_labels()] == ["car"]
-            assert [label.name for label in task.get_labels()] == ["car"]
-            assert task.get_jobs() == []
+            tasks = project.get_tasks()
+            assert [task.id for task in tasks] == [6, 5, 4, 3, 2, 1]
+            assert len(project.get_labels()) == len(tasks[-1].get_labels()) == 3
+            jobs = tasks[-1].get_jobs()
+            assert [job.id for job in jobs] == [3, 2, 1]
+            (issue,) = jobs[-1].get_issues()
+            assert [comment.message for comment in issue.get_comments()] == ["look"]
+
+    def test_a_plain_list_goes_by_the_context(self, sdk, project):
+        with sdk.organization_context("acme"):
+            assert len(sdk.issues.list()) == len(sdk.comments.list()) == 1
+            assert len(sdk.jobs.list()) == 18
+        with sdk.organization_context(""):
+            assert sdk.issues.list() == sdk.comments.list() == []
+            assert {job.task_id for job in sdk.jobs.list()} == {7, 8, 9, 10, 11, 12}
+
+
+def test_an_access_token_is_made_told_once_narrowed_and_revoked(running, sdk, wire):
+    tokens = sdk.api_client.auth_api
+    made, _ = tokens.create_access_tokens(
+        models.AccessTokenWriteRequest(name="script", read_only=False)
+    )
+    (row,) = wire.rows("/auth/access_tokens")
+    assert (row["id"], row["name"], row["read_only"]) == (made.id, "script", False)
+    assert "value" not in row
+    with make_client(running.url, access_token=made.value) as client:
+        client.projects.create({"name": "by the script"})
+        assert wire.rows("/projects")[0]["name"] == "by the script"
+        tokens.partial_update_access_tokens(
+            made.id,
+            patched_access_token_write_request=models.PatchedAccessTokenWriteRequest(
+                read_only=True
+            ),
+        )
+        assert client.projects.retrieve(3).name == "by the script"
+        with pytest.raises(ForbiddenException):
+            client.projects.retrieve(3).remove()
+        tokens.destroy_access_tokens(made.id)
+        with pytest.raises(UnauthorizedException):
+            client.projects.list()
+    assert wire.rows("/auth/access_tokens") == []
+    assert wire.status("/projects/3") == 200
 
 
 class TestOldServer:
