@@ -21,10 +21,11 @@ KEYS = (
     " organization_id bogus"
     " job issue frame position message resolved"
     " frame_selection_method frames frame_count frame_share random_seed"
+    " slug description contact role"
 ).split()
 QUERY = (
     "page page_size sort search filter status name project_id task_id org org_id type"
-    " job_id issue_id frame_id resolved owner"
+    " job_id issue_id frame_id resolved owner user_id accepted role slug"
 ).split()
 WORDS = [
     "annotation",
@@ -87,6 +88,9 @@ def put():
         session.mount(server.base_url, server.adapter())
         issue = {"job": 1, "frame": 0, "position": [1, 2], "message": "first"}
         session.post(f"{server.base_url}/api/issues", json=issue)
+        session.post(f"{server.base_url}/api/organizations", json={"slug": "acme"})
+        invitation = {"email": "alice@example.com", "role": "worker"}
+        session.post(f"{server.base_url}/api/invitations?org=acme", json=invitation)
 
         def put(method, path, **options):
             answer = session.request(method, f"{server.base_url}/api{path}", **options)
@@ -109,6 +113,10 @@ WRITES = [
     ("PATCH", "/users/2"),
     ("PATCH", "/issues/1"),
     ("PATCH", "/comments/1"),
+    ("POST", "/organizations"),
+    ("PATCH", "/organizations/1"),
+    ("PATCH", "/memberships/2"),
+    ("POST", "/invitations?org_id=1"),
 ]
 
 
@@ -120,9 +128,15 @@ def test_any_body(put, where, body):
     assert status in (200, 201, 400, 404, 500)
 
 
+LISTS = (
+    "/tasks /projects /jobs /labels /users /issues /comments /organizations /memberships"
+    " /invitations"
+).split()
+
+
 @FIXED
 @given(
-    st.sampled_from(["/tasks", "/projects", "/jobs", "/labels", "/users", "/issues", "/comments"]),
+    st.sampled_from(LISTS),
     st.dictionaries(
         st.sampled_from(QUERY),
         st.text(max_size=6)
