@@ -104,6 +104,32 @@ def test_what_can_not_be_created_is_a_bad_request(sdk, wire, kind, spec, body):
 
 
 @pytest.mark.parametrize(
+    ("kind", "change", "error", "body"),
+    [
+        (
+            "users",
+            {"username": "admin"},
+            ApiException,
+            {"username": ["A user with that username already exists."]},
+        ),
+        (
+            "projects",
+            {"labels": [{"id": 999, "name": "x"}]},
+            NotFoundException,
+            {"detail": "Not found label with id #999 to change"},
+        ),
+    ],
+    ids=["a name that is taken", "a label that is not there"],
+)
+def test_what_can_not_be_changed_stays(sdk, wire, kind, change, error, body):
+    theirs, before = getattr(sdk, kind).retrieve(2), wire.get(f"/{kind}/2")
+    assert refused(lambda: theirs.update(change), error, body) == (
+        404 if error is NotFoundException else 400
+    )
+    assert wire.get(f"/{kind}/2") == before
+
+
+@pytest.mark.parametrize(
     ("params", "body"),
     [
         ({"filter": '{"!=": [{"var": "name"}, "x"]}'}, None),
