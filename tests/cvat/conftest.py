@@ -1,4 +1,7 @@
-"""The same tests through both doors: in process and over a socket, each checked to the contract."""
+"""The same tests through both doors and on both versions, each checked to the contract.
+
+In process a CVAT 2.80 answers its superuser; over the socket one logs in to a CVAT 2.15.
+"""
 
 import pytest
 
@@ -9,15 +12,15 @@ ADMIN = ("admin", "secret")
 ALICE = ("alice", "wonder")
 
 
-@pytest.fixture(params=["in process", "socket"])
+@pytest.fixture(params=["2.80 in process", "2.15 on a socket"])
 def open_client(request):
     """``open_client(seed="2x3")`` opens a server and a client that is signed in as its superuser."""
     servers, clients = [], []
 
     def open_(seed=None):
         users = [":".join(ADMIN), ":".join(ALICE)]
-        if request.param == "socket":
-            running = serve("cvat", seed=seed, users=users, check=True)
+        if request.param == "2.15 on a socket":
+            running = serve("cvat", seed=seed, users=users, version="2.15", check=True)
             request.addfinalizer(running.close)
             clients.append(make_client(running.url, credentials=ADMIN))
             servers.append(running.server)
