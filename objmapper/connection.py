@@ -29,7 +29,7 @@ class ThreadSessions:
 
     def __init__(self, client: Client, make: Callable[[Client], Session] = Session) -> None:
         #: The client of all of them.
-        self.client = client
+        self.client: Client = client
         self._make = make
         self._local = threading.local()
         self._lock = threading.Lock()

@@ -118,7 +118,7 @@ class ValidationError(FieldError, ValueError):
         self, message: str, errors: Iterable[tuple[object, str | None, list[str]]] = ()
     ) -> None:
         #: ``(object, field name or None, [messages])`` of every object and field.
-        self.errors = list(errors)
+        self.errors: list[tuple[object, str | None, list[str]]] = list(errors)
         super().__init__(message)
 
     @classmethod
@@ -190,7 +190,7 @@ class CommitError(SessionError):
 
     def __init__(self, message: str, report: CommitReport) -> None:
         #: What became of every object.
-        self.report = report
+        self.report: CommitReport = report
         super().__init__(message)
 
 
@@ -203,13 +203,13 @@ class TransportError(ObjMapperError, OSError):
 
     def __init__(self, message: str, request: Request | None = None) -> None:
         #: What was to be sent, as it was given; credentials in its headers are masked.
-        self.request = request
+        self.request: Request | None = request
         #: Whether the server can have received the request; True unless it surely did not.
-        self.sent = True
+        self.sent: bool = True
         #: How often it was sent again before this.
-        self.retries = 0
+        self.retries: int = 0
         #: Whether nobody knows what became of an earlier attempt of the same request.
-        self.doubtful = False
+        self.doubtful: bool = False
         super().__init__(message)
 
     def __str__(self) -> str:
@@ -243,7 +243,7 @@ class StatusError(TransportError):
     ) -> None:
         super().__init__(message, request)
         #: The whole answer.
-        self.response = response
+        self.response: Response = response
         #: The status, as 404.
         self.status: int = response.status
         #: The verb that was sent.
@@ -251,11 +251,11 @@ class StatusError(TransportError):
         #: The address that was asked, without credentials.
         self.url: str = response.url
         #: The parsed body: JSON of any shape, else the text.
-        self.body = body
+        self.body: Any = body
         #: Every message of the body, flat.
-        self.messages = list(messages)
+        self.messages: list[str] = list(messages)
         #: Messages by wire name, where the body says which field is meant.
-        self.errors = dict(errors or {})
+        self.errors: dict[str, list[str]] = dict(errors or {})
 
 
 class BadRequest(StatusError):

@@ -31,7 +31,7 @@ class Registry:
 
     def __init__(self, name: str = "") -> None:
         #: What its repr shows.
-        self.name = name
+        self.name: str = name
         self._by_endpoint: dict[str, Any] = {}
         #: ``{class name: {full name: model}}``: two modules may each have a Task.
         self._by_name: dict[str, dict[str, Any]] = {}
@@ -136,13 +136,13 @@ class Mapper:
         schema_base: type | None,
     ) -> None:
         #: The class.
-        self.model = model
+        self.model: Any = model
         #: The fields by name, relations among them.
-        self.fields = fields
+        self.fields: dict[str, Field[Any]] = fields
         #: The class whose key space it shares: the polymorphic parent, else the class itself.
-        self.root = root
+        self.root: Any = root
         #: The ``Schema`` that the class body declares, if it does.
-        self.schema_base = schema_base
+        self.schema_base: type | None = schema_base
         #: Whether it has no endpoint and no objects.
         self.abstract: bool = options["abstract"]
         #: The registry that it stands in.
@@ -169,15 +169,15 @@ class Mapper:
         #: What the rows of this very class say.
         self.polymorphic_identity: Any = options["polymorphic_identity"]
         #: All of them, a binding's own dialect's too.
-        self.options = options
+        self.options: dict[str, Any] = options
         #: The marshmallow Schema, once it is asked for.
         self.schema: Any = None
         #: Whether that Schema loads objects, as those of value objects do.
-        self.schema_makes_objects = False
+        self.schema_makes_objects: bool = False
         #: The class that was declared anew in this one's place, as a notebook does.
         self.replaced_by: Any = None
         #: The fields of a row by wire name.
-        self.by_key = by_key
+        self.by_key: dict[str, Field[Any]] = by_key
         #: The reverse relations by name.
         self.has_many: dict[str, HasMany[Any]] = {}
         #: The forward relations by name.
@@ -194,7 +194,7 @@ class Mapper:
         if self.polymorphic_identity is not None:
             self._join_kinds()
         #: The shared state of objects that no page has brought.
-        self.blank_page = Page(None, self, [])
+        self.blank_page: Page = Page(None, self, [])
 
     @property
     def is_polymorphic(self) -> bool:

@@ -76,9 +76,9 @@ class Q:
         #: The conditions that are joined.
         self.children: tuple[Q | Term, ...] = (*children, *terms)
         #: "and" or "or".
-        self.joiner = _joiner
+        self.joiner: str = _joiner
         #: Whether the opposite is meant.
-        self.negated = False
+        self.negated: bool = False
 
     def __and__(self, other: Q) -> Q:
         return self._join(other, "and")

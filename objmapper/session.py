@@ -40,6 +40,9 @@ from objmapper.state import (
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from objmapper.dialects import Dialect
+    from objmapper.identity import IdentityMap
+
 M = TypeVar("M", bound=Model)
 OnError = Literal["stop", "continue"]
 
@@ -65,17 +68,17 @@ class Session:
         if keep < 0:
             raise ValueError(f"keep={keep} is below 0; 0 keeps nothing.")
         #: The client that it sends through.
-        self.client = client
+        self.client: Client = client
         #: The client's dialect.
-        self.dialect = client.dialect
+        self.dialect: Dialect = client.dialect
         #: Whether ``close()`` was called.
-        self.closed = False
+        self.closed: bool = False
         #: A weak reference to it, as its objects hold.
-        self.ref = weakref.ref(self)
+        self.ref: weakref.ref[Session] = weakref.ref(self)
         #: Its objects, by what the next commit does with them.
-        self.members = Members(self.ref, keep)
+        self.members: Members = Members(self.ref, keep)
         #: The one object for each identity.
-        self.identity = self.members.identity
+        self.identity: IdentityMap = self.members.identity
         #: Endpoints and fields whose view can't be asked for several values at once.
         self.singly: set[tuple[str, str]] = set()
         self._lock, self._pid = threading.RLock(), os.getpid()

@@ -94,9 +94,9 @@ class Client(http_client.Client):
                     "make_client() take the credentials."
                 )
         #: What was set before it was made.
-        self.config = config or Config()
+        self.config: Config = config or Config()
         #: Where it warns of a server that the binding was not written for.
-        self.logger = logger or logging.getLogger("objmapper.cvat")
+        self.logger: logging.Logger = logger or logging.getLogger("objmapper.cvat")
         if self.config.verify_ssl is not None:
             options["verify"] = self.config.verify_ssl
         http = options.get("http")

@@ -161,31 +161,31 @@ class Field(Expressions, _Descriptor[T]):
                 f"default={type(default).__name__} or default=lambda: {default!r}."
             )
         #: Whether it may be None.
-        self.null = null
+        self.null: bool = null
         #: The name in JSON that was declared, or None.
-        self.data_key = data_key
+        self.data_key: str | None = data_key
         #: The name in the JSON that is sent that was declared, or None.
-        self.declared_write_key = write_key
+        self.declared_write_key: str | None = write_key
         #: Whether it is the object's key.
-        self.primary_key = primary_key
+        self.primary_key: bool = primary_key
         #: Who chooses the primary key: "server" or "client".
-        self.generated = generated
+        self.generated: Literal["server", "client"] = generated
         #: Whether only the server sets it.
-        self.read_only = read_only or (primary_key and generated == "server")
+        self.read_only: bool = read_only or (primary_key and generated == "server")
         #: Whether it is settable only until the object exists on the server.
-        self.write_once = write_once or (primary_key and generated == "client")
+        self.write_once: bool = write_once or (primary_key and generated == "client")
         #: Whether it is sent and never expected back.
-        self.write_only = write_only
+        self.write_only: bool = write_only
         #: Whether it must have a value when the object is created.
-        self.required = required
+        self.required: bool = required
         #: The value of a new object, or a callable that makes it; MISSING without one.
-        self.default = default
+        self.default: Any = default
         #: What checks its values, beside its type.
-        self.validators = validators(validate)
+        self.validators: list[Validator] = validators(validate)
         #: The attribute's docstring, or None.
-        self.doc = doc
+        self.doc: str | None = doc
         #: Whether it is a value object's.
-        self.embedded = False
+        self.embedded: bool = False
 
     # -- declaration ------------------------------------------------------------------------------
 

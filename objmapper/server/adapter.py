@@ -35,7 +35,7 @@ class WSGIAdapter(BaseAdapter):
     def __init__(self, application: Application) -> None:
         super().__init__()
         #: What answers.
-        self.application = application
+        self.application: Application = application
 
     def send(
         self,

@@ -28,7 +28,7 @@ class EmbeddedServer:
 
     def __init__(self, options: Options) -> None:
         #: What it was started with.
-        self.options = options
+        self.options: Options = options
         #: ``(name, password)`` of each user; the first is the superuser.
         self.users: list[Pair] = list(options.users)
         #: Its address: a host of its own, as a requests.Session keeps adapters and cookies by host.
@@ -36,7 +36,7 @@ class EmbeddedServer:
         self._cvat = Cvat(options)
         checked = contract(options.kind, options.version) if options.check else None
         #: The WSGI application.
-        self.app = Front(self._cvat.answer, checked)
+        self.app: Front = Front(self._cvat.answer, checked)
 
     def adapter(self) -> WSGIAdapter:
         """An adapter for ``session.mount(server.base_url, ...)``: the in-process door."""

@@ -54,7 +54,7 @@ class Running:
         if not 0 <= port <= _LAST_PORT:
             raise ValueError(f"a port is between 0 and {_LAST_PORT}, not {port}")
         #: The server behind the socket.
-        self.server = server
+        self.server: EmbeddedServer = server
         # A full queue is normal under a benchmark and no news for who runs it.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         self._map: dict[int, Any] = {}
@@ -73,7 +73,7 @@ class Running:
         self._http.channel_class = _Channel
         shown = f"[{address}]" if ":" in address else address
         #: Its address, with the port that it has got.
-        self.url = f"http://{shown}:{listening.getsockname()[1]}"
+        self.url: str = f"http://{shown}:{listening.getsockname()[1]}"
         self._stopping = threading.Event()
         self._closed = False
         self._thread = threading.Thread(target=self._loop, name=f"serve {self.url}", daemon=True)

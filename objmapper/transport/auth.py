@@ -65,11 +65,11 @@ class TokenAuth(AuthBase):
 
     def __init__(self, token: str, scheme: str = "Token", header: str = "Authorization") -> None:
         #: The token; setting it changes what the next request carries.
-        self.token = token
+        self.token: str = token
         #: The word in front of the token.
-        self.scheme = scheme
+        self.scheme: str = scheme
         #: The header that carries it.
-        self.header = header
+        self.header: str = header
         checked_header(header, token)
         checked_header(header, self._value)
 

@@ -80,7 +80,7 @@ class Transport:
         if retries < 0:
             raise ValueError(f"retries={retries} is below 0.")
         #: When a request is sent again, and after how long.
-        self.policy = Policy(retries, backoff, max_retry_after=max_retry_after)
+        self.policy: Policy = Policy(retries, backoff, max_retry_after=max_retry_after)
         self._auth = as_auth(auth)
         self._mount = (self._base.origin + "/", adapter) if adapter is not None else None
         self._limits: dict[str, Any] = {
@@ -108,9 +108,9 @@ class Transport:
             show_echo()
         guard_urllib3()
         #: How many requests were really sent, those that were sent again included.
-        self.requests_sent = 0
+        self.requests_sent: int = 0
         #: How many requests were sent again.
-        self.retries_made = 0
+        self.retries_made: int = 0
         self._start()
 
     def _start(self) -> None:
