@@ -230,8 +230,7 @@ class Session:
     def delete(self, obj: Any) -> None:
         """Mark an object for deletion by the next commit; a new one is just forgotten.
 
-        Raises SessionError for one that is not in this session, or of which nobody knows whether it
-        was created.
+        Raises SessionError for one that is not in this session, or may have been created.
         """
         with self.using():
             self.members.mark_deleted(obj)
@@ -239,8 +238,7 @@ class Session:
     def expunge(self, obj: Any) -> None:
         """Take an object out of the session: a new one is transient again, others are detached.
 
-        Its changes stay with it and are not sent. Raises SessionError for an object that is not in
-        this session.
+        Its changes stay with it, unsent. Raises SessionError for one that is not in this session.
         """
         with self.using():
             self.members.expunge(obj)
@@ -439,8 +437,7 @@ class Session:
     ) -> CommitReport:
         """Send the changes of *objects* alone, with the pending parents they refer to.
 
-        *fields*: the names of the fields whose changes are sent; None is all. The rest is as for
-        ``commit``. Raises SessionError for an object of another session.
+        *fields*: whose changes are sent; None is all. Raises as ``commit``, and SessionError.
         """
         with self.using():
             chosen = self._own(objects)
