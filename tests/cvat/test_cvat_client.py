@@ -27,22 +27,30 @@ from objmapper.exceptions import (
     DetachedError,
     Forbidden,
     NotAuthenticated,
+    TooManyRequests,
     TransportError,
 )
 from objmapper.queryset import Manager
-from objmapper.server import WSGIAdapter, serve
+from objmapper.server import WSGIAdapter, embedded, serve
 
 ADMIN, ALICE = ("admin", "secret-of-admin"), ("alice", "secret-of-alice")
 TOKEN = "personal-access-token-of-alice"
 ABOUT = {"name": "CVAT", "version": "2.80.0"}
 
 
+@pytest.fixture(params=["2.15", "2.80"])
+def running(request):
+    """An embedded server on a socket, which knows admin and alice."""
+    with serve("cvat", seed="1x3", users=[ADMIN, ALICE], version=request.param, check=True) as it:
+        yield it
+        assert it.server.violations == []
+
+
 @pytest.fixture
-def running():
-    """An embedded server on a socket, which knows admin, alice and a token of alice's."""
-    with serve(
-        "cvat", seed="1x3", users=[ADMIN, ALICE], tokens=[("alice", TOKEN)], check=True
-    ) as it:
+def newer():
+    """One of 2.80, which knows a personal access token of alice's."""
+    tokens = [("alice", TOKEN)]
+    with serve("cvat", seed="1x3", users=[ADMIN, ALICE], tokens=tokens, check=True) as it:
         yield it
         assert it.server.violations == []
 
@@ -119,14 +127,14 @@ class TestLogin:
             client.tasks.list()
         client.close()
 
-    def test_a_personal_access_token_goes_as_bearer_and_asks_nothing(self, running):
-        with make_client(running.url, access_token=TOKEN) as client:
-            before = running.server.requests
+    def test_a_personal_access_token_goes_as_bearer_and_asks_nothing(self, newer):
+        with make_client(newer.url, access_token=TOKEN) as client:
+            before = newer.server.requests
             client.login(AccessTokenCredentials(TOKEN))
-            assert running.server.requests == before
+            assert newer.server.requests == before
             assert client.users.retrieve_current_user().username == "alice"
             client.logout()
-            assert running.server.requests == before + 2
+            assert newer.server.requests == before + 2
             with pytest.raises(NotAuthenticated):
                 client.tasks.list()
 
@@ -169,9 +177,70 @@ class TestLogin:
         assert paths(noted).count(("POST", "/api/auth/logout")) == 1
         assert "Cookie" not in noted.sent[-1].headers
 
-    def test_what_an_ended_session_may_no_longer_do_is_forbidden(self, running):
+    def test_what_another_user_owns_is_forbidden(self, running):
         with make_client(running.url, credentials=ALICE) as client, pytest.raises(Forbidden):
             client.tasks.retrieve(1)
+
+    def test_leaving_logs_nobody_out_as_logins_of_a_user_share_a_token(self, running, noted):
+        with requests.Session() as script:
+            login = {"username": ADMIN[0], "password": ADMIN[1]}
+            key = script.post(f"{running.url}/api/auth/login", json=login).json()["key"]
+
+        def signed_with_the_token():
+            header = {"Authorization": f"Token {key}"}
+            return requests.get(f"{running.url}/api/users/self", headers=header, timeout=60).ok
+
+        with Client(running.url, http=noted) as client:
+            client.login(ADMIN)
+        assert ("POST", "/api/auth/logout") not in paths(noted)
+        assert list(noted.cookies) == []
+        assert not client.has_credentials()
+        assert signed_with_the_token()
+        with make_client(running.url, credentials=ADMIN) as client:
+            client.logout()
+        assert not signed_with_the_token()
+
+    def test_a_session_that_ended_meanwhile_is_told_and_begun_again(self, running, noted):
+        with Client(running.url, http=noted) as client, requests.Session() as other:
+            client.login(ADMIN)
+            other.cookies.update(noted.cookies)
+            other.headers["X-CSRFToken"] = other.cookies["csrftoken"]
+            assert other.post(f"{running.url}/api/auth/logout").ok
+            with pytest.raises(NotAuthenticated):
+                client.tasks.list()
+            client.login(ADMIN)
+            assert len(client.tasks.list()) == 3
+
+    def test_a_token_that_ended_meanwhile_hinders_no_login(self, told, noted):
+        answers = {
+            "/api/auth/login": {"key": "abcdef"},
+            "/api/auth/logout": (401, [], b'{"detail": "Invalid token."}'),
+        }
+        client = Client("http://cvat.example", check_server_version=False, **told(answers))
+        client.login(ADMIN)
+        client.login(ALICE)
+        assert paths(noted)[-2:] == [("POST", "/api/auth/logout"), ("POST", "/api/auth/login")]
+        client.logout()
+        assert not client.has_credentials()
+        client.close()
+
+    def test_a_lent_session_that_is_logged_in_reads_and_writes(self, running, noted):
+        login = {"username": ADMIN[0], "password": ADMIN[1]}
+        noted.post(f"{running.url}/api/auth/login", json=login)
+        with Client(running.url, http=noted) as client:
+            Task.objects.get(id=1).update({"name": "renamed"})
+            assert client.users.retrieve_current_user().username == "admin"
+            # Django asks for the token of the session that a login takes the place of.
+            client.login(ALICE)
+            assert client.users.retrieve_current_user().username == "alice"
+
+    def test_a_server_without_personal_access_tokens_refuses_the_first_request(self):
+        with (
+            serve("cvat", users=[ADMIN], tokens=[("admin", TOKEN)], version="2.15") as old,
+            make_client(old.url, access_token=TOKEN) as client,
+            pytest.raises(NotAuthenticated),
+        ):
+            client.tasks.list()
 
     def test_cookies_of_others_in_a_lent_jar_stay(self, running, noted):
         noted.cookies.set("theme", "dark", domain="127.0.0.1", path="/")
@@ -238,10 +307,10 @@ class TestLogin:
         assert not client.has_credentials()
         client.close()
 
-    def test_secrets_are_in_no_repr_log_error_or_pickle(self, running, caplog, noted):
+    def test_secrets_are_in_no_repr_log_error_or_pickle(self, newer, caplog, noted):
         caplog.set_level(logging.DEBUG)
         texts = []
-        with Client(running.url, http=noted, echo=True) as client:
+        with Client(newer.url, http=noted, echo=True) as client:
             for credentials in (ADMIN, AccessTokenCredentials(TOKEN)):
                 client.login(credentials)
                 cookies = [cookie.value for cookie in noted.cookies]
@@ -278,6 +347,54 @@ class TestLogin:
         assert "admin" in str(refused.value)
         assert ADMIN[1] not in str(refused.value) + repr(vars(refused.value))
         client.close()
+
+
+class TestThrottle:
+    """Logins and questions for the version come without credentials, so they are what is counted."""
+
+    @pytest.fixture(params=["2.15", "2.80"])
+    def throttled(self, request):
+        """A server that takes no more requests without credentials."""
+        with serve("cvat", users=[ADMIN], version=request.param, throttle=True) as it:
+            with requests.Session() as session:
+                for _ in range(100):
+                    assert session.get(f"{it.url}/api/server/about").ok
+            yield it
+
+    def test_the_refusal_tells_when_to_come_back(self, throttled):
+        with (
+            Client(throttled.url, check_server_version=False, retries=0) as client,
+            pytest.raises(TooManyRequests, match="Request was throttled") as refused,
+        ):
+            client.login(ADMIN)
+        assert 0 < refused.value.retry_after <= 60
+        assert ADMIN[1] not in str(refused.value)
+
+    def test_who_is_logged_in_is_not_refused(self):
+        with (
+            serve("cvat", users=[ADMIN], throttle=True) as server,
+            make_client(server.url, credentials=ADMIN) as client,
+        ):
+            for _ in range(101):
+                client.get_server_version()
+
+    def test_a_login_is_sent_again_when_it_may_come_back(self, noted):
+        refusals = [b'{"detail": "Request was throttled. Expected available in 0 seconds."}']
+
+        def application(environ, start_response):
+            if not refusals:
+                return server.app(environ, start_response)
+            headers = [("Content-Type", "application/vnd.cvat+json"), ("Retry-After", "0")]
+            start_response("429 Too Many Requests", headers)
+            return [refusals.pop()]
+
+        with embedded("cvat", users=[ADMIN]) as server:
+            noted.mount("http://cvat.example", WSGIAdapter(application))
+            options = {"check_server_version": False, "http": noted}
+            with Client("http://cvat.example", **options) as client:
+                client.login(ADMIN)
+                assert paths(noted) == [("POST", "/api/auth/login")] * 2
+                assert client.users.retrieve_current_user().username == "admin"
 
 
 class TestMakeClient:
