@@ -15,10 +15,10 @@ from dataclasses import replace
 from typing import Any
 
 from objmapper.dialects.base import Dialect, with_params
-from objmapper.exceptions import QueryError, UnsupportedLookup
+from objmapper.exceptions import QueryError, UnsupportedLookup, ValidationError
 from objmapper.operation import Change, Draft, Json, Kind, Request
 from objmapper.query import And, Condition, Node, Query
-from objmapper.state import ABSENT, base_value, is_new
+from objmapper.state import ABSENT, Stateful, base_value, is_new, session_of
 from objmapper.transport.auth import checked_header
 
 Place = tuple[str, Any]
@@ -90,22 +90,22 @@ class InOrganizations(Dialect):
         self.context = Context()
 
     def place_of(self, obj: Any) -> Place | None:
-        """Return where an object lives, as far as it or what it is part of tells."""
-        mapper, new = type(obj).__mapper__, is_new(obj)
-        field = mapper.foreign_keys.get("organization")
-        if field is not None:
-            value = obj._row.get(field.key, ABSENT) if new else base_value(obj, field)
-            if value is None:
-                return PERSONAL
-            if value is not ABSENT:
-                return ("org_id", field.dump(value if new else field.key_told(obj, value)))
+        """Return where an object lives, as far as what it is part of or it itself tells."""
+        foreign_keys, new = type(obj).__mapper__.foreign_keys, is_new(obj)
         for name in _ABOVE:
-            above = mapper.foreign_keys.get(name)
-            if above is not None and obj._row.get(above.key) is not None:
-                place = self.place_of(getattr(obj, name))
-                if place is not None:
-                    return place
-        return None
+            above = _known(obj, foreign_keys[name]) if name in foreign_keys else None
+            place = None if above is None else self.place_of(above)
+            if place is not None:
+                return place
+        field = foreign_keys.get("organization")
+        if field is None:
+            return None
+        value = obj._row.get(field.key, ABSENT) if new else base_value(obj, field)
+        if value is ABSENT:
+            return None
+        if value is None:
+            return PERSONAL
+        return ("org_id", field.dump(value if new else field.key_told(obj, value)))
 
     def list_request(self, query: Query, page_size: int | None) -> Request:
         query, personal = _without_null(query)
@@ -145,8 +145,22 @@ class InOrganizations(Dialect):
                 body = {k: v for k, v in request.body.value.items() if k != field.write_key}
                 request = replace(request, body=Json(body))
         elif _context(mapper) != "details":
+            self._refuse_moved(draft)
             return draft
         return replace(draft, request=self.placed(request, mapper, self.place_of(obj)))
+
+    def _refuse_moved(self, draft: Draft) -> None:
+        """Raise ValidationError for a move that the server would take and ignore, as 2.15 does."""
+        problems: list[tuple[Any, str, Any]] = []
+        for change in draft.changes:
+            obj = change.object
+            field = type(obj).__mapper__.foreign_keys.get("organization")
+            moves = field is not None and change.kind == Kind.UPDATE and field.key in change.sent
+            if moves and obj._state.full and field.write_key not in obj._row:
+                told = "This CVAT moves nothing to another organization: it tells no {0!r}."
+                problems.append((obj, "organization", [told.format(field.write_key)]))
+        if problems:
+            raise ValidationError.of(problems)
 
     def _refuse_made(self, change: Change, mapper: Any) -> None:
         maker = (mapper.options.get("dialect_options") or {}).get("made by")
@@ -161,6 +175,18 @@ class InOrganizations(Dialect):
 
 
 _DETAILS = ("details", "members")
+
+
+def _known(obj: Any, field: Any) -> Any:
+    """Return the object that a relation leads to, if the session has it already."""
+    value, session = obj._row.get(field.key), session_of(obj)
+    if value is None or isinstance(value, Stateful):
+        return value
+    try:
+        key = field.key_value(value)
+    except (ValueError, TypeError):
+        return None
+    return None if session is None else session.identity.get(field.target.__mapper__.root, key)
 
 
 def _context(mapper: Any) -> str | None:
