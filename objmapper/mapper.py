@@ -323,7 +323,10 @@ class Mapper:
         key = self.key_in(row)
         if not self.path_fields or key is None:
             return key
-        values = tuple(self.path_value(field, row) for field in self.path_fields)
+        try:
+            values = tuple(self.path_value(field, row) for field in self.path_fields)
+        except (ValueError, TypeError) as error:
+            raise ContractError(f"where a row of {self.endpoint} lives: {error}") from None
         return None if None in values else (*values, key)
 
     def path_value(self, field: Field[Any], row: dict[str, Any]) -> Any:

@@ -165,6 +165,11 @@ class ForeignKey(_Relation[T]):
             value = value[pk.key]
         return None if value is None else pk.key_of(value)
 
+    def key_told(self, obj: Any, base: Any) -> Any:
+        """Return the key that a base tells, as ``key_value`` does. Raises ContractError."""
+        told = base is None or isinstance(base, Stateful)
+        return self.key_value(base if told else self.load(obj, base))
+
     def coerce(self, value: Any) -> Any:
         if isinstance(value, Stateful) and not isinstance(value, self.target):
             raise TypeError(
