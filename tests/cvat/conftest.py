@@ -51,6 +51,23 @@ def seeded(open_client):
         yield client
 
 
+@pytest.fixture(scope="module", params=["2.80 in process", "2.15 on a socket"])
+def only_read(request):
+    """What ``seeded`` is, for tests that ask much and change nothing: one for all of a module.
+
+    What its rows look like is held against the contract where they are asked for once.
+    """
+    if request.param == "2.15 on a socket":
+        with (
+            serve("cvat", seed="2x4", users=[":".join(ADMIN)], version="2.15") as running,
+            make_client(running.url, credentials=ADMIN) as client,
+        ):
+            yield client
+    else:
+        with Client(f"embedded://cvat?user={':'.join(ADMIN)}&seed=2x4") as client:
+            yield client
+
+
 @pytest.fixture
 def requests_of():
     """``with requests_of() as sent:`` gathers the requests that go out meanwhile, as (verb, path)."""

@@ -92,21 +92,21 @@ def questions(values):
 
 
 @each_path
-def test_each_lookup_finds_what_python_finds(seeded, model, path, name):
-    if is_newer(seeded, model, name):
+def test_each_lookup_finds_what_python_finds(only_read, model, path, name):
+    if is_newer(only_read, model, name):
         refused = pytest.raises(UnsupportedLookup, match=f"{path}: CVAT neither filters nor sorts")
-        before = seeded.transport.requests_sent
+        before = only_read.transport.requests_sent
         with refused:
             list(model.objects.order_by(path))
         with refused:
             list(model.objects.filter(**{path: None}))
-        assert seeded.transport.requests_sent == before
+        assert only_read.transport.requests_sent == before
         return
-    rows = {row["id"]: value_of(name, row) for row in all_rows(seeded, model)}
+    rows = {row["id"]: value_of(name, row) for row in all_rows(only_read, model)}
     if name in ("project_name", "task_name"):
-        names = names_of(seeded, Project if name == "project_name" else Task)
+        names = names_of(only_read, Project if name == "project_name" else Task)
         parent = name.replace("name", "id")
-        rows = {row["id"]: names[row[parent]] for row in all_rows(seeded, model)}
+        rows = {row["id"]: names[row[parent]] for row in all_rows(only_read, model)}
     assert rows
     asked = set()
     for lookup, value, holds in questions(rows.values()):
