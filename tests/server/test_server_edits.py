@@ -196,7 +196,13 @@ def test_people_are_written_by_id_and_read_as_objects(door, thing):
     again = door.patch(path, {"assignee_id": 2}).json()
     assert again["assignee_updated_date"] == after["assignee_updated_date"]
     none = door.patch(path, {"assignee_id": None, "owner_id": None}).json()
-    assert (none["assignee"], none["owner"], none["assignee_updated_date"]) == (None, None, None)
+    assert (none["assignee"], none["owner"]) == (None, None)
+    # To be nobody's is a change, too.
+    assert none["assignee_updated_date"] == none["updated_date"]
+    assert (
+        door.patch(path, {"assignee_id": None}).json()["assignee_updated_date"]
+        == (none["assignee_updated_date"])
+    )
 
 
 @pytest.mark.parametrize("name", ["assignee_id", "owner_id"])

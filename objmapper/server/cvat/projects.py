@@ -185,7 +185,7 @@ def write(call: Call, table: str, row: sqlite3.Row, given: dict[str, Any]) -> No
     """The given columns of a row are written, with the dates that follow from them."""
     now = call.clock()
     if "assignee_id" in given and given["assignee_id"] != row["assignee_id"]:
-        given["assignee_updated_date"] = None if given["assignee_id"] is None else now
+        given["assignee_updated_date"] = now
     given["updated_date"] = now
     pairs = ", ".join(f"{column} = ?" for column in given)
     call.run(f"UPDATE {table} SET {pairs} WHERE id = ?", [*given.values(), row["id"]])
