@@ -151,7 +151,7 @@ class InOrganizations(Dialect):
 
     def _refuse_moved(self, draft: Draft) -> None:
         """Raise ValidationError for a move that the server would take and ignore, as 2.15 does."""
-        problems: list[tuple[Any, str, Any]] = []
+        problems: list[tuple[object, str | None, list[str]]] = []
         for change in draft.changes:
             obj = change.object
             field = type(obj).__mapper__.foreign_keys.get("organization")
