@@ -21,10 +21,11 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         "py:class",
-        r"(collections\.abc|contextlib|datetime|logging|requests(\.models)?)\.\w+|BaseAdapter",
+        r"(collections\.abc|contextlib|datetime|logging|requests(\.models)?|weakref)\.\w+|BaseAdapter",
     ),
     ("py:class", r"(objmapper\..*\.)?(M|QS)|ErrorReader"),
-    ("py:class", r"objmapper\.state\.(Page|Stateful)"),  # what only the package's own rooms hold
+    # What only the package's own rooms hold.
+    ("py:class", r"(objmapper\.(state|server\.front)\.)?(Front|IdentityMap|Members|Page|Stateful)"),
 ]
 add_module_names = False
 autodoc_member_order = "bysource"
@@ -38,5 +39,6 @@ html_theme = "furo"
 html_title = f"objmapper {version}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_theme_options = {"light_css_variables": {"code-font-size": "78%"}}
 # Furo's own style for the dark underlines the names of classes and modules, as if they were links.
 pygments_dark_style = "a11y-high-contrast-dark"

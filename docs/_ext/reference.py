@@ -1,7 +1,8 @@
 """The reference is complete: each public name that it lacks is a warning of the build.
 
 Types that annotations name without their module, as only type checkers import them, lead to their
-classes, and defaults are shown as a reader can read them.
+classes; errors that a docstring names lead to what is said of them; defaults are shown as a reader can
+read them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from sphinx.addnodes import pending_xref
 from sphinx.util import logging
 from sphinx.util.nodes import make_refnode
 
+from objmapper import exceptions
+
 _log = logging.getLogger(__name__)
 #: How defaults are shown whose repr can't be read, or is nobody's business.
 _DEFAULTS = {
@@ -23,6 +26,12 @@ _DEFAULTS = {
     r"<function (\w+)>": r"\1",
     r"mappingproxy\((\{\})\)": r"\1",
 }
+#: Errors that are named by more than one word, so that the name means nothing else.
+_ERRORS = re.compile(
+    r"(?<![\w.`])"
+    rf"(?:{'|'.join(name for name in vars(exceptions) if re.match('([A-Z][a-z]+){2}', name))})"
+    r"(?!\w)"
+)
 
 
 def _names_in(objects: dict[str, Any]) -> Iterator[str]:
@@ -62,6 +71,19 @@ def _by_last_name(app: Any, env: Any, node: Any, contnode: Any) -> Any:
     return make_refnode(app.builder, node["refdoc"], *found.pop(), contnode)
 
 
+def _link_errors(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Make the names of errors in a docstring lead to them; code and literals stay as they are."""
+    code = False
+    for number, line in enumerate(lines):
+        if code or line.startswith((">>>", "...")):
+            code = not line or line.startswith(" ")
+            continue
+        parts = line.split("``")
+        parts[::2] = [_ERRORS.sub(r":exc:`~objmapper.\g<0>`", part) for part in parts[::2]]
+        lines[number] = "``".join(parts)
+        code = line.endswith("::")
+
+
 def _readable(
     app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: Any
 ) -> tuple[str | None, Any]:
@@ -76,5 +98,6 @@ def setup(app: Any) -> dict[str, bool]:
     app.connect("env-check-consistency", _check)
     app.connect("doctree-read", _builtins_are_builtin)
     app.connect("missing-reference", _by_last_name)
+    app.connect("autodoc-process-docstring", _link_errors)
     app.connect("autodoc-process-signature", _readable)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
