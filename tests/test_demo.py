@@ -57,8 +57,8 @@ def done():
 
 @pytest.fixture
 def served():
-    """A checked CVAT on a socket that has content of its own: two projects of three tasks."""
-    with serve("cvat", seed="2x3", users=[ADMIN], check=True) as running:
+    """A checked CVAT 2.15 on a socket that has content of its own: two projects of three tasks."""
+    with serve("cvat", seed="2x3", users=[ADMIN], version="2.15", check=True) as running:
         yield running
         assert running.server.violations == []
 

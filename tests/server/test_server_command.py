@@ -75,13 +75,25 @@ def test_several_signals_at_once_end_it_as_one_does():
         assert process.returncode == 0
 
 
+def test_version_and_throttle_are_what_the_options_of_the_url_are():
+    with (
+        start("cvat", "--version", "2.15", "--throttle") as process,
+        requests.Session() as session,
+    ):
+        session.trust_env = False
+        about = f"{announced(process)['CVAT_URL']}/api/server/about"
+        assert session.get(about).json()["version"] == "2.15.0"
+        assert {session.get(about).status_code for _ in range(99)} == {200}
+        assert session.get(about).status_code == 429
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ([], "the following arguments are required: kind"),
         (["simvue"], "no embedded server of kind 'simvue'"),
         (["cvat", "--seed", "4"], "option 'seed' is PROJECTSxTASKS"),
-        (["cvat", "--version", "2.15"], "2.15 is not spoken here"),
+        (["cvat", "--version", "2.16"], "2.16 is not spoken here"),
         (["cvat", "--user", "admin"], "option 'user' is NAME:PASSWORD"),
         (["cvat", "--port", "x"], "invalid int value: 'x'"),
         (["cvat", "--port", "99999"], "a port is between 0 and 65535, not 99999"),
