@@ -4,8 +4,21 @@ import datetime as dt
 from typing import assert_type
 
 from objmapper import Session
-from objmapper.cvat import Client, Comment, Issue, Job, Label, Project, Task, User, make_client
-from objmapper.cvat.models import Attribute, JobType, Stage, State, Status, Storage, Summary
+from objmapper.cvat import (
+    Client,
+    Comment,
+    Invitation,
+    Issue,
+    Job,
+    Label,
+    Membership,
+    Organization,
+    Project,
+    Task,
+    User,
+    make_client,
+)
+from objmapper.cvat.models import Attribute, JobType, Role, Stage, State, Status, Storage, Summary
 from objmapper.report import CommitReport
 
 
@@ -29,6 +42,32 @@ def repositories(client: Client) -> None:
         assert_type(job, Job)
     for label in client.labels:
         assert_type(label, Label)
+
+
+def organizations(client: Client, task: Task, job: Job, organization: Organization) -> None:
+    assert_type(client.organization_slug, str | None)
+    client.organization_slug = "myorg"
+    with client.organization_context(None), client.organization_context(""):
+        assert_type(client.organizations.create(slug="myorg"), Organization)
+    assert_type(client.memberships.get(user=7), Membership)
+    assert_type(client.invitations.first(), Invitation | None)
+    assert_type(task.organization, Organization | None)
+    assert_type(job.organization, Organization | None)
+    task.organization = organization
+    task.organization = 7
+    task.organization = None
+    assert_type(organization.slug, str)
+    assert_type(organization.owner, User | None)
+    assert_type(organization.tasks.get(), Task)
+    assert_type(organization.projects.first(), Project | None)
+    invitation = organization.invitations.create(email="a@example.com", role=Role.WORKER)
+    assert_type(invitation, Invitation)
+    assert_type(invitation.organization, Organization)
+    assert_type(invitation.accept(), None)
+    for membership in organization.memberships.filter(role=Role.OWNER):
+        assert_type(membership.role, Role)
+        assert_type(membership.user, User)
+        assert_type(membership.invitation, Invitation | None)
 
 
 def verbs(task: Task) -> None:
