@@ -1,4 +1,4 @@
-"""How CVAT says it, 2.15 to 2.80: pages, JSON Logic, labels that travel in their parent's PATCH.
+"""How CVAT says it, 2.15 to 2.80: pages, JSON Logic, what travels in the request of what it is part of.
 
 Each fact was observed on CVAT 2.15.0, or read in cvat-sdk 2.80.0 where that is said.
 """
@@ -179,7 +179,7 @@ class CVAT(InOrganizations):
     # -- writing ----------------------------------------------------------------------------------
 
     def operations(self, changes: Sequence[Change]) -> list[Draft]:
-        """Return one request a change, but for labels: they travel in their parent's request."""
+        """Return one request a change, but for labels and first comments: they travel in others'."""
         carried: dict[Any, list[Change]] = {}
         parents: dict[Any, Any] = {}
         alone: list[Change] = []
@@ -190,26 +190,29 @@ class CVAT(InOrganizations):
             else:
                 carried.setdefault(_identity(parent), []).append(change)
                 parents[_identity(parent)] = parent
-        drafts = []
         gone = {_identity(c.object) for c in alone if c.kind == Kind.DELETE}
-        openers = self._openers(alone)
-        brought = {id(opener.object) for opener in openers.values()}
-        for change in alone:
-            labels = carried.pop(_identity(change.object), []) if change.kind != Kind.DELETE else []
-            if labels:
-                drafts.append(self.with_labels(change.object, change, labels))
-            elif id(change.object) in openers:
-                drafts.append(self.opened(change, openers[id(change.object)]))
-            elif id(change.object) not in brought:
-                draft = self.draft(change)
-                awaited = self._left_out(change)
-                drafts.append(replace(draft, after=awaited) if awaited else draft)
+        drafts = list(self._own(alone, carried))
         for identity, labels in carried.items():
             if identity in gone:  # they go with their parent
                 drafts += [self.draft(label) for label in labels if label.kind != Kind.CREATE]
             else:
                 drafts.append(self.with_labels(parents[identity], None, labels))
         return [self.put_in_place(draft) for draft in drafts]
+
+    def _own(self, changes: list[Change], carried: dict[Any, list[Change]]) -> Iterator[Draft]:
+        """Yield the requests of what travels in no other one, with what travels in theirs."""
+        openers = self._openers(changes)
+        brought = {id(opener.object) for opener in openers.values()}
+        for change in changes:
+            obj = change.object
+            labels = carried.pop(_identity(obj), []) if change.kind != Kind.DELETE else []
+            if labels:
+                yield self.with_labels(obj, change, labels)
+            elif id(obj) in openers:
+                yield self.opened(change, openers[id(obj)])
+            elif id(obj) not in brought:
+                draft, awaited = self.draft(change), self._left_out(change)
+                yield replace(draft, after=awaited) if awaited else draft
 
     def _carrier(self, change: Change) -> Any:
         """Return the object whose request carries a change, None where it goes alone."""
