@@ -50,10 +50,11 @@ def _check(app: Any, env: Any) -> None:
 
 
 def _builtins_are_builtin(app: Any, doctree: Any) -> None:
-    """Keep Sphinx from taking ``object`` for an attribute of that name, wherever it is."""
+    """Keep Sphinx from taking ``object`` and ``list`` for members of those names."""
     for node in doctree.findall(pending_xref):
         if node.get("refdomain") == "py" and hasattr(builtins, node["reftarget"]):
-            node.attributes.pop("refspecific", None)
+            for scope in ("refspecific", "py:class", "py:module"):
+                node.attributes.pop(scope, None)
 
 
 def _by_last_name(app: Any, env: Any, node: Any, contnode: Any) -> Any:

@@ -29,7 +29,7 @@ def by_field_name(model: type[Model], values: Mapping[str, Any]) -> dict[str, An
 
 
 class CVATModel(Model):
-    """What all objects of CVAT have: the seed's verbs beside objmapper's own."""
+    """What all objects of CVAT have: the verbs of CVAT's own SDK beside objmapper's."""
 
     class Meta:
         abstract = True

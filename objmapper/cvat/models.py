@@ -1,4 +1,4 @@
-"""CVAT's objects: projects, tasks, jobs, labels, issues, comments; people stand in a room of theirs.
+"""CVAT's objects: projects, tasks, jobs, labels, issues, comments; and people, with their organizations.
 
 One name for reading and writing, whatever the wire wants: ``task.assignee = user`` is read from
 ``assignee`` and sent as ``assignee_id``. Read from the answers of CVAT 2.15.0 and from the models of
