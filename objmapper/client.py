@@ -87,7 +87,7 @@ class Client:
             if self.workers < 1:
                 raise ValueError(f"workers={self.workers} is below 1.")
             #: How requests travel; it counts them.
-            self.transport = Transport(
+            self.transport: Transport = Transport(
                 base_url,
                 auth=auth,
                 headers={**self.dialect.headers, **(headers or {})},
@@ -137,8 +137,8 @@ class Client:
     def send(self, request: Request) -> Response:
         """Send *request* and return its answer, whose status is below 400.
 
-        Raises TransportError and its kin. What is raised and is none was raised before anything
-        was sent.
+        Raises TransportError and its kin; whatever else is raised was raised before anything was
+        sent.
         """
         return self.transport.send(request)
 

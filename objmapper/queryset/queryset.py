@@ -236,7 +236,7 @@ class QuerySet(Chaining[M]):
         return dict(self.query.path_values) | values
 
     def bulk_create(self, objects: Iterable[M], **options: Any) -> list[M]:
-        """Create several objects, in as few requests as the server's batches permit, and return them.
+        """Create several objects, as one commit of their own, and return them.
 
         *options* are those of ``Session.commit``. Raises TypeError for an object of another model,
         ValidationError before anything is sent, CommitError.
@@ -298,7 +298,7 @@ class QuerySet(Chaining[M]):
         return found, created
 
     def update(self, **values: Any) -> int:
-        """Set these fields of every object that matches; returns how many matched.
+        """Set these fields of every object that matches, as one commit; returns how many matched.
 
         Raises FieldDoesNotExist, ReadOnlyFieldError, ValidationError, and QueryError for a keyless
         model, before anything is asked; CommitError.
@@ -329,7 +329,7 @@ class QuerySet(Chaining[M]):
                 raise ValidationError.of([(f"update({name}={field.told(value)})", None, messages)])
 
     def delete(self) -> int:
-        """Delete every object that matches; returns how many.
+        """Delete every object that matches, as one commit; returns how many.
 
         Raises QueryError for a keyless model, CommitError.
         """
