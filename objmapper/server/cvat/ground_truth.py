@@ -108,8 +108,6 @@ def _frames(call: Call, task: sqlite3.Row, given: dict[str, Any]) -> Iterable[in
     if task["data_id"] is None:
         text = "This task has no data attached yet. Please set up task data and try again"
         raise Invalid([text])
-    if task["dimension"] != "2d":
-        raise Invalid(["Ground Truth jobs can only be added in 2d tasks"])
     others = call.rows("SELECT * FROM job WHERE task_id = ? ORDER BY id", (task["id"],))
     if any(job["type"] == "ground_truth" for job in others):
         raise Invalid(['Task with validation mode "gt" cannot have more than 1 GT job'])
