@@ -90,14 +90,18 @@ class TestComments:
         assert (messages(seeded, short), messages(seeded, both)) == (["a"], ["a", "b"])
 
     def test_the_plan_tells_it_and_sends_nothing(self, seeded, job, requests_of):
-        first, second = Comment(message="one"), Comment(message="two")
-        issue = made(job, comments=[first, second])
+        first, second, third = (Comment(message=text) for text in ("one", "two", "three"))
+        issue = made(job, comments=[first, second, third])
         seeded.session.add(issue)
         with requests_of() as sent:
             plan = seeded.session.plan()
         assert len(sent) == 0
-        assert [operation.objects for operation in plan] == [(issue, first), (second,)]
-        assert [operation.wave for operation in plan] == [1, 2]
+        assert [operation.objects for operation in plan] == [(issue, first), (second,), (third,)]
+        assert [operation.wave for operation in plan] == [1, 2, 2]
+        # One lane: they never go side by side.
+        lanes = {operation.draft.lane for operation in plan.operations[1:]}
+        assert len(lanes) == 1
+        assert None not in lanes
         assert plan.operations[1].request.shown_body()["issue"].startswith("<key of <Issue")
         seeded.session.rollback()
 
