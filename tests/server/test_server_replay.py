@@ -33,7 +33,7 @@ class Reason(NamedTuple):
 
 OTHER_NAME = Reason(
     "the embedded server names itself, and the release that it speaks",
-    "/(name|description|version): .*",
+    r"/(name|description): .*|/version: '2\.15\.0' instead of '2\.15\.0\.dev\d+'",
 )
 NO_FORM = Reason("what a POST takes is not described", "/actions: missing")
 FAILED_DATA = Reason(
