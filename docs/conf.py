@@ -21,7 +21,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         "py:class",
-        r"(collections\.abc|contextlib|datetime|logging|requests(\.models)?|weakref)\.\w+|BaseAdapter",
+        r"(collections\.abc|contextlib|datetime|enum|logging|marshmallow\.fields|requests(\.models)?|weakref)\.\w+|BaseAdapter",
     ),
     ("py:class", r"(objmapper\..*\.)?(M|QS)|ErrorReader"),
     # What only the package's own rooms hold.
@@ -32,7 +32,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 python_display_short_literal_types = True
-python_maximum_signature_line_length = 88
+python_maximum_signature_line_length = 100
 python_use_unqualified_type_names = True
 
 html_theme = "furo"

@@ -20,10 +20,11 @@ from sphinx.util.nodes import make_refnode
 from objmapper import exceptions
 
 _log = logging.getLogger(__name__)
-#: How defaults are shown whose repr can't be read, or is nobody's business.
-_DEFAULTS = {
+#: What stands in a signature, and how a reader can read it.
+_SHOWN = {
     r"_Unset\.UNSET|<factory>": "...",
     r"<function (\w+)>": r"\1",
+    r"~requests\.": "requests.",  # there is a Session of ours, too
     r"mappingproxy\((\{\})\)": r"\1",
 }
 #: Errors that are named by more than one word, so that the name means nothing else.
@@ -58,10 +59,10 @@ def _builtins_are_builtin(app: Any, doctree: Any) -> None:
 
 
 def _by_last_name(app: Any, env: Any, node: Any, contnode: Any) -> Any:
-    """Return the link to the one class of that name, whatever its module."""
-    if node.get("refdomain") != "py":
+    """Return the link to the one class of that name, whichever of our modules has it."""
+    module, _, wanted = node["reftarget"].rpartition(".")
+    if node.get("refdomain") != "py" or not re.match(r"objmapper\b|$", module):
         return None
-    wanted = node["reftarget"].rpartition(".")[2]
     found = {
         (entry.docname, entry.node_id)
         for name, entry in env.domains["py"].objects.items()
@@ -89,7 +90,7 @@ def _readable(
     app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: Any
 ) -> tuple[str | None, Any]:
     if signature is not None:
-        for pattern, shown in _DEFAULTS.items():
+        for pattern, shown in _SHOWN.items():
             signature = re.sub(pattern, shown, signature)
     return signature, returns
 
