@@ -118,7 +118,7 @@ class Model(Stateful, metaclass=ModelMeta):
     ...     class Meta:
     ...         registry = Registry()
     >>> Task(name="t")
-    <Task new name=t>
+    <Task name='t'>
 
     A new object is made with field names as keywords; FieldDoesNotExist names what is none, and
     ReadOnlyFieldError what only the server sets. It is of no session until it is added to one, or

@@ -8,10 +8,12 @@ import ast
 import builtins
 import datetime as dt
 import decimal
+import doctest
 import enum
 import importlib.util
 import inspect
 import json
+import pkgutil
 import re
 import textwrap
 import uuid
@@ -347,6 +349,19 @@ def test_every_error_that_a_docstring_names_is_there():
         if named - known - {"DoesNotExist"}:
             wrong[name] = named - known
     assert wrong == {}
+
+
+MODULES = [
+    each.name
+    for each in pkgutil.walk_packages(objmapper.__path__, "objmapper.")
+    if not each.name.startswith(("objmapper.__main__", "objmapper.server"))
+]
+
+
+def test_every_example_in_a_docstring_runs():
+    results = {name: doctest.testmod(importlib.import_module(name)) for name in MODULES}
+    assert {name for name, result in results.items() if result.failed} == set()
+    assert sum(result.attempted for result in results.values()) >= 7
 
 
 # -- that it is complete --------------------------------------------------------------------------
