@@ -109,6 +109,11 @@ def test_from_supervisors_on_members_make_things(world, path):
     assert world("supervisor", "DELETE", f"{path}/{made['id']}").status_code == 204
 
 
+def test_a_project_that_is_none_is_no_way_to_make_a_task(world):
+    body = {"name": "n", "labels": LABELS, "project_id": "0"}
+    assert world.statuses("POST", "/tasks?org=acme", body) == [201, 201, 201, 403, 403]
+
+
 def test_a_project_takes_tasks_of_its_staff_and_the_organizations(world):
     body = {"name": "n", "project_id": 1}
     assert world.statuses("POST", "/tasks?org=acme", body) == [201, 201, 403, 403, 403]

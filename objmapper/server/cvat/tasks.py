@@ -219,6 +219,7 @@ def _check_parent(call: Call, given: dict[str, Any], wanted: list[dict[str, Any]
         if row["organization_id"] != given["organization_id"]:
             raise Invalid([_APART])
     else:
+        require_creator(call, given["organization_id"])
         given["project_id"] = None
 
 
