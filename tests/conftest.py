@@ -22,11 +22,7 @@ FOREIGN = importlib.util.find_spec("cvat_sdk") is not None
 
 
 def pytest_report_header() -> str | None:
-    return (
-        None
-        if FOREIGN
-        else "tests/foreign: left to `tox -e foreign,foreign215`, which have cvat-sdk"
-    )
+    return None if FOREIGN else "tests/foreign: left to `tox -e foreign,foreign215`"
 
 
 def pytest_ignore_collect(collection_path) -> bool | None:
