@@ -22,7 +22,7 @@ class Throttle:
 
     >>> throttle = Throttle(limit=1, clock=lambda: 7.0)
     >>> throttle.check("127.0.0.1")
-    >>> throttle.check("127.0.0.1")
+    >>> throttle.check("127.0.0.1")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     objmapper.server.cvat.errors.Throttled: ...
     """
