@@ -303,7 +303,9 @@ def told_of(function, owner):
     if function.__doc__:
         return function.__doc__
     classes = owner.__mro__ if owner is not None else ()
-    docs = (getattr(vars(cls).get(function.__name__), "__doc__", None) for cls in classes)
+    docs = (
+        vars(cls)[function.__name__].__doc__ for cls in classes if function.__name__ in vars(cls)
+    )
     return next(filter(None, docs), "")
 
 
