@@ -17,10 +17,12 @@ for. A served server listens on a free port in the place of 8080. Loaded by path
 
 import doctest
 import os
+import random
 import re
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from sybil import Document, Region
@@ -125,10 +127,14 @@ def check_command(shell: Shell, command: str, want: str) -> None:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
+    """Return a port that nobody listens on.
+
+    It is none of those that connections get meanwhile, which begin at 32768 or later.
+    """
+    for port in random.sample(range(20_000, 30_000), 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise OSError("a hundred ports were taken")
 
 
 class ConsoleParser(CodeBlockParser):
