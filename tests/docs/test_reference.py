@@ -6,6 +6,7 @@ here.
 
 import ast
 import builtins
+import configparser
 import datetime as dt
 import decimal
 import doctest
@@ -240,6 +241,18 @@ def test_the_tables_of_arguments_have_every_argument():
     parsers = {**commands, "serve": command.parser()}
     for name, parser in parsers.items():
         assert set(bare(row["argument"] for row in table("command-line", name))) == words_of(parser)
+
+
+# -- the house ------------------------------------------------------------------------------------
+
+
+def test_the_floors_of_the_page_are_those_of_the_linter():
+    setup = configparser.ConfigParser()
+    setup.read(DOCS.parent / "setup.cfg", encoding="utf-8")
+    layers = setup["importlinter:contract:floors"]["layers"].split()
+    page = (DOCS / "explanation" / "house.md").read_text(encoding="utf-8")
+    rooms = re.findall(r"`(\w+)`", re.search(r"\| roof \|.*?(?=\| next door)", page, re.DOTALL)[0])
+    assert rooms == [layer for layer in layers if layer != "|"]
 
 
 # -- errors and signals ---------------------------------------------------------------------------
