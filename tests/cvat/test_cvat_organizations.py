@@ -281,8 +281,16 @@ def test_a_parents_children_of_several_organizations_are_prefetched(seeded, insi
     # The projects, the tasks of the two that belong to none, those of the third.
     assert len(sent) == 3
     with seeded.organization_context(""):
-        refreshed = seeded.projects.filter(id__in=[1]).prefetch_related("tasks")
-        assert [len(project.tasks.all()) for project in refreshed] == [4]
+        (project,) = seeded.projects.filter(organization=1).prefetch_related("tasks")
+        assert len(project.tasks.all()) == 2
+
+
+def test_relations_of_another_place_are_prefetched_there(seeded, inside, requests_of):
+    with Session(seeded), seeded.organization_context(""):
+        tasks = list(Task.objects.filter(organization=1).prefetch_related("project"))
+        with requests_of() as sent:
+            assert [task.project.name for task in tasks] == ["p", "p"]
+        assert len(sent) == 0
 
 
 def test_relations_are_loaded_with_peers_of_the_same_place(open_client, requests_of):
@@ -297,7 +305,11 @@ def test_relations_are_loaded_with_peers_of_the_same_place(open_client, requests
             with requests_of() as sent, client.organization_context(""):
                 assert [task.project.name for task in tasks[-2:]] == ["p0", "p1"]
                 assert {task.project.name for task in tasks[:8]} == {"project 1", "project 2"}
-        assert len(sent) == 2
+        asked = [dict(request.params) for request in sent.requests]
+        assert [(each["filter"], each.get("org_id", each.get("org"))) for each in asked] == [
+            ('{"in":[{"var":"id"},[3,4]]}', 1),
+            ('{"in":[{"var":"id"},[1,2]]}', ""),
+        ]
 
 
 def test_an_assignee_is_found_whether_a_member_or_not(open_client, requests_of):
@@ -305,11 +317,11 @@ def test_an_assignee_is_found_whether_a_member_or_not(open_client, requests_of):
         acme = client.organizations.create(slug="acme")
         acme.invitations.create(email="annotator1@example.com", role=Role.WORKER)
         with Session(client):
-            tasks = list(Task.objects.order_by("id").prefetch_related("assignee"))
-            with requests_of() as sent:
+            tasks = list(Task.objects.order_by("id"))
+            with requests_of() as sent, client.organization_context("acme"):
                 emails = {task.assignee.email for task in tasks if task.assignee}
         assert emails == {f"annotator{number}@example.com" for number in (1, 2, 3)}
-        assert len(sent) == 0
+        assert len(sent) == 1
 
 
 def test_a_label_that_came_with_its_parent_is_found_where_that_lives(seeded, acme):

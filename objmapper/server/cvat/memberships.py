@@ -92,11 +92,10 @@ def retrieved(call: Call, path: dict[str, str]) -> Answer:
 
 
 def _require_power(call: Call, row: sqlite3.Row) -> None:
-    """403 but for the owner over all others, and maintainers over whom they are above."""
+    """403 but for the owner and maintainers, over whom they are above: never over themselves."""
     role = staff_role(call, row["organization_id"])
     above = {"owner": ("owner",), "maintainer": ("owner", "maintainer")}.get(role or "", ROLES)
-    mine = row["user_id"] == call.actor["id"]
-    if not call.is_admin and (mine or row["role"] in above or not has_group(call, "user")):
+    if not call.is_admin and (row["role"] in above or not has_group(call, "user")):
         raise Forbidden
 
 
