@@ -21,11 +21,12 @@ KEYS = (
     " organization_id bogus"
     " job issue frame position message resolved"
     " frame_selection_method frames frame_count frame_share random_seed"
-    " slug description contact role"
+    " slug description contact role password"
+    " expiry_date read_only"
 ).split()
 QUERY = (
     "page page_size sort search filter status name project_id task_id org org_id type"
-    " job_id issue_id frame_id resolved owner user_id accepted role slug"
+    " job_id issue_id frame_id resolved owner user_id accepted role slug read_only"
 ).split()
 WORDS = [
     "annotation",
@@ -82,7 +83,13 @@ bodies = st.fixed_dictionaries(
 def put():
     """Puts one request, and fails if it went against the contract."""
     with (
-        embedded("cvat", seed="2x3", users=["admin:secret", "alice:wonder"], check=True) as server,
+        embedded(
+            "cvat",
+            seed="2x3",
+            users=["admin:secret", "alice:wonder"],
+            tokens=["admin:given"],
+            check=True,
+        ) as server,
         requests.Session() as session,
     ):
         session.mount(server.base_url, server.adapter())
@@ -117,6 +124,9 @@ WRITES = [
     ("PATCH", "/organizations/1"),
     ("PATCH", "/memberships/2"),
     ("POST", "/invitations?org_id=1"),
+    ("POST", "/auth/access_tokens"),
+    ("PATCH", "/auth/access_tokens/1"),
+    ("POST", "/auth/login"),
 ]
 
 
@@ -130,7 +140,7 @@ def test_any_body(put, where, body):
 
 LISTS = (
     "/tasks /projects /jobs /labels /users /issues /comments /organizations /memberships"
-    " /invitations"
+    " /invitations /auth/access_tokens"
 ).split()
 
 
