@@ -65,7 +65,7 @@ class Cvat:
             route, variables = find(request.path, self._version)
             allow, challenge = route.allow, route.challenge
             kind = negotiate(request.headers.get("Accept", ""))
-            # A session that begins stays, even if the view refuses or breaks.
+            # A session that begins stays, even if the view refuses.
             with self._database.transaction() as connection:
                 call = Call(request, connection, self._database.now, self._version)
                 self._admit(call, route)
@@ -81,7 +81,7 @@ class Cvat:
         return response
 
     def _admit(self, call: Call, route: Route) -> None:
-        """Who asks; nobody may ask what is public only, and not too often."""
+        """Who asks is found out; without credentials there is only what is public, now and then."""
         sessions.replace_bad_token(call)
         call.user = authenticate(call, route.public)
         if call.user is not None:
