@@ -100,7 +100,8 @@ class Shell:
 
     def close(self) -> None:
         """End what runs, as its user does, and the shell."""
-        self._type("kill $(jobs -p) 2>/dev/null; wait; exit")
+        with suppress(BrokenPipeError):  # the shell has ended already
+            self._type("kill $(jobs -p) 2>/dev/null; wait; exit")
         self._bash.communicate()
 
 
