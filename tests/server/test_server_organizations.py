@@ -305,6 +305,13 @@ def test_invitations_are_seen_by_who_sent_or_got_them_and_by_staff(door, alice, 
     assert answer.json() == ["filter: 'created_date' term is not supported"]
 
 
+def test_an_invitation_is_found_in_no_other_organization(alice, carol):
+    alice("POST", "/organizations", json={"slug": "other"})
+    assert alice("GET", f"{carol.path}?org=acme").status_code == 200
+    assert alice("GET", f"{carol.path}?org=other").status_code == 404
+    assert alice("POST", f"{carol.path}/resend?org=other").status_code == 404
+
+
 def test_an_invitation_is_not_changed(alice, carol):
     answer = alice("PATCH", carol.path, json={"role": "worker"})
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, DELETE, HEAD, OPTIONS")

@@ -124,6 +124,17 @@ def test_a_project_takes_tasks_of_its_staff_and_the_organizations(world):
     assert world("worker", "DELETE", "/projects/1").status_code == 403
 
 
+def test_the_owner_of_a_project_gives_it_away_only_as_staff(world):
+    body = {"name": "n", "labels": LABELS}
+    for query, who in (("?org=acme", "supervisor"), ("", "stranger")):
+        made = world(who, "POST", f"/projects{query}", body).json()
+        path, key = f"/projects/{made['id']}", world.key(who)
+        assert world(who, "PATCH", path, {"owner_id": key}).status_code == 200
+        assert world(who, "PATCH", path, {"owner_id": None}).status_code == 403
+        assert world(who, "PATCH", path, {"assignee_id": key}).status_code == 200
+    assert world("maintainer", "PATCH", "/projects/2", {"owner_id": None}).status_code == 200
+
+
 def test_members_work_on_what_names_them(world):
     world("admin", "PATCH", "/tasks/1", {"assignee_id": world.key("worker")})
     assert [
