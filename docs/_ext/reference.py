@@ -89,9 +89,10 @@ def _link_errors(app: Any, what: str, name: str, obj: Any, options: Any, lines: 
 def _readable(
     app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: Any
 ) -> tuple[str | None, Any]:
-    if signature is not None:
-        for pattern, shown in _SHOWN.items():
-            signature = re.sub(pattern, shown, signature)
+    for pattern, shown in _SHOWN.items():
+        signature, returns = (
+            text and re.sub(pattern, shown, text) for text in (signature, returns)
+        )
     return signature, returns
 
 

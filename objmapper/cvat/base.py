@@ -36,17 +36,21 @@ class CVATModel(Model):
         registry = registry
 
     def fetch(self) -> Self:
-        """Load this object anew and return it; uncommitted changes are given up."""
+        """Load this object anew and return it; uncommitted changes are given up. Raises DoesNotExist."""
         self.refresh()
         return self
 
     def update(self, values: Mapping[str, Any]) -> Self:
-        """Set these fields and send them now, in one PATCH; the answer is merged."""
+        """Set these fields and send them now, in one PATCH; the answer is merged.
+
+        The names are CVAT's or those of the fields. Raises AttributeError for one that is neither,
+        TypeError for a field that is given twice, ValidationError before anything is sent, CommitError.
+        """
         for name, value in by_field_name(type(self), values).items():
             setattr(self, name, value)
         self.commit()
         return self
 
     def remove(self) -> None:
-        """Delete this object on the server now; the local copy keeps its values."""
+        """Delete this object on the server now; the local copy keeps its values. Raises CommitError."""
         self.delete()

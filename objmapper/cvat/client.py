@@ -243,7 +243,8 @@ class Client(http_client.Client):
     ) -> None:
         """Log in with ``(user, password)``, or with AccessTokenCredentials, which asks nothing.
 
-        Who was logged in before is logged out first. Raises BadRequest for a wrong password.
+        Who was logged in before is logged out first. Raises TypeError for what are no credentials,
+        BadRequest for a wrong password, ContractError for an answer that is none to a login.
         """
         given = login.as_credentials(credentials)
         self.logout()
@@ -338,7 +339,8 @@ def make_client(
     """Return a client that is logged in.
 
     *credentials* are ``(user, password)``; *access_token* is a personal access token; without
-    either nobody is logged in. Raises ValueError for both, and for a port that *host* has already.
+    either nobody is logged in. Raises ValueError for both, and for a port that *host* has already;
+    BadRequest for a wrong password; TransportError and its kin.
     """
     if credentials is not None and access_token is not None:
         raise ValueError("credentials and access_token exclude each other: give one of them.")

@@ -52,7 +52,11 @@ class Repository(Manager[M]):
         return found
 
     def create(self, spec: Mapping[str, Any] | None = None, /, **values: Any) -> M:
-        """Create one object from a dict of CVAT's names or field names, or from keywords."""
+        """Create one object from a dict of CVAT's names or field names, or from keywords.
+
+        Raises FieldDoesNotExist, TypeError for a field that is given twice, ValidationError before
+        anything is sent, CommitError.
+        """
         return super().create(**by_field_name(self.model, spec or {}), **values)
 
     def remove_by_ids(self, ids: Iterable[int]) -> CommitReport:
