@@ -63,11 +63,12 @@ class Shell:
     _END = "--- the command has ended: "
 
     def __init__(self, folder: Path) -> None:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        told = {name: text for name, text in os.environ.items() if not name.endswith("_COLOR")}
+        told["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self._bash = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],
             cwd=folder,
-            env={**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"},
+            env={**told, "PYTHONUNBUFFERED": "1", "COLUMNS": "80", "PY_COLORS": "0"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -128,14 +129,14 @@ def check_command(shell: Shell, command: str, want: str) -> None:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on.
-
-    It is none of those that connections get meanwhile, which begin at 32768 or later.
-    """
-    for port in random.sample(range(20_000, 30_000), 100):
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
-    raise OSError("a hundred ports were taken")
+    """Return a port that nobody listens on, below those that connections are given."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return port
 
 
 class ConsoleParser(CodeBlockParser):
