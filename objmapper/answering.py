@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from objmapper import loading
@@ -16,19 +17,30 @@ def taken_in(session: Any, outcome: Outcome) -> Outcome:
     An answer that is not sound changes nothing: what the server did is uncertain then, and so reads
     the outcome that is returned.
     """
-    operation, response = outcome.operation, outcome.response
     try:
         rows = _rows(outcome)
         for change, row in rows:
-            _check(change, row, response)
+            _check(change, row, outcome.response)
     except Exception as error:  # a ContractError, or whatever a dialect's reader meets
-        return Outcome(operation, Fate.UNCERTAIN, response, error)
+        return outcome._replace(fate=Fate.UNCERTAIN, error=error)
+    take_in(session, rows, full=session.dialect.answers_are_full)
+    return outcome
+
+
+def found_done(session: Any, outcome: Outcome, rows: Iterable[Any]) -> Outcome:
+    """Make the objects clean of an operation that turned out to be done, with the rows found."""
+    pairs = list(zip(outcome.operation.changes, rows, strict=True))
+    take_in(session, pairs, full=session.dialect.lists_are_full)
+    return outcome._replace(fate=Fate.DONE, error=None)
+
+
+def take_in(session: Any, rows: list[tuple[Change, Any]], *, full: bool) -> None:
+    """Bring what the server has after each change into its object; *full*: all that it has."""
     for change, row in rows:
         if change.kind == Kind.DELETE:
             session.members.forget(change.object)
         else:
-            _settle(session, change, row)
-    return outcome
+            _settle(session, change, row, full=full)
 
 
 def _rows(outcome: Outcome) -> list[tuple[Change, Any]]:
@@ -60,12 +72,12 @@ def _check(change: Change, row: Any, response: Response | None) -> None:
         )
 
 
-def _settle(session: Any, change: Change, row: Any) -> None:
+def _settle(session: Any, change: Change, row: Any, *, full: bool) -> None:
     obj = change.object
     sent = {key: resolve(value) for key, value in change.sent.items()}
     loading.acknowledge(obj, sent, row, change.rows)
     if change.kind == Kind.CREATE:
-        _give_birth(session, obj, full=row is not None)
+        _give_birth(session, obj, full=full and row is not None)
     if loading.settle(obj) and not obj._state.snapshots:
         session.untouched(obj)
     else:
@@ -76,7 +88,7 @@ def _give_birth(session: Any, obj: Any, *, full: bool) -> None:
     """Make a new object a persistent one; without a key it is known by its natural key."""
     mapper, state = type(obj).__mapper__, own(obj)
     key = mapper.identity_in(obj._row)
-    full = full and session.dialect.answers_are_full and (key is not None or not mapper.has_key)
+    full = full and (key is not None or not mapper.has_key)
     keys = [] if key is None else [key]
     state.page = Page(session.ref, mapper, keys, full=full)
     state.full, state.session, state.lifecycle = full, session.ref, Lifecycle.PERSISTENT

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import os
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Self
@@ -30,6 +31,8 @@ _UNSET = _Unset.UNSET
 _EMBEDDED = "embedded://"
 #: How many connections are kept for the next request; urllib3 warns of each one above that.
 IDLE_CONNECTIONS = 100
+#: Seconds; a proxy that gave up may have a server behind it that works on.
+SETTLE_AFTER = 2.0
 
 
 class Client:
@@ -48,6 +51,10 @@ class Client:
     or the path of a CA bundle. *workers* is how many requests a commit has under way at once; the
     dialect recommends it. *max_response_bytes* is the largest answer that is read, in bytes, counted
     after decompression: 100 MiB. *echo* logs each request to stderr, credentials masked.
+    *settle_after*: how many seconds after a write that met an unknown fate the server surely does
+    nothing more about it. *idempotency_header* names the header by which the server knows a write
+    again that it has done, "Idempotency-Key" mostly: each write of a commit carries one of its own,
+    and may be repeated.
 
     Threads may share a client. It can't be pickled, as it holds credentials and connections; after
     a fork the child gets connections of its own.
@@ -68,6 +75,8 @@ class Client:
         headers: Mapping[str, str | None] | None = None,
         verify: bool | str = True,
         workers: int | None = None,
+        settle_after: float = SETTLE_AFTER,
+        idempotency_header: str | None = None,
         max_response_bytes: int = MAX_RESPONSE_BYTES,
         echo: bool = False,
     ) -> None:
@@ -86,6 +95,10 @@ class Client:
             self.workers: int = self.dialect.recommended_workers if workers is None else workers
             if self.workers < 1:
                 raise ValueError(f"workers={self.workers} is below 1.")
+            if not settle_after >= 0:
+                raise ValueError(f"settle_after={settle_after} is below 0.")
+            self.settle_after = settle_after
+            self.idempotency_header = idempotency_header
             #: How requests travel; it counts them.
             self.transport: Transport = Transport(
                 base_url,
@@ -111,6 +124,11 @@ class Client:
     def base_url(self) -> str:
         """The address that all paths are below, without credentials."""
         return self.transport.base_url
+
+    @property
+    def retries(self) -> int:
+        """How often a request is sent again at most."""
+        return self.transport.policy.retries
 
     def __repr__(self) -> str:
         closed = " closed" if self.transport.closed else ""
@@ -141,6 +159,13 @@ class Client:
         sent.
         """
         return self.transport.send(request)
+
+    def server_time(self, at: float) -> datetime | None:
+        """Return what the server's clock showed at *at* (``time.time()``), to the second and not later.
+
+        None as long as no answer has told its ``Date``.
+        """
+        return self.transport.server_time(at)
 
     def request(
         self,

@@ -26,6 +26,7 @@ OPTIONS: dict[str, Any] = {
     "natural_key": (),
     "version": None,
     "version_field": None,
+    "created_field": None,
     "registry": None,
     "keyless": False,
     "singleton": False,

@@ -159,6 +159,8 @@ class Mapper:
         self.version: str | None = options["version"]
         #: The name of the field that tells the version, or None.
         self.version_field: str | None = options["version_field"]
+        #: The name of the field that says when the server made an object, or None.
+        self.created_field: str | None = options["created_field"]
         #: The names of the fields that make two objects the same while the id is not known.
         self.natural_key: tuple[str, ...] = tuple(options["natural_key"])
         #: The names that queries are ordered by unless they say otherwise.
@@ -206,7 +208,7 @@ class Mapper:
         self.path_fields = tuple(self._field_named(name) for name in BRACES.findall(self.endpoint))
         ordering = [name.removeprefix("-").partition("__")[0] for name in self.declared_ordering]
         named = [*self.natural_key, *(name for name in ordering if name != "pk")]
-        for option in (self.version_field, self.polymorphic_on):
+        for option in (self.version_field, self.created_field, self.polymorphic_on):
             if isinstance(option, str):
                 named.append(option)
         for name in named:

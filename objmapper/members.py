@@ -33,6 +33,8 @@ class Members:
         #: What the server has, and has not told the keys of.
         self.keyless: weakref.WeakSet[Any] = weakref.WeakSet()
         self.tags: dict[int, str] = {}
+        #: Keys of what this session has created, by root model: no other object can be one of them.
+        self.created: dict[type, set[Any]] = {}
         #: Numbers (ids) of the objects that a running commit is about to send.
         self.under_way: set[int] = set()
 
@@ -174,6 +176,8 @@ class Members:
             if other is not None and other is not obj:  # a reference to what was not there yet
                 self._let_go(other, Lifecycle.DETACHED)
             self.identity.add(mapper.root, key, obj)
+            if mapper.natural_key:
+                self.created.setdefault(mapper.root, set()).add(key)
         elif mapper.has_key:
             self.keyless.add(obj)
         self.keep([obj])

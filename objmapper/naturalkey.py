@@ -6,6 +6,7 @@ is looked for when it is first touched; a row that comes before is recognised.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from objmapper import loading
@@ -14,26 +15,32 @@ from objmapper.paging import row_pages
 from objmapper.query import Condition, Query
 from objmapper.state import ABSENT, Page, base_value, freeze
 
+#: The parts of a natural key, as JSON in its one form; ABSENT for what was not told.
+Parts = Sequence[Any]
+Frozen = tuple[bytes, ...]
 
-def of_object(obj: Any) -> tuple[bytes, ...]:
+
+def of_object(obj: Any) -> list[Any]:
     """Return the natural key that the server has of *obj*, whatever was changed since."""
-    return _parts(obj, _fields(type(obj).__mapper__))
+    return [wire_of(field, base_value(obj, field)) for field in fields_of(type(obj).__mapper__)]
 
 
-def _parts(obj: Any, fields: list[Any]) -> tuple[bytes, ...]:
-    return tuple(freeze(_wire(field, base_value(obj, field))) for field in fields)
-
-
-def of_row(mapper: Any, row: dict[str, Any]) -> tuple[bytes, ...]:
+def of_row(mapper: Any, row: dict[str, Any]) -> list[Any]:
     """Return the natural key of a row."""
-    return tuple(freeze(_wire(field, row.get(field.key))) for field in _fields(mapper))
+    return [wire_of(field, row.get(field.key)) for field in fields_of(mapper)]
 
 
-def _fields(mapper: Any) -> list[Any]:
+def frozen(parts: Parts) -> Frozen:
+    """Return a natural key as what can be compared and hashed."""
+    return tuple(b"" if part is ABSENT else freeze(part) for part in parts)
+
+
+def fields_of(mapper: Any) -> list[Any]:
+    """Return the fields of a model's natural key."""
     return [mapper.fields[name] for name in mapper.natural_key]
 
 
-def _wire(field: Any, value: Any) -> Any:
+def wire_of(field: Any, value: Any) -> Any:
     """Return the JSON of a value in its one form; what a row lacks is null."""
     if value is ABSENT or value is None:
         return None
@@ -48,10 +55,10 @@ def _wire(field: Any, value: Any) -> Any:
 
 def recognise(session: Any, mapper: Any, rows: list[dict[str, Any]]) -> None:
     """Give the objects that wait for their keys those of *rows*, before other objects are made."""
-    waiting = {of_object(obj): obj for obj in _waiting(session, mapper)}
-    met: dict[tuple[bytes, ...], list[dict[str, Any]]] = {}
+    waiting = {frozen(of_object(obj)): obj for obj in _waiting(session, mapper)}
+    met: dict[Frozen, list[dict[str, Any]]] = {}
     for row in rows if waiting else ():
-        natural = of_row(mapper, row)
+        natural = frozen(of_row(mapper, row))
         if natural in waiting:
             met.setdefault(natural, []).append(row)
     for natural, alike in met.items():
@@ -79,15 +86,17 @@ def find_key(session: Any, obj: Any) -> None:
     """
     mapper = type(obj).__mapper__
     peers = _peers(session, obj) if mapper.natural_key else [obj]
-    query = _query(session, obj, peers)
+    path = tuple(session.dialect.path_values(obj).items())
+    where = Query(mapper, path_values=path, place=session.dialect.place_of(obj))
+    query = narrowed(session, where, [of_object(peer) for peer in peers])
     if query.where is None:
         raise mapper.model.DoesNotExist(
             f"{obj!r} has no key, and no natural_key to find it by (Meta.natural_key)."
         )
     rows = [row for page in row_pages(session, query) for row in page]
-    wanted = of_object(obj)
+    wanted = frozen(of_object(obj))
     alone = len(peers) == 1 and len(_asked(session, mapper)) == len(mapper.natural_key)
-    alike = rows if alone else [row for row in rows if of_row(mapper, row) == wanted]
+    alike = rows if alone else [row for row in rows if frozen(of_row(mapper, row)) == wanted]
     found = _unclaimed(session, mapper, alike)
     if len(found) != 1:
         error = mapper.model.MultipleObjectsReturned if found else mapper.model.DoesNotExist
@@ -98,41 +107,51 @@ def find_key(session: Any, obj: Any) -> None:
 
 
 def _peers(session: Any, obj: Any) -> list[Any]:
-    """Return *obj* and those that one request can ask for with it.
-
-    Of the parts of the natural key that are asked for, they differ from it in the last one only.
-    """
-    mapper, dialect = type(obj).__mapper__, session.dialect
-    asked = _asked(session, mapper)
-    if not asked or dialect.max_keys < 2 or "in" not in dialect.lookups_of((asked[-1],)):
+    """Return *obj* and those that one request can ask for with it."""
+    mapper = type(obj).__mapper__
+    most, shared = together(session, mapper, of_object(obj))
+    if most < 2:
         return [obj]
-    first = _parts(obj, asked[:-1])
     others = [
         other
         for other in _waiting(session, mapper)
-        if other is not obj and _parts(other, asked[:-1]) == first
+        if other is not obj and together(session, mapper, of_object(other))[1] == shared
     ]
-    return [obj, *others[: dialect.max_keys - 1]]
+    return [obj, *others[: most - 1]]
 
 
-def _asked(session: Any, mapper: Any) -> list[Any]:
-    """Return the parts of the natural key that the server can look for; the others are compared here."""
+def together(session: Any, mapper: Any, key: Parts) -> tuple[int, Frozen]:
+    """Return how many natural keys one request can ask for, and what those have in common with *key*.
+
+    Of the parts that are asked for, they differ in the last one only.
+    """
+    asked, dialect = _asked(session, mapper), session.dialect
+    if not asked:
+        return 1, ()
+    can = dialect.max_keys > 1 and "in" in dialect.lookups_of((asked[-1][1],))
+    shared = frozen([key[number] for number, _ in asked[:-1]])
+    return dialect.max_keys if can else 1, shared
+
+
+def _asked(session: Any, mapper: Any) -> list[tuple[int, Any]]:
+    """Return the parts that the server can look for, with their places; others are compared here."""
     lookups_of = session.dialect.lookups_of
-    return [field for field in _fields(mapper) if "exact" in lookups_of((field,))]
+    parts = enumerate(fields_of(mapper))
+    return [(number, field) for number, field in parts if "exact" in lookups_of((field,))]
 
 
-def _query(session: Any, obj: Any, peers: list[Any]) -> Query:
-    """Return the query for all *peers*; parts that are null are not asked for."""
-    mapper = type(obj).__mapper__
-    path = tuple(session.dialect.path_values(obj).items())
-    query = Query(mapper, path_values=path, place=session.dialect.place_of(obj))
-    for field in _asked(session, mapper):
-        wires = dict.fromkeys(_wire(field, base_value(peer, field)) for peer in peers)
-        wires.pop(None, None)
+def narrowed(session: Any, query: Query, keys: Sequence[Parts]) -> Query:
+    """Return the query for what has one of *keys*, which go `together`.
+
+    Parts that are null, or were not told, are not asked for.
+    """
+    for number, field in _asked(session, query.mapper):
+        told = [key[number] for key in keys if key[number] is not ABSENT]
+        wires = {freeze(wire): wire for wire in told if wire is not None}
         if len(wires) > 1:
-            query = query.having(Condition((field,), "in", tuple(wires)))
+            query = query.having(Condition((field,), "in", tuple(wires.values())))
         elif wires:
-            query = query.having(Condition((field,), "exact", *wires))
+            query = query.having(Condition((field,), "exact", *wires.values()))
     return query
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType, NoneType
 from typing import Any, BinaryIO, NamedTuple
 
 from objmapper.exceptions import ContractError
+from objmapper.tables import shortened, table
 
 _loads: Callable[[bytes], Any]
 try:  # the extra "speed"
@@ -399,6 +400,16 @@ class Outcome(NamedTuple):
     error: BaseException | None = None
     #: The objects that it waited for in vain.
     waited_for: tuple[Any, ...] = ()
+    #: How many requests went out for it, and how many of them again.
+    requests: int = 0
+    retries: int = 0
+    #: When it was begun and when its answer or error came, by this machine's clock (seconds).
+    begun: float = 0.0
+    ended: float = 0.0
+    #: Pages of a lower age were read before it was begun.
+    age: int = 0
+    #: Why its fate can't be told.
+    why: str = ""
 
 
 class LeftOut(NamedTuple):
@@ -474,21 +485,9 @@ class Plan:
                     str(op.number),
                     op.request.method,
                     op.request.shown_url,
-                    "" if body is None else _cut(json.dumps(body, ensure_ascii=False), 60),
+                    "" if body is None else shortened(json.dumps(body, ensure_ascii=False), 60),
                     str(len(op.objects)),
-                    _cut(", ".join(map(str, (*sorted(op.after), *op.held_by))), 20),
+                    shortened(", ".join(map(str, (*sorted(op.after), *op.held_by))), 20),
                 )
             )
         return table(rows)
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
-
-
-def table(rows: Sequence[tuple[str, ...]]) -> str:
-    """Return *rows* as aligned text; the first row is the head."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
-    lines.insert(1, "  ".join("-" * w for w in widths))
-    return "\n".join(line.rstrip() for line in lines)

@@ -136,6 +136,32 @@ def by_keys(session: Any, query: Query, keys: list[Any]) -> list[Any]:
     return found
 
 
+def rows_by_keys(session: Any, query: Query, keys: list[Any]) -> dict[Any, dict[str, Any]]:
+    """Return the rows of those keys that exist; no objects are made."""
+    mapper, dialect = query.mapper, session.dialect
+    found: list[dict[str, Any]] = []
+    if len(keys) > 1 and dialect.lists_are_full and can_ask_many(session, mapper.pk):
+        steps = range(0, len(keys), dialect.max_keys)
+        chunks = [keys[start : start + dialect.max_keys] for start in steps]
+        try:
+            for chunk in chunks:
+                for rows in row_pages(session, _of_keys(session, query, chunk)):
+                    found += rows
+            return {mapper.key_in(row): row for row in found}
+        except (FilterIgnored, BadRequest) as error:
+            _ask_singly(session, mapper.pk, error)
+            found = []
+    for key in keys:
+        try:
+            response = session.client.send(
+                dialect.detail_request(mapper, key, dict(query.path_values))
+            )
+        except NotFound:
+            continue
+        found.append(dialect.read_row(mapper, response))
+    return {mapper.key_in(row): row for row in found}
+
+
 def _of_keys(session: Any, query: Query, keys: list[Any]) -> Query:
     """Return *query* for the objects of *keys*, in one page where the server gives so many."""
     pk = query.mapper.pk

@@ -111,13 +111,8 @@ class CommitReport:
         for change in operation.changes:
             entry = Entry(change.object, operation, outcome, error, outcome.waited_for)
             self._list_of(outcome.fate, change.kind).append(entry)
-        if outcome.fate in (Fate.SKIPPED, Fate.PENDING):
-            return
-        told = outcome.response if outcome.response is not None else error
-        retries = getattr(told, "retries", 0)
-        sent = outcome.fate is not Fate.FAILED or getattr(error, "sent", False)
-        self.requests += int(sent) + retries
-        self.retries += retries
+        self.requests += outcome.requests
+        self.retries += outcome.retries
 
     def leave_out(self, left_out: LeftOut) -> None:
         """Enter an object that was not sent: vetoed, or of unknown fate since an earlier commit."""
@@ -191,4 +186,7 @@ class CommitReport:
 def _line(entry: Entry) -> str:
     if entry.waited_for:
         return f"{entry.object!r} waits for {', '.join(map(repr, entry.waited_for))}"
-    return f"{entry.object!r}: {entry.error}" if entry.error else repr(entry.object)
+    if not entry.error:
+        return repr(entry.object)
+    why = f" ({entry.outcome.why})" if entry.outcome and entry.outcome.why else ""
+    return f"{entry.object!r}: {entry.error}{why}"

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
 from objmapper.exceptions import NotFound, StatusError, TransportError
 from objmapper.operation import Fate, Kind, Operation, Outcome, Response
+from objmapper.state import ages
 
 
 def send(client: Any, operation: Operation) -> Outcome:
     """Send one operation; never raises, but for what is no Exception."""
+    begun, age = time.time(), next(ages)
+    response: Response | None = None
+    error: Exception | None = None
     try:
-        response: Response = client.send(operation.request)
-    except StatusError as error:
-        return Outcome(operation, fate_of_status(error, operation), error.response, error)
-    except TransportError as error:
-        return Outcome(operation, Fate.UNCERTAIN if error.sent else Fate.FAILED, error=error)
-    except Exception as error:  # the client's word: it was raised before anything was sent
-        return Outcome(operation, Fate.FAILED, error=error)
-    return Outcome(operation, Fate.DONE, response)
+        response = client.send(operation.request)
+        fate, sent, retries = Fate.DONE, True, response.retries
+    except TransportError as failure:
+        error, sent, retries = failure, failure.sent, failure.retries
+        fate = Fate.UNCERTAIN if sent else Fate.FAILED
+        if isinstance(failure, StatusError):
+            response, fate = failure.response, fate_of_status(failure, operation)
+    except Exception as failure:  # the client's word: it was raised before anything was sent
+        error, fate, sent, retries = failure, Fate.FAILED, False, 0
+    requests = sent + retries
+    ended = time.time()
+    return Outcome(operation, fate, response, error, (), requests, retries, begun, ended, age)
 
 
 def fate_of_status(error: StatusError, operation: Operation) -> Fate:
@@ -42,20 +52,46 @@ class Sender:
     """Sends operations, *workers* side by side, and gives back what became of each.
 
     After ``stop()`` nothing more is begun, and what is in flight ends; *stops*: the first failure
-    does that.
+    does that, and the first unknown fate until ``resume()``; *deadline*: so many seconds from now.
     """
 
-    def __init__(self, client: Any, workers: int, *, stops: bool) -> None:
-        self._client, self._workers, self._stops = client, workers, stops
+    def __init__(
+        self, client: Any, workers: int, *, stops: bool, deadline: float | None = None
+    ) -> None:
+        self._client, self._workers, self.stops = client, workers, stops
+        self._deadline = math.inf if deadline is None else time.monotonic() + deadline
         # Reentrant: a signal handler may stop in the middle of a beginning.
         self._lock = threading.RLock()
-        self.stopped = False
+        self._paused = False
+        self._over = threading.Event()
         #: Numbers of the operations that were begun, whatever became of them.
         self.begun: set[int] = set()
 
+    @property
+    def stopped(self) -> bool:
+        return self._over.is_set()
+
     def stop(self) -> None:
+        """Begin nothing more, for good; who waits is woken."""
         with self._lock:
-            self.stopped = True
+            self._over.set()
+
+    def pause(self) -> None:
+        """Begin nothing more for now."""
+        with self._lock:
+            self._paused = True
+
+    def resume(self) -> None:
+        with self._lock:
+            self._paused = False
+
+    def wait(self, seconds: float) -> bool:
+        """Wait that long, or until it is stopped; say whether it goes on."""
+        self._over.wait(min(seconds, self._time_left()))
+        return not self.stopped and self._time_left() > 0
+
+    def _time_left(self) -> float:
+        return self._deadline - time.monotonic()
 
     def send(self, operations: list[Operation]) -> Iterator[Outcome]:
         """Yield the outcomes as they come, on the thread that iterates."""
@@ -97,15 +133,20 @@ class Sender:
                     return
                 outcome = send(self._client, operation)
                 # Here, on the thread that sent it, or another one would go out meanwhile.
-                if self._stops and outcome.fate is not Fate.DONE:
+                if self.stops and outcome.fate is Fate.UNCERTAIN:
+                    self.pause()
+                elif self.stops and outcome.fate is not Fate.DONE:
                     self.stop()
                 yield outcome
 
     def _begin(self, operation: Operation) -> bool:
         with self._lock:
-            if not self.stopped:
-                self.begun.add(operation.number)
-            return not self.stopped
+            if self._time_left() <= 0:
+                self.stop()
+            if self.stopped or self._paused:
+                return False
+            self.begun.add(operation.number)
+            return True
 
 
 def _lanes(operations: list[Operation]) -> list[list[Operation]]:

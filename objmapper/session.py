@@ -6,8 +6,6 @@ itself; leaving it with pending changes warns.
 
 from __future__ import annotations
 
-import os
-import threading
 import warnings
 import weakref
 from collections.abc import Iterable, Iterator
@@ -15,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from objmapper import paging, reading, scope, signals, unitofwork
+from objmapper import paging, reading, scope, settling, signals, unitofwork
 from objmapper.client import Client
 from objmapper.exceptions import (
     DetachedError,
@@ -27,15 +25,15 @@ from objmapper.exceptions import (
 from objmapper.members import Members
 from objmapper.models import Model
 from objmapper.operation import Plan
-from objmapper.progress import Progress, progress_bar
+from objmapper.progress import Progress
 from objmapper.query import Query
 from objmapper.report import CommitReport
 from objmapper.state import (
-    Lifecycle,
     Page,
     is_dirty,
     is_new,
 )
+from objmapper.turns import Turns
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -44,6 +42,7 @@ if TYPE_CHECKING:
     from objmapper.identity import IdentityMap
 
 M = TypeVar("M", bound=Model)
+_UNSET: Any = object()
 OnError = Literal["stop", "continue"]
 
 
@@ -81,7 +80,7 @@ class Session:
         self.identity: IdentityMap = self.members.identity
         #: Endpoints and fields whose view can't be asked for several values at once.
         self.singly: set[tuple[str, str]] = set()
-        self._lock, self._pid = threading.RLock(), os.getpid()
+        self._turns = Turns()
         self._tokens: list[Token[Any]] = []
 
     # -- the session of a context -----------------------------------------------------------------
@@ -122,33 +121,22 @@ class Session:
         A thread that is using it ends what it does; it can begin nothing more.
         """
         self.closed = True
-        lock = self._own_lock()
-        if lock.acquire(blocking=False):
-            try:
+        with self._turns.if_free() as free:
+            if free:
                 self.members.clear()
-            finally:
-                lock.release()
 
     @contextmanager
     def using(self) -> Iterator[None]:
         """Hold the session for one thread. Raises SessionThreadError when another one has it."""
         self._open()
-        lock = self._own_lock()
-        if not lock.acquire(blocking=False):
-            raise SessionThreadError(
-                "Another thread is using this session. A session is used by one thread at a time: "
-                "give each thread one of its own, `with Session(client): ...` (the client is shared)."
-            )
-        try:
+        with self._turns.if_free() as free:
+            if not free:
+                raise SessionThreadError(
+                    "Another thread is using this session. A session is used by one thread at a "
+                    "time: give each thread one of its own, `with Session(client): ...` (the client "
+                    "is shared)."
+                )
             yield
-        finally:
-            lock.release()
-
-    def _own_lock(self) -> threading.RLock:
-        """Return the lock of this process: a fork's child has not the thread that holds its parent's."""
-        if self._pid != os.getpid():
-            self._lock, self._pid = threading.RLock(), os.getpid()
-        return self._lock
 
     def is_forsaken(self) -> bool:
         """Whether nobody would miss it: nothing waits to be sent, and the program holds no object."""
@@ -387,6 +375,22 @@ class Session:
         """Keep a page alive for a while."""
         self.members.keep(objects)
 
+    def settle(self, obj: Any, *, found: Any = _UNSET) -> bool:
+        """Find out what became of a write whose fate is unknown; return whether it is known now.
+
+        Without *found* the server is asked, as each later commit does. With it, it is what you know
+        the server to have of *obj*: its key, or an object; None is nothing. So a new object is bound
+        to what there is, or sent by the next commit; a deletion is done, or sent again.
+
+        Raises SessionError for an object of no unknown fate, DoesNotExist for a key that is not there.
+        """
+        with self.using():
+            if found is not _UNSET or not self.is_uncertain(obj):
+                settling.by_hand(self, obj, found)
+            else:
+                settling.first(self, [obj])
+            return not self.is_uncertain(obj)
+
     def is_uncertain(self, obj: Any) -> bool:
         """Whether the fate of the object's last write is unknown."""
         return id(obj) in self.members.uncertain
@@ -407,13 +411,18 @@ class Session:
         workers: int | None = None,
         on_error: OnError = "stop",
         progress: bool | Progress = False,
+        deadline: float | None = None,
     ) -> CommitReport:
         """Send all pending changes in the right order.
 
         *workers* operations run side by side (default: what the dialect recommends). *on_error*:
         "stop" ends what is in flight and sends nothing more, "continue" goes on with what does not
         depend on what failed. *progress*: True for a bar (extra ``progress``), or a callable that
-        takes how many operations of how many are through.
+        takes how many operations of how many are through. *deadline*: seconds after which nothing
+        more is begun; what is left stays pending.
+
+        What an earlier commit has sent and met an unknown fate is looked up first, and stays unsent
+        until that is settled.
 
         Each object becomes clean as its own answer arrives, so after a failure a second commit sends
         the rest. Without anything to send, the report is empty and nothing is sent.
@@ -424,7 +433,14 @@ class Session:
         not wait.
         """
         with self.using():
-            return self._commit(self.members.pending, None, workers, on_error, progress)
+            return unitofwork.commit(
+                self,
+                self.members.pending,
+                workers=workers,
+                on_error=on_error,
+                progress=progress,
+                deadline=deadline,
+            )
 
     def commit_objects(
         self,
@@ -443,7 +459,14 @@ class Session:
             chosen = self._own(objects)
             deleted = [obj for obj in chosen if id(obj) in self.members.deleted]
             names = None if fields is None else frozenset(fields)
-            return self._commit(lambda: (chosen, deleted), names, workers, on_error, progress)
+            return unitofwork.commit(
+                self,
+                lambda: (chosen, deleted),
+                names,
+                workers=workers,
+                on_error=on_error,
+                progress=progress,
+            )
 
     def delete_objects(
         self,
@@ -463,38 +486,12 @@ class Session:
             for obj in chosen if len(known) < len(chosen) else ():
                 if is_new(obj):
                     self.members.mark_deleted(obj)
-            return self._commit(lambda: ([], known), None, workers, on_error, progress)
+            return unitofwork.commit(
+                self, lambda: ([], known), workers=workers, on_error=on_error, progress=progress
+            )
 
     def _own(self, objects: Iterable[Any]) -> list[Any]:
         chosen = list(objects)
         for obj in chosen:
             self.members.check(obj)
         return chosen
-
-    def _commit(
-        self,
-        chosen: unitofwork.Chosen,
-        fields: frozenset[str] | None,
-        workers: int | None,
-        on_error: OnError,
-        progress: bool | Progress,
-    ) -> CommitReport:
-        if on_error not in ("stop", "continue"):
-            raise ValueError(f"on_error is 'stop' or 'continue', not {on_error!r}.")
-        if workers is not None and workers < 1:
-            raise ValueError(f"workers is 1 or more, not {workers}.")
-        vetoed = unitofwork.ask_receivers(self, chosen, fields)
-        plan = unitofwork.plan(self, *chosen(), fields, vetoed)
-        for operation in plan:
-            for obj in operation.objects:
-                if obj._state.lifecycle is Lifecycle.TRANSIENT:
-                    self.members.add(obj)  # what pending objects refer to comes along
-        with progress_bar(progress, len(plan)) as told:
-            commit = unitofwork.Commit(
-                self,
-                plan,
-                workers=self.client.workers if workers is None else workers,
-                on_error=on_error,
-                progress=told,
-            )
-            return commit.run()

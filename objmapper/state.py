@@ -46,9 +46,9 @@ class Lifecycle(enum.StrEnum):
 
 _NEW = (Lifecycle.TRANSIENT, Lifecycle.PENDING)
 
-
 SessionRef = weakref.ref[Any]
-_ages = itertools.count()
+#: What is read later has the higher number.
+ages = itertools.count()
 
 
 class Stateful:
@@ -91,7 +91,7 @@ class Page:
         age: int | None = None,
     ) -> None:
         #: Which of two pages is the newer one: the higher number.
-        self.age = next(_ages) if age is None else age
+        self.age = next(ages) if age is None else age
         self.session = session
         self.mapper = mapper
         #: What tells the page's objects from others: ``identity_in`` of each row.

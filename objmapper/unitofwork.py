@@ -6,23 +6,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from objmapper import answering, naturalkey, ordering, signals, wire
+from objmapper import answering, naturalkey, ordering, settling, signals, wire
 from objmapper.exceptions import (
     CommitInterrupted,
     ObjMapperError,
     SessionError,
+    StatusError,
     TransportError,
     ValidationError,
 )
 from objmapper.interrupt import orderly
-from objmapper.operation import Change, Fate, Kind, LeftOut, Operation, Outcome, Plan
-from objmapper.progress import Progress
+from objmapper.judging import Verdict, is_refusal
+from objmapper.operation import Change, Draft, Fate, Kind, LeftOut, Operation, Outcome, Plan, Settle
+from objmapper.progress import Progress, progress_bar
 from objmapper.report import CommitReport
 from objmapper.sending import Sender
-from objmapper.state import Stateful, is_new
+from objmapper.state import Lifecycle, Stateful, is_new
 
 #: Tells which objects a commit writes and which it deletes; asked again after receivers had a say.
 Chosen = Callable[[], tuple[list[Any], list[Any]]]
@@ -37,6 +42,47 @@ _POST: dict[str, signals.ModelSignal] = {
     Kind.UPDATE: signals.post_update,
     Kind.DELETE: signals.post_delete,
 }
+
+#: Refusals that an operation meets which has been done already: gone, there, of another version.
+_SAYS_DONE = frozenset({404, 409, 410, 412})
+
+
+def commit(
+    session: Any,
+    chosen: Chosen,
+    fields: frozenset[str] | None = None,
+    *,
+    workers: int | None = None,
+    on_error: str = "stop",
+    progress: bool | Progress = False,
+    deadline: float | None = None,
+) -> CommitReport:
+    """Find out, ask, plan, send: all of `Session.commit`, for what is *chosen*."""
+    if on_error not in ("stop", "continue"):
+        raise ValueError(f"on_error is 'stop' or 'continue', not {on_error!r}.")
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers is 1 or more, not {workers}.")
+    if deadline is not None and not deadline > 0:
+        raise ValueError(f"deadline is a number of seconds above 0, not {deadline}.")
+    settled = _settled_first(session, chosen)
+    vetoed = ask_receivers(session, chosen, fields)
+    planned = plan(session, *chosen(), fields, vetoed)
+    for operation in planned:
+        for obj in operation.objects:
+            if obj._state.lifecycle is Lifecycle.TRANSIENT:
+                session.members.add(obj)  # what pending objects refer to comes along
+    with progress_bar(progress, len(planned)) as told:
+        workers = session.client.workers if workers is None else workers
+        sender = Sender(session.client, workers, stops=on_error == "stop", deadline=deadline)
+        return Commit(session, planned, sender, progress=told, settled=settled).run()
+
+
+def _settled_first(session: Any, chosen: Chosen) -> list[Outcome]:
+    """Return what an earlier commit has sent, and what turns out to be done."""
+    if not session.members.uncertain:
+        return []
+    objects, deleted = chosen()
+    return settling.first(session, [*closure(session, objects), *deleted])
 
 
 def plan(
@@ -58,7 +104,19 @@ def plan(
         changes = [change for change in changes if id(change.object) not in missing]
     check(changes, deleted)
     drafts = session.dialect.operations(ordering.cut_cycles(changes))
+    header = session.client.idempotency_header
+    if header is not None:
+        drafts = [_known_again(draft, header) for draft in drafts]
     return Plan(ordering.ordered(drafts, left_out), left_out)
+
+
+def _known_again(draft: Draft, header: str) -> Draft:
+    """Return a draft by whose header the server knows it again; what may be repeated needs none."""
+    if draft.repeatable:
+        return draft
+    headers = {**draft.request.headers, header: str(uuid.uuid4())}
+    request = replace(draft.request, headers=headers, repeatable=True)
+    return replace(draft, request=request, repeatable=True, settle=Settle.REPEAT)
 
 
 def closure(session: Any, roots: Iterable[Any]) -> list[Any]:
@@ -187,18 +245,49 @@ def _announce(
     return signal.announce(type(change.object), instance=change.object, session=session, **more)
 
 
+def _together(earlier: Outcome, outcome: Outcome) -> Outcome:
+    """Return what became of an operation that was sent before; a refusal may be about that."""
+    if not outcome.requests and earlier.fate is Fate.UNCERTAIN:
+        return earlier  # it did not go out
+    fate, error = outcome.fate, outcome.error
+    status = error.status if isinstance(error, StatusError) else 0
+    if outcome.operation.kind == Kind.DELETE and status in (404, 410):
+        fate = Fate.DONE
+    elif fate is Fate.FAILED and (status in _SAYS_DONE or earlier.fate is Fate.UNCERTAIN):
+        fate = Fate.UNCERTAIN
+    return outcome._replace(
+        fate=fate,
+        requests=earlier.requests + outcome.requests,
+        retries=earlier.retries + outcome.retries + min(1, outcome.requests),
+        begun=earlier.begun,
+        age=earlier.age,
+    )
+
+
 class Commit:
     """One run of a plan: what is sent, what comes back, what is told of it."""
 
     def __init__(
-        self, session: Any, plan: Plan, *, workers: int, on_error: str, progress: Progress | None
+        self,
+        session: Any,
+        plan: Plan,
+        sender: Sender,
+        *,
+        progress: Progress | None = None,
+        settled: Sequence[Outcome] = (),
     ) -> None:
-        self.session, self.plan = session, plan
-        self.stops, self.progress = on_error == "stop", progress
-        self.sender = Sender(session.client, workers, stops=self.stops)
+        self.session, self.plan, self.sender = session, plan, sender
+        self.stops, self.progress = sender.stops, progress
+        self.retries: int = session.client.retries
+        #: What an earlier commit has sent and turned out to be done.
+        self.settled = settled
         self.outcomes: dict[int, Outcome] = {}
         #: What failed, was skipped or is uncertain, by number: what waits for it is skipped.
         self.lost: dict[int, Operation] = {}
+        #: What is of unknown fate as yet; of what goes again, how it was before, and how often.
+        self.unsure: dict[int, Outcome] = {}
+        self.earlier: dict[int, Outcome] = {}
+        self.tries: Counter[int] = Counter()
         self.errors: list[Exception] = []
         self.interrupted = False
 
@@ -207,10 +296,11 @@ class Commit:
         started = time.perf_counter()
         with orderly(self.interrupt):
             self.begin()
+            for outcome in self.settled:
+                self.tell(outcome.operation)
             try:
                 for wave in self.plan.waves:
-                    for outcome in self.sender.send(self.ready(wave)):
-                        self.take(outcome)
+                    self.send(self.ready(wave))
                     self.announce(wave)
             except KeyboardInterrupt:  # the second one, or somebody's own
                 self.interrupt()
@@ -244,6 +334,50 @@ class Commit:
                 ready.append(operation)
         return ready
 
+    def send(self, waiting: list[Operation]) -> None:
+        """Send a wave, and again what turns out not to be done."""
+        while waiting:
+            for outcome in self.sender.send(waiting):
+                self.take(outcome)
+            self.settle()
+            if self.sender.stopped:
+                return
+            waiting = [op for op in waiting if self.is_open(op)]
+            self.sender.resume()
+
+    def is_open(self, operation: Operation) -> bool:
+        """Whether an operation is still to be begun, or to be begun again."""
+        return operation.number not in self.sender.begun
+
+    def settle(self) -> None:
+        """Find out what became of operations of unknown fate; what is not done goes again."""
+        unsure = list(self.unsure.values())
+        for outcome, finding in settling.settled(self.session, unsure, self.sender.wait):
+            if finding.verdict is Verdict.DONE:
+                self.note(answering.found_done(self.session, outcome, finding.rows))
+            elif finding.verdict not in (Verdict.NOT_DONE, Verdict.REPEAT):
+                self.note(outcome._replace(why=finding.why))
+            elif self.may_go_again(outcome):
+                known = finding.verdict is Verdict.NOT_DONE
+                self.go_again(outcome._replace(fate=Fate.PENDING) if known else outcome)
+            else:
+                known = finding.verdict is Verdict.NOT_DONE
+                self.note(outcome._replace(fate=Fate.FAILED) if known else outcome)
+
+    def may_go_again(self, outcome: Outcome) -> bool:
+        """Whether what is not done is sent again: not what was refused, and nothing for ever."""
+        if self.sender.stopped or is_refusal(outcome.error):
+            return False
+        return self.tries[outcome.operation.number] < self.retries
+
+    def go_again(self, outcome: Outcome) -> None:
+        """Have an operation sent again; *outcome* is what became of it if it never is."""
+        number = outcome.operation.number
+        self.tries[number] += 1
+        self.earlier[number] = outcome
+        self.unsure.pop(number)
+        self.sender.begun.discard(number)
+
     def lost_before(self, operation: Operation) -> tuple[Any, ...]:
         """Return the objects that an operation waits for in vain."""
         if not self.lost:
@@ -265,18 +399,26 @@ class Commit:
 
     def take(self, outcome: Outcome) -> None:
         """Bring an answer into its objects, and remember what became of the operation."""
+        if outcome.operation.number in self.earlier:
+            outcome = _together(self.earlier[outcome.operation.number], outcome)
         if outcome.fate is Fate.DONE:
             outcome = answering.taken_in(self.session, outcome)
-        if self.stops and outcome.fate is not Fate.DONE:
-            self.sender.stop()
-        self.note(outcome)
+        if outcome.fate is Fate.UNCERTAIN:
+            self.unsure[outcome.operation.number] = outcome
+            if self.stops:
+                self.sender.pause()  # also for an answer that makes no sense
+        else:
+            self.note(outcome)
 
     def note(self, outcome: Outcome) -> None:
         """Remember an outcome, and tell how far the commit is."""
         operation, members = outcome.operation, self.session.members
         self.outcomes[operation.number] = outcome
+        self.unsure.pop(operation.number, None)
         if outcome.fate is not Fate.DONE:
             self.lost[operation.number] = operation
+            if self.stops and outcome.fate is not Fate.SKIPPED:
+                self.sender.stop()
         for change in operation.changes:
             members.under_way.discard(id(change.object))
             if outcome.fate is Fate.UNCERTAIN:
@@ -296,8 +438,12 @@ class Commit:
             return
         for operation in wave:
             if operation.number in self.outcomes and operation.number not in self.lost:
-                for change in operation.changes:
-                    self.errors += _announce(_POST, self.session, change)
+                self.tell(operation)
+
+    def tell(self, operation: Operation) -> None:
+        """Tell ``post_`` receivers of an operation that is done."""
+        for change in operation.changes:
+            self.errors += _announce(_POST, self.session, change)
 
     def interrupt(self) -> None:
         """Ctrl-C: nothing more is begun; what is in flight ends, unless it comes again."""
@@ -311,17 +457,21 @@ class Commit:
         for operation in self.plan:
             if operation.number in self.outcomes:
                 continue
-            if operation.number in self.sender.begun:
+            if operation.number in self.unsure:
+                self.note(self.unsure[operation.number])
+            elif operation.number in self.sender.begun:
                 request = operation.request
                 text = f"{request.method} {request.shown_path}: interrupted before an answer came."
                 error = TransportError(text, request)
                 self.note(Outcome(operation, Fate.UNCERTAIN, error=error))
             else:
-                self.note(Outcome(operation, Fate.PENDING))
+                self.note(self.earlier.get(operation.number, Outcome(operation, Fate.PENDING)))
 
     def report(self, seconds: float) -> CommitReport:
         """Return what became of every object, after ``post_commit`` receivers have seen it."""
         report = CommitReport(errors=self.errors, seconds=seconds)
+        for outcome in self.settled:
+            report.add(outcome._replace(requests=0, retries=0))
         for operation in self.plan:
             report.add(self.outcomes[operation.number])
         for left_out in self.plan.left_out:

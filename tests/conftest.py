@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 # By path: no folder of tests is a package, and none of them is importable by accident.
-for _name in ("smallserver", "faulty"):
+for _name in ("smallserver", "faulty", "faultproxy"):
     _spec = importlib.util.spec_from_file_location(_name, Path(__file__).with_name(f"{_name}.py"))
     assert _spec
     assert _spec.loader

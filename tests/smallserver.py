@@ -28,6 +28,7 @@ from werkzeug.wrappers import Request, Response
 from objmapper import Client
 from objmapper.dialects import DRF
 from objmapper.server.adapter import WSGIAdapter
+from objmapper.transport.policy import Policy
 
 Row = dict[str, Any]
 
@@ -151,14 +152,32 @@ class SmallServer:
         """Answer the next requests for *path* (``/tasks/1``) with an error."""
         self.faults.append(Fault(method, path, status, body, times, done, headers or {}))
 
-    def client(self, *, dialect: Any = None, **capabilities: Any) -> Client:
-        """Return a client of this service, whose dialect is SmallDialect with *capabilities*."""
+    def client(
+        self,
+        *,
+        dialect: Any = None,
+        retries: int = 0,
+        settle_after: float = 0.0,
+        idempotency_header: str | None = None,
+        **capabilities: Any,
+    ) -> Client:
+        """Return a client of this service, whose dialect is SmallDialect with *capabilities*.
+
+        Nothing is sent again unless *retries* says so, and then without a pause.
+        """
         http = requests.Session()
         http.trust_env = False
         http.mount(self.url, WSGIAdapter(self.app))
         if dialect is None:
             dialect = SmallDialect(**({"trailing_slash": self.slash} | capabilities))
-        client = Client(self.url, dialect=dialect, http=http, retries=0)
+        client = Client(
+            self.url,
+            dialect=dialect,
+            http=http,
+            settle_after=settle_after,
+            idempotency_header=idempotency_header,
+        )
+        client.transport.policy = Policy(retries, backoff=0)
         self._opened += [client, http]
         return client
 

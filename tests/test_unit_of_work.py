@@ -1220,7 +1220,7 @@ def test_a_commit_of_nothing_is_a_report_of_nothing(server, session):
 def linked(url, *, retries=0, **options):
     """A session with a server on a socket, whose retries don't wait."""
     dialect = SmallDialect(trailing_slash=True, recommended_workers=1, **options)
-    with Client(url, dialect=dialect, timeout=5) as client:
+    with Client(url, dialect=dialect, timeout=5, settle_after=0) as client:
         client.transport.policy = Policy(retries=retries, backoff=0)
         with session_of(client) as session:
             yield session
@@ -1322,7 +1322,7 @@ WRITES = [
 
 
 @pytest.mark.parametrize(("kind", "act"), WRITES)
-def test_a_write_of_unknown_fate_is_settled_by_a_refresh(faulty_server, kind, act):
+def test_a_write_of_unknown_fate_is_looked_up_and_here_it_was_not_done(faulty_server, kind, act):
     known = faulty.say({"id": 1, "name": "t", "project_id": None, "note": None})
     faulty_server.then(known, act, known)
     with linked(faulty_server.url, retries=0) as session:
@@ -1332,9 +1332,30 @@ def test_a_write_of_unknown_fate_is_settled_by_a_refresh(faulty_server, kind, ac
         else:
             session.delete(task)
         report = failing(session)
+        assert (report.failed.objects, session.uncertain) == ([task], [])
+        assert [seen.method for seen in faulty_server.seen][2:] == ["GET"]
+        assert (task in session.dirty, task in session.deleted) == (
+            kind == "update",
+            kind != "update",
+        )
+
+
+@pytest.mark.parametrize(("kind", "act"), WRITES)
+def test_a_write_that_can_not_be_looked_up_is_settled_by_a_refresh(faulty_server, kind, act):
+    known = faulty.say({"id": 1, "name": "t", "project_id": None, "note": None})
+    faulty_server.then(known, act, UNKNOWN["500"])
+    with linked(faulty_server.url, retries=0) as session:
+        task = session.get(Task, 1)
+        if kind == "update":
+            task.name = "x"
+        else:
+            session.delete(task)
+        report = failing(session)
         assert (report.uncertain.objects, session.uncertain) == ([task], [task])
         assert failing(session).uncertain.objects == [task]
-        assert len(faulty_server.seen) == 2
+        methods = [seen.method for seen in faulty_server.seen]
+        assert methods == ["GET", "PATCH" if kind == "update" else "DELETE", "GET", "GET"]
+        faulty_server.then(known)
         task.refresh()
         assert session.uncertain == []
         assert (task.name, task.changes) == ("t", {})
@@ -1342,7 +1363,8 @@ def test_a_write_of_unknown_fate_is_settled_by_a_refresh(faulty_server, kind, ac
 
 
 def test_an_update_that_is_answered_with_another_object_is_of_unknown_fate(faulty_server):
-    faulty_server.then(faulty.say({"id": 1, "name": "t"}), faulty.say({"id": 2, "name": "x"}))
+    one, other = faulty.say({"id": 1, "name": "t"}), faulty.say({"id": 2, "name": "x"})
+    faulty_server.then(one, other, faulty.say({"id": 1, "name": "y"}))
     with linked(faulty_server.url) as session:
         task = session.get(Task, 1)
         task.name = "x"
@@ -1428,6 +1450,7 @@ def test_a_parent_is_not_deleted_while_the_fate_of_a_childs_deletion_is_unknown(
     session.delete(task)
     session.delete(project)
     server.fail("DELETE", "/tasks/3/", 500, HTML)
+    server.fail("GET", "/tasks/3/", 500, HTML, times=2)
     report = failing(session, on_error="continue")
     assert (report.uncertain.objects, report.skipped.objects) == ([task], [project])
     report = failing(session, on_error="continue")
@@ -1441,6 +1464,7 @@ def test_a_refresh_that_finds_nothing_settles_a_deletion(server, session):
     task = session.get(Task, 1)
     session.delete(task)
     server.fail("DELETE", "/tasks/1/", 502, HTML, done=True)
+    server.fail("GET", "/tasks/1/", 500, HTML)
     failing(session)
     with pytest.raises(Task.DoesNotExist):
         task.refresh()
@@ -1452,8 +1476,8 @@ def test_a_refresh_that_fails_settles_nothing(server, session):
     task = session.get(Task, 1)
     task.name = "x"
     server.fail("PATCH", "/tasks/1/", 502, HTML)
+    server.fail("GET", "/tasks/1/", 500, HTML, times=3)
     failing(session)
-    server.fail("GET", "/tasks/1/", 500, HTML)
     with pytest.raises(ServerError):
         task.refresh()
     assert (session.uncertain, task.changes) == ([task], {"name": ("t1", "x")})
@@ -1502,7 +1526,8 @@ def test_a_deletion_that_was_only_throttled_before_finds_it_gone(faulty_server):
 
 @pytest.mark.parametrize("status", [404, 409, 412])
 def test_a_repeated_update_that_is_refused_may_have_been_done(faulty_server, status):
-    report = repeated(faulty_server, "update", faulty.say({}, 503), faulty.say({}, status))
+    oops = faulty.say({}, 500)
+    report = repeated(faulty_server, "update", faulty.say({}, 503), faulty.say({}, status), oops)
     assert len(report.uncertain) == 1
     assert report.uncertain[0].error.status == status
 

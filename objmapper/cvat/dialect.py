@@ -52,6 +52,7 @@ class CVAT(InOrganizations):
     can_order = True
     lists_are_full = True
     answers_are_full = True
+    trims_text = True
     can_jump = True
     can_skip = True
     max_keys = MAX_KEYS

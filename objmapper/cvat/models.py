@@ -122,6 +122,7 @@ class Project(CVATModel):
 
     class Meta:
         natural_key = ("name",)
+        created_field = "created_date"
         dialect_options = {
             "parameters": IN_ORGANIZATION,
             "filters": {
@@ -175,6 +176,7 @@ class Task(CVATModel):
 
     class Meta:
         natural_key = ("project", "name")
+        created_field = "created_date"
         dialect_options = {
             "parameters": IN_ORGANIZATION,
             "filters": {
@@ -253,6 +255,7 @@ class Job(CVATModel):
     class Meta:
         # Only ground truth jobs are ever new, and a task has one of them.
         natural_key = ("task", "type")
+        created_field = "created_date"
         dialect_options = {
             "parameters": IN_ORGANIZATION,
             "filters": {
@@ -332,6 +335,7 @@ class Issue(CVATModel):
 
     class Meta:
         natural_key = ("job", "frame", "position")
+        created_field = "created_date"
         dialect_options = {
             "opened by": "comments",
             "filters": {
@@ -365,6 +369,7 @@ class Comment(CVATModel):
 
     class Meta:
         natural_key = ("issue", "message")
+        created_field = "created_date"
         dialect_options = {
             "in turn by": "issue",
             "filters": {

@@ -80,6 +80,7 @@ class Organization(CVATModel):
 
     class Meta:
         natural_key = ("slug",)
+        created_field = "created_date"
         dialect_options = {
             "context": "none",
             "filters": {

@@ -107,6 +107,9 @@ class InOrganizations(Dialect):
             return PERSONAL
         return ("org_id", field.dump(value if new else field.key_told(obj, value)))
 
+    def place_in(self, request: Request) -> Place | None:
+        return next(((name, value) for name, value in request.params if name in _SAYING), None)
+
     def list_request(self, query: Query, page_size: int | None) -> Request:
         query, personal = _without_null(query)
         request = super().list_request(query, page_size)

@@ -96,6 +96,8 @@ class Dialect:
     idempotent: frozenset[str] = frozenset()
     #: Whether paths end in a slash.
     trailing_slash: bool = False
+    #: Whether the server strips white space off text that it is sent.
+    trims_text: bool = False
     #: Sent with every request.
     headers: Mapping[str, str] = {}
 
@@ -162,6 +164,10 @@ class Dialect:
         return None
 
     # -- reading ----------------------------------------------------------------------------------
+
+    def place_in(self, request: Request) -> Any:
+        """Return which place a request says that it is about; None where it says nothing."""
+        return None
 
     def list_request(self, query: Query, page_size: int | None) -> Request:
         """Return the request of a query's first page. Raises UnsupportedLookup."""
@@ -317,13 +323,14 @@ class Dialect:
         """Return the request that creates one object."""
         path = self.collection(mapper, self.path_values(change.object))
         method = "POST"
-        if mapper.has_key and mapper.pk.generated == "client" and self.creates_by_put:
+        chosen = mapper.has_key and mapper.pk.generated == "client"
+        if chosen and self.creates_by_put:
             path, method = self.address(change.object), "PUT"
         return Draft(
             Kind.CREATE,
             (change,),
             Request(method, path, body=Json(wire.body(change))),
-            settle=Settle.LOOK_UP if mapper.natural_key else Settle.ASK,
+            settle=Settle.LOOK_UP if chosen or mapper.natural_key else Settle.ASK,
             read=self.reader(mapper),
         )
 

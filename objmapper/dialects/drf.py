@@ -36,6 +36,7 @@ class DRF(Dialect):
     can_order = True
     lists_are_full = True
     answers_are_full = True
+    trims_text = True
     ignores_unknown_filters = True
     ignores_unknown_orders = True
     max_keys = 100

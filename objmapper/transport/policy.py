@@ -72,14 +72,15 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.replace(".", "", 1).isdigit():
         return float(text)
-    then = _date(text)
+    then = parsed_date(text)
     if then is None:
         return None
-    now = _date(headers.get("date", "")) or datetime.now(UTC)
+    now = parsed_date(headers.get("date", "")) or datetime.now(UTC)
     return max(0.0, (then - now).total_seconds())
 
 
-def _date(text: str) -> datetime | None:
+def parsed_date(text: str) -> datetime | None:
+    """Return the time that a ``Date`` header says; None for what is none."""
     try:
         found = email.utils.parsedate_to_datetime(text)
     except ValueError:

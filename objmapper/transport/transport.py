@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -24,7 +26,7 @@ from objmapper.transport.masking import (
     guard_urllib3,
     masked_url,
 )
-from objmapper.transport.policy import Policy, checked_timeout, retry_after
+from objmapper.transport.policy import Policy, checked_timeout, parsed_date, retry_after
 from objmapper.transport.urls import Base, joined, quoted_path, with_params
 
 if TYPE_CHECKING:
@@ -111,6 +113,8 @@ class Transport:
         self.requests_sent: int = 0
         #: How many requests were sent again.
         self.retries_made: int = 0
+        #: The last ``Date`` of an answer, and when it came.
+        self._heard: tuple[str, float] | None = None
         self._start()
 
     def _start(self) -> None:
@@ -170,6 +174,18 @@ class Transport:
             shown_url = masked_url(with_params(self._base.below(path), request.params, show=True))
         payload = Payload.of(resolved.body)
         return self._run(Errand(self._exchange, resolved, told(request), url, shown_url, payload))
+
+    def server_time(self, at: float) -> datetime | None:
+        """Return what the server's clock showed at *at* (``time.time()``), to the second and not later.
+
+        None as long as no answer has told its ``Date``.
+        """
+        heard = self._heard
+        date = None if heard is None else parsed_date(heard[0])
+        if heard is None or date is None:
+            return None
+        # It was told in whole seconds, and took its time to come: this is never too late.
+        return (date + timedelta(seconds=at - heard[1])).replace(microsecond=0)
 
     def link(self, url: str, base: str = "") -> Request:
         """Return the request for a page's *url*, with path and query taken to the own origin.
@@ -270,6 +286,8 @@ class Transport:
             if logged:
                 logger.log(level, "%s", result)
             raise result
+        if errand.exchange is self._exchange and (date := result.headers.get("date")):
+            self._heard = date, time.time()
         if result.status >= 400:
             result = errand.scrubbed(result, prepared)
         if logged:

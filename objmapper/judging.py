@@ -1,0 +1,200 @@
+"""What became of a write of unknown fate, judged by what the server has now."""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from objmapper import naturalkey
+from objmapper.asking import Row, View, mapper_of
+from objmapper.exceptions import ObjMapperError, QueryError, StatusError
+from objmapper.operation import Change, Kind, Outcome, Settle
+from objmapper.state import base_value, same
+
+
+class Verdict(enum.Enum):
+    """What the server tells of a write."""
+
+    DONE = "done"
+    #: It has not done it, and had little time to.
+    NOT_YET = "not yet"
+    NOT_DONE = "not done"
+    #: Sending it again does what sending it once does.
+    REPEAT = "repeat"
+    UNKNOWN = "unknown"
+    #: It was asked, and said nothing that tells.
+    NO_ANSWER = "no answer"
+
+
+class Finding(NamedTuple):
+    """What was found out about an operation, or about one change of it."""
+
+    verdict: Verdict
+    #: The rows that the server has, one for each change; None where it has none.
+    rows: tuple[Row | None, ...] = ()
+    why: str = ""
+
+
+_NOT_DONE = Finding(Verdict.NOT_DONE)
+_NOT_YET = Finding(Verdict.NOT_YET, why="it is not done, and the server had little time to do it")
+_GONE = Finding(Verdict.DONE, (None,))
+_NO_WAY = Finding(Verdict.UNKNOWN, why="it can't be looked up")
+
+
+def is_refusal(error: BaseException | None) -> bool:
+    """Whether the server said that it did not do what was asked."""
+    return isinstance(error, StatusError) and 400 <= error.status < 500
+
+
+def judge(session: Any, outcomes: Sequence[Outcome]) -> list[Finding]:
+    """Ask the server about operations of unknown fate, together where it can be asked together."""
+    asked = [o for o in outcomes if o.operation.draft.settle is not Settle.ASK and not _repeats(o)]
+    found = _Judge(session, asked).findings()
+    return [_together(session, outcome, found) for outcome in outcomes]
+
+
+def _repeats(outcome: Outcome) -> bool:
+    """Whether to send it again without asking: not when a repeat of it was refused."""
+    draft = outcome.operation.draft
+    return (draft.repeatable or draft.settle is Settle.REPEAT) and not is_refusal(outcome.error)
+
+
+def _together(session: Any, outcome: Outcome, by_change: Mapping[int, Finding]) -> Finding:
+    """Put together what was found out about each object of an operation."""
+    if _repeats(outcome):
+        return Finding(Verdict.REPEAT)
+    changes = outcome.operation.changes
+    found = [by_change.get(id(change), _NO_WAY) for change in changes]
+    verdicts = {each.verdict for each in found}
+    if verdicts == {Verdict.DONE}:
+        return Finding(Verdict.DONE, tuple(row for each in found for row in each.rows))
+    if verdicts == {Verdict.NOT_DONE}:
+        early = time.time() < outcome.ended + session.client.settle_after
+        return _NOT_YET if early else _NOT_DONE
+    for verdict in (Verdict.UNKNOWN, Verdict.NO_ANSWER):
+        if verdict in verdicts:
+            return next(each for each in found if each.verdict is verdict)
+    pairs = zip(changes, found, strict=True)
+    done = ", ".join(repr(c.object) for c, each in pairs if each.verdict is Verdict.DONE)
+    return Finding(Verdict.UNKNOWN, why=f"a part of it is done ({done}), and a part is not")
+
+
+class _Judge:
+    """Compares changes with what the server has."""
+
+    def __init__(self, session: Any, outcomes: Sequence[Outcome]) -> None:
+        self.session = session
+        self.pairs = [(c, outcome) for outcome in outcomes for c in outcome.operation.changes]
+        requests = {id(change): outcome.operation.request for change, outcome in self.pairs}
+        self.view = View(session, requests)
+        self.found: dict[int, Finding] = {}
+
+    def findings(self) -> dict[int, Finding]:
+        """Return what was found out, by id of the change.
+
+        What was made within a parent's request is looked for when it is known which that is.
+        """
+        pairs = self.pairs
+        new = {id(c.object): c for c, _ in pairs if c.kind == Kind.CREATE}
+        while pairs:
+            open_ = {number for number, change in new.items() if id(change) not in self.found}
+            now = [pair for pair in pairs if not open_ & self._parents(pair[0])] or pairs
+            for change, _ in now:
+                for parent in self._parents(change) & new.keys() - open_:
+                    if self.found[id(new[parent])].verdict is not Verdict.DONE:
+                        self.found[id(change)] = self.found[id(new[parent])]
+            self.view.ask(change for change, _ in now if id(change) not in self.found)
+            for change, outcome in now:
+                if id(change) not in self.found:
+                    self.found[id(change)] = self._finding(change, outcome)
+            pairs = [pair for pair in pairs if id(pair[0]) not in self.found]
+        return self.found
+
+    def _parents(self, change: Change) -> set[int]:
+        return {id(obj) for obj in self.view.parents(change)}
+
+    def _finding(self, change: Change, outcome: Outcome) -> Finding:
+        rows = self.view.rows(change)
+        if isinstance(rows, QueryError):
+            return Finding(Verdict.UNKNOWN, why=str(rows))
+        if isinstance(rows, ObjMapperError):
+            return Finding(Verdict.NO_ANSWER, why=f"asking for it failed: {rows}")
+        if change.kind == Kind.DELETE:
+            return _NOT_DONE if rows else _GONE
+        if change.kind == Kind.CREATE:
+            found = self._of_new(change, rows, outcome)
+            if found.rows and found.rows[0] is not None:
+                self.view.identify(change, found.rows[0])
+            return found
+        if len(rows) > 1:
+            return Finding(Verdict.UNKNOWN, why=f"{len(rows)} objects have its natural key")
+        return self._compared(change, rows[0]) if rows else _NOT_DONE
+
+    def _of_new(self, change: Change, rows: Sequence[Row], outcome: Outcome) -> Finding:
+        """Say which of the rows of its natural key a create has made, if any."""
+        mapper = mapper_of(change)
+        rows = [row for row in rows if self._may_be(change, row, outcome)]
+        untold = [f for f in naturalkey.fields_of(mapper) if f.key not in change.sent]
+        exact = [row for row in rows if all(row.get(field.key) is None for field in untold)]
+        found = exact or rows
+        if not found:
+            return _NOT_DONE
+        if len(found) > 1:
+            keys = ", ".join(str(mapper.key_in(row)) for row in found)
+            return Finding(Verdict.UNKNOWN, why=f"{len(found)} objects could be it: {keys}")
+        if self._is_made_since(mapper, found[0], outcome):
+            return Finding(Verdict.DONE, (found[0],))
+        # Nothing tells when it was made, so all of it must be as it was sent.
+        same_ = self._compared(change, found[0])
+        if same_.verdict is Verdict.DONE and exact:
+            return same_
+        key = mapper.key_in(found[0])
+        return Finding(Verdict.UNKNOWN, why=f"{key} has its natural key, and may be another's")
+
+    def _may_be(self, change: Change, row: Row, outcome: Outcome) -> bool:
+        """Whether a row may be what a create has made: not older than it, nor another object's."""
+        mapper, session = mapper_of(change), self.session
+        key = mapper.identity_in(row)
+        if key in session.members.created.get(mapper.root, ()):
+            return False
+        known = session.identity.get(mapper.root, key)
+        if known is not None and known is not change.object and known._state.age < outcome.age:
+            return False
+        return self._is_made_since(mapper, row, outcome) is not False
+
+    def _is_made_since(self, mapper: Any, row: Row, outcome: Outcome) -> bool | None:
+        """Whether a row was made after an operation was begun; None where nothing tells."""
+        if mapper.created_field is None:
+            return None
+        field = mapper.fields[mapper.created_field]
+        created, then = field.tolerant(row.get(field.key)), None
+        if isinstance(created, datetime) and created.tzinfo is not None:
+            then = self.session.client.server_time(outcome.begun)
+        return None if then is None else created >= then
+
+    def _compared(self, change: Change, row: Row) -> Finding:
+        """Say whether a row has what was sent, or what there was before."""
+        done, open_ = [], []
+        for key, wire in change.sent.items():
+            field = mapper_of(change).by_key[key]
+            if field.write_only or key not in row:
+                why = f"the server does not show {field.name!r}"
+                return Finding(Verdict.UNKNOWN, why=why)
+            has = self.view.form(field, row[key])
+            if same(has, self.view.form(field, wire)):
+                done.append(field.name)
+            elif change.kind == Kind.UPDATE and same(has, self._base(change, field)):
+                open_.append(field.name)
+            else:
+                why = f"{field.name!r} is neither as it was sent nor as it was before"
+                return Finding(Verdict.UNKNOWN, why=why)
+        if done and open_:
+            why = f"{', '.join(done)} as sent, {', '.join(open_)} as before"
+            return Finding(Verdict.UNKNOWN, why=why)
+        return _NOT_DONE if open_ else Finding(Verdict.DONE, (row,))
+
+    def _base(self, change: Change, field: Any) -> Any:
+        return self.view.form(field, base_value(change.object, field))

@@ -1,0 +1,122 @@
+"""Writes of unknown fate: what became of them is found out by asking the server, never guessed.
+
+A connection that broke after the request was sent, a 5xx, a success that makes no sense: each may
+have been done or not. What may be repeated is sent again. Else the server is asked for what it has:
+an object by its key, a new one by its natural key. What it has as it was sent is done. What it has
+as it was before, when there was time to do it, is not, and can be sent again. Where the answer is
+neither, only a person can tell.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from objmapper import answering, reading
+from objmapper.exceptions import SessionError
+from objmapper.judging import Finding, Verdict, judge
+from objmapper.operation import Change, Fate, Kind, Outcome
+from objmapper.query import Query
+from objmapper.sending import send
+
+#: Seconds before the server is asked again, when it gave no answer; then twice as long, and so on.
+_BACKOFF = 0.1
+
+
+def settled(
+    session: Any, outcomes: Sequence[Outcome], wait: Callable[[float], bool]
+) -> Iterator[tuple[Outcome, Finding]]:
+    """Yield each operation of unknown fate with what was found out about it.
+
+    The server is given its time: *wait* takes seconds, and says whether to go on then.
+    """
+    unanswered = 0
+    while outcomes:
+        early, mute = [], []
+        for outcome, finding in zip(outcomes, judge(session, outcomes), strict=True):
+            if finding.verdict is Verdict.NOT_YET:
+                early.append((outcome, finding))
+            elif finding.verdict is Verdict.NO_ANSWER and unanswered < session.client.retries:
+                mute.append((outcome, finding))
+            else:
+                yield outcome, finding
+        if not early and not mute:
+            return
+        pause = _BACKOFF * 2**unanswered if mute else 0.0
+        unanswered += bool(mute)
+        for outcome, _ in early:
+            pause = max(pause, outcome.ended + session.client.settle_after - time.time())
+        if not wait(pause):
+            yield from (*early, *mute)
+            return
+        outcomes = [outcome for outcome, _ in (*early, *mute)]
+
+
+def first(session: Any, objects: Iterable[Any]) -> list[Outcome]:
+    """Find out about those of *objects* that an earlier commit has sent; return what was done."""
+    known = session.members.uncertain
+    met = (known[id(obj)][1] for obj in objects if id(obj) in known)
+    outcomes = list({id(outcome): outcome for outcome in met}.values())
+    found = [_closed(session, *each) for each in settled(session, outcomes, _wait)]
+    return [outcome for outcome in found if outcome.fate is Fate.DONE]
+
+
+def _wait(seconds: float) -> bool:
+    time.sleep(seconds)
+    return True
+
+
+def _closed(session: Any, outcome: Outcome, finding: Finding) -> Outcome:
+    """Let the objects of an operation know what was found out about it."""
+    if finding.verdict is Verdict.REPEAT:
+        outcome = send(session.client, outcome.operation)
+        if outcome.fate is Fate.DONE:
+            outcome = answering.taken_in(session, outcome)
+    elif finding.verdict is Verdict.DONE:
+        outcome = answering.found_done(session, outcome, finding.rows)
+    elif finding.verdict is Verdict.NOT_DONE:
+        outcome = outcome._replace(fate=Fate.PENDING)
+    else:
+        outcome = outcome._replace(why=finding.why)
+    for obj in outcome.operation.objects:
+        session.members.uncertain.pop(id(obj), None)
+        if outcome.fate is Fate.UNCERTAIN:
+            session.members.uncertain[id(obj)] = (obj, outcome)
+    return outcome
+
+
+def by_hand(session: Any, obj: Any, found: Any) -> None:
+    """Settle what became of a write as somebody has found it out.
+
+    *found* is the key of what the server has, or an object of it; None is nothing. Raises
+    SessionError where that settles nothing, and DoesNotExist for a key that the server does not have.
+    """
+    members = session.members
+    if id(obj) not in members.uncertain:
+        raise SessionError(f"{obj!r} is of no unknown fate: there is nothing to settle.")
+    changes = members.uncertain[id(obj)][1].operation.changes
+    change = next(change for change in changes if change.object is obj)
+    if change.kind not in (Kind.CREATE, Kind.DELETE):
+        raise SessionError(
+            f"{obj!r} is there, what is unknown is its change: session.settle(obj) compares it with "
+            "what the server has, obj.refresh() takes that over."
+        )
+    if change.kind == Kind.DELETE and found is None:
+        members.forget(obj)
+    elif change.kind == Kind.CREATE and found is not None:
+        answering.take_in(session, [(change, _row(session, change, found))], full=True)
+    members.uncertain.pop(id(obj), None)
+
+
+def _row(session: Any, change: Change, found: Any) -> dict[str, Any]:
+    """Return what the server has of the key that was found."""
+    mapper = type(change.object).__mapper__
+    if isinstance(found, mapper.root):
+        found = type(found).__mapper__.key_in(found._row)
+    key = mapper.asked_key(found)
+    values = tuple(session.dialect.path_values(change.object).items())
+    rows = reading.rows_by_keys(session, Query(mapper, path_values=values), [key])
+    if key not in rows:
+        raise mapper.model.DoesNotExist(f"The server has no {mapper.model.__name__} {key!r}.")
+    return rows[key]
