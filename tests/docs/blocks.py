@@ -193,6 +193,7 @@ def run(path: Path, folder: Path) -> None:
     finally:
         shell.close()
         sys.path.remove(str(folder))
+        document.namespace.clear()  # or its functions, receivers among them, stay as long as it likes
         for name, module in list(sys.modules.items()):
             if str(getattr(module, "__file__", None)).startswith(str(folder)):
                 del sys.modules[name]

@@ -95,6 +95,11 @@ def test_it_says_its_license_and_its_python(metadata):
     assert metadata["Requires-Python"] == ">=3.11"
 
 
+def test_it_is_one_wheel_for_every_system_and_python_3(built):
+    assert built.wheel.name.endswith("-py3-none-any.whl")
+    assert b"Tag: py3-none-any" in files_of(built.wheel)[".dist-info/WHEEL"].splitlines()
+
+
 def test_the_index_would_take_it_and_show_its_description(built):
     command = (sys.executable, "-m", "twine", "--no-color", "check", "--strict")
     done = subprocess.run(
