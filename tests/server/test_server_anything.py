@@ -1,6 +1,7 @@
 """Whatever is said to it, the server answers inside its contract and never by a fault of its own."""
 
 import json
+from contextlib import contextmanager
 
 import pytest
 import requests
@@ -41,6 +42,7 @@ WORDS = [
     "2024-01-01T00:00Z",
     "",
     " a ",
+    "\ud800",
 ]
 
 leaves = st.one_of(
@@ -48,6 +50,7 @@ leaves = st.one_of(
     st.booleans(),
     st.integers(-5, 10),
     st.integers(),
+    st.sampled_from([2**63, -(2**63) - 1, 10**30]),
     st.floats(allow_nan=False, allow_infinity=False),
     st.text(max_size=8),
     st.sampled_from(WORDS),
@@ -79,8 +82,8 @@ bodies = st.fixed_dictionaries(
 )
 
 
-@pytest.fixture(scope="module")
-def put():
+@contextmanager
+def opened():
     """Puts one request, and fails if it went against the contract."""
     with (
         embedded(
@@ -102,8 +105,22 @@ def put():
         def put(method, path, **options):
             answer = session.request(method, f"{server.base_url}/api{path}", **options)
             assert server.violations == []
-            return answer.status_code
+            return answer
 
+        yield put
+
+
+@pytest.fixture(scope="module")
+def put():
+    """To a server that anything may have become of."""
+    with opened() as put:
+        yield put
+
+
+@pytest.fixture(scope="module")
+def refused():
+    """To a server that is as it was, as it refuses whatever is put to it."""
+    with opened() as put:
         yield put
 
 
@@ -134,7 +151,7 @@ WRITES = [
 @given(st.sampled_from(WRITES), bodies | labels | values)
 def test_any_body(put, where, body):
     headers = {"Content-Type": "application/json"}
-    status = put(*where, data=json.dumps(body), headers=headers)
+    status = put(*where, data=json.dumps(body), headers=headers).status_code
     assert status in (200, 201, 400, 404, 500)
 
 
@@ -156,4 +173,45 @@ LISTS = (
     ),
 )
 def test_any_query(put, path, query):
-    assert put("GET", path, params=query) in (200, 400, 404, 500)
+    assert put("GET", path, params=query).status_code in (200, 400, 404, 500)
+
+
+HUGE = 10**30
+LONG = "9" * 5000
+LOST = "\ud800"
+ATTRIBUTE = {"id": HUGE, "name": "x", "mutable": True, "input_type": "text", "values": []}
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status"), [
+    ("POST", "/tasks", {"name": "x", "project_id": HUGE}, 400),
+    ("PATCH", "/tasks/1", {"project_id": HUGE}, 400),
+    ("PATCH", "/projects/1", {"labels": [{"id": HUGE, "name": "x"}]}, 404),
+    ("PATCH", "/labels/1", {"name": "x", "attributes": [ATTRIBUTE]}, 404),
+    ("POST", "/comments", {"issue": HUGE, "message": "x"}, 400),
+])  # fmt: skip
+def test_a_number_that_no_key_can_be_is_an_unknown_key(refused, method, path, body, status):
+    assert refused(method, path, json=body).status_code == status
+
+
+@pytest.mark.parametrize("kind", LISTS)
+def test_no_number_is_too_long_to_be_unknown(refused, kind):
+    wanted = f'{{"==": [{{"var": "id"}}, {LONG}]}}'
+    assert refused("GET", kind, params={"filter": wanted}).status_code == 400
+    for method in ("GET", "DELETE"):
+        assert refused(method, f"{kind}/{LONG}").status_code == 404
+
+
+def test_an_organization_of_too_long_a_number_is_unknown(refused):
+    assert refused("GET", f"/tasks?org_id={LONG}").status_code == 404
+
+
+@pytest.mark.parametrize(("method", "path", "body", "told"), [
+    ("PATCH", "/jobs/1", {"stage": LOST}, {"stage": [f'"{LOST}" is not a valid choice.']}),
+    ("PATCH", "/memberships/2", {"role": LOST}, {"role": [f'"{LOST}" is not a valid choice.']}),
+    ("GET", "/tasks?filter=" + json.dumps({LOST: 1}), None,
+     [f"filter: {LOST} operation with 1 arguments is not implemented"]),
+])  # fmt: skip
+def test_a_refusal_can_quote_half_of_a_surrogate_pair(refused, method, path, body, told):
+    answer = refused(method, path, json=body)
+    assert answer.status_code == 400
+    assert answer.json() == told

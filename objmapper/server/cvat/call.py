@@ -13,8 +13,8 @@ from werkzeug.wrappers import Request
 from objmapper.server.cvat.errors import Broken, Invalid, NotFound, Unsupported
 from objmapper.server.cvat.versions import Version
 
-# Primary keys are 64 bits; a longer number in a path is an unknown object, not an error.
-_LARGEST = 2**63 - 1
+# Primary keys are 64 bits: more digits than these are no object's, and no error.
+_MOST_DIGITS = 19
 
 
 @dataclass
@@ -61,7 +61,11 @@ class Call:
         return self.connection.execute(sql, parameters).fetchall()
 
     def row(self, sql: str, parameters: Any = ()) -> sqlite3.Row | None:
-        found: sqlite3.Row | None = self.connection.execute(sql, parameters).fetchone()
+        """The first row; a number that no column can hold is in none."""
+        try:
+            found: sqlite3.Row | None = self.connection.execute(sql, parameters).fetchone()
+        except OverflowError:
+            return None
         return found
 
     def run(self, sql: str, parameters: Any = ()) -> int:
@@ -74,8 +78,7 @@ class Call:
 
     def find(self, sql: str, text: str, *more: Any) -> sqlite3.Row:
         """The row of the key in the path; anything that is no key is not found either."""
-        key = int(text) if text.isascii() and text.isdigit() else 0
-        row = self.row(sql, (key, *more)) if 0 < key <= _LARGEST else None
+        row = self.row(sql, (key_in(text), *more))
         if row is None:
             raise NotFound
         return row
@@ -111,6 +114,15 @@ class Call:
         except RecursionError as error:
             raise Broken("nested too deep") from error
         return self.version.heard(self.kind, body)
+
+
+def key_in(text: str) -> int:
+    """The key that a text says; 0, which no object has, for what can be none.
+
+    >>> key_in("42"), key_in("-1"), key_in("9" * 5000)
+    (42, 0, 0)
+    """
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else 0
 
 
 def _refuse(constant: str) -> Any:

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from objmapper.server.cvat.call import Call
+from objmapper.server.cvat.call import Call, key_in
 from objmapper.server.cvat.errors import Invalid, NotFound
 
 #: From the one who may everything down.
 ROLES = ("owner", "maintainer", "supervisor", "worker")
 #: What users are on the whole server, from the one who may everything down.
 GROUPS = ("admin", "business", "user", "worker")
-
-_LARGEST = 2**63 - 1
 
 
 class Context(NamedTuple):
@@ -53,17 +51,11 @@ def asked(call: Call) -> Context:
     found = (
         call.row("SELECT id FROM organization WHERE slug = ?", (slug,))
         if slug
-        else call.row("SELECT id FROM organization WHERE id = ?", (_number(key or ""),))
+        else call.row("SELECT id FROM organization WHERE id = ?", (key_in((key or "").strip()),))
     )
     if found is None:
         raise NotFound(f"{slug or key} organization does not exist.")
     return Context(int(found["id"]), given)
-
-
-def _number(text: str) -> int:
-    text = text.strip()
-    number = int(text) if text.isascii() and text.isdigit() else 0
-    return number if number <= _LARGEST else 0
 
 
 def role_in(call: Call, organization: int | None) -> str | None:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from objmapper.server.cvat.call import Call
+from objmapper.server.cvat.call import Call, key_in
 from objmapper.server.cvat.errors import Broken, Invalid
 from objmapper.server.cvat.terms import Condition, Listing, Term, joined, storable
 from objmapper.server.storage import fold
@@ -40,7 +40,7 @@ def json_logic(text: str, terms: Mapping[str, Term]) -> Condition:
     """
     try:
         rules = json.loads(text)
-    except json.JSONDecodeError:
+    except ValueError:
         raise Invalid(["filter: Json syntax should be used"]) from None
     except RecursionError as error:
         raise Broken("nested too deep") from error
@@ -166,8 +166,7 @@ def _unacceptable(call: Call, term: Term, value: str) -> str | None:
         return f"Select a valid choice. {value} is not one of the available choices."
     if term.kind == "integer" and term.table is None:
         return None if _NUMBER.fullmatch(value) else "Enter a number."
-    if term.kind == "integer":
-        number = int(value) if value.isascii() and value.isdigit() and len(value) < 19 else 0
-        if not call.row(f"SELECT 1 FROM {term.table} WHERE id = ?", (number,)):
-            return "Select a valid choice. That choice is not one of the available choices."
+    sql = f"SELECT 1 FROM {term.table} WHERE id = ?"
+    if term.kind == "integer" and not call.row(sql, (key_in(value),)):
+        return "Select a valid choice. That choice is not one of the available choices."
     return None

@@ -42,10 +42,17 @@ def _precision(accepted: tuple[str, dict[str, str]]) -> int:
     return 0 if set(parameters) - {"q"} else 1
 
 
-def render(kind: str, body: Any) -> tuple[str, str]:
-    """The text of a body in the negotiated form, and its content type."""
+def render(kind: str, body: Any) -> tuple[bytes, str]:
+    """A body in the negotiated form, encoded, and its content type.
+
+    Half of a surrogate pair, which a refusal may quote, stays the escape that JSON has for it.
+    """
     if kind == HTML:
         text = json.dumps(body, ensure_ascii=False, indent=4)
         page = f"<!doctype html>\n<title>CVAT</title>\n<pre>{html.escape(text)}</pre>\n"
-        return page, "text/html; charset=utf-8"
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")), JSON
+        return _encoded(page), "text/html; charset=utf-8"
+    return _encoded(json.dumps(body, ensure_ascii=False, separators=(",", ":"))), JSON
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")
