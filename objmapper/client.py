@@ -97,8 +97,10 @@ class Client:
                 raise ValueError(f"workers={self.workers} is below 1.")
             if not settle_after >= 0:
                 raise ValueError(f"settle_after={settle_after} is below 0.")
-            self.settle_after = settle_after
-            self.idempotency_header = idempotency_header
+            #: After how many seconds a server surely does nothing more about a write.
+            self.settle_after: float = settle_after
+            #: The header by which the server knows a write again, None where it has none.
+            self.idempotency_header: str | None = idempotency_header
             #: How requests travel; it counts them.
             self.transport: Transport = Transport(
                 base_url,
