@@ -19,6 +19,7 @@
     │ ├ DetachedError                               the object's session is closed
     │ ├ SessionThreadError                          two threads use one session at once
     │ ├ CircularDependencyError                     objects that need each other first
+    │ ├ StalePlanError                              a plan whose objects have changed; .objects
     │ └ CommitError                                 a commit that did not do everything; .report
     │   └ CommitInterrupted (KeyboardInterrupt)     stopped by Ctrl-C; .report
     ├ TransportError (OSError)                      .request
@@ -183,6 +184,15 @@ class SessionThreadError(SessionError):
 
 class CircularDependencyError(SessionError):
     """Objects refer to each other such that none can be created first; nothing was sent."""
+
+
+class StalePlanError(SessionError):
+    """A plan was to be applied, and its objects are not as they were when it was made."""
+
+    def __init__(self, message: str, objects: Iterable[object] = ()) -> None:
+        #: The objects that changed.
+        self.objects = list(objects)
+        super().__init__(message)
 
 
 class CommitError(SessionError):

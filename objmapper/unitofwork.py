@@ -1,42 +1,31 @@
-"""The unit of work: what changed, in which order it goes, what the server answered.
+"""The unit of work: what changed goes out in order, and what the server answers comes back.
 
-``plan`` is pure: it looks and returns frozen operations. ``Commit.run`` is the loop that sends them.
+``Commit.run`` is the loop that sends a plan.
 """
 
 from __future__ import annotations
 
 import time
-import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
-from objmapper import answering, naturalkey, ordering, settling, signals, wire
+from objmapper import answering, naturalkey, ordering, planning, settling, signals
 from objmapper.exceptions import (
     CommitInterrupted,
     ObjMapperError,
     SessionError,
     StatusError,
     TransportError,
-    ValidationError,
 )
 from objmapper.interrupt import orderly
 from objmapper.judging import Verdict, is_refusal
-from objmapper.operation import Change, Draft, Fate, Kind, LeftOut, Operation, Outcome, Plan, Settle
+from objmapper.operation import Fate, Kind, Operation, Outcome, Plan
 from objmapper.progress import Progress, progress_bar
 from objmapper.report import CommitReport
 from objmapper.sending import Sender
-from objmapper.state import Lifecycle, Stateful, is_new
+from objmapper.state import Lifecycle
 
-#: Tells which objects a commit writes and which it deletes; asked again after receivers had a say.
-Chosen = Callable[[], tuple[list[Any], list[Any]]]
-
-_PRE: dict[str, signals.ModelSignal] = {
-    Kind.CREATE: signals.pre_create,
-    Kind.UPDATE: signals.pre_update,
-    Kind.DELETE: signals.pre_delete,
-}
 _POST: dict[str, signals.ModelSignal] = {
     Kind.CREATE: signals.post_create,
     Kind.UPDATE: signals.post_update,
@@ -49,7 +38,7 @@ _SAYS_DONE = frozenset({404, 409, 410, 412})
 
 def commit(
     session: Any,
-    chosen: Chosen,
+    chosen: planning.Chosen,
     fields: frozenset[str] | None = None,
     *,
     workers: int | None = None,
@@ -58,15 +47,42 @@ def commit(
     deadline: float | None = None,
 ) -> CommitReport:
     """Find out, ask, plan, send: all of `Session.commit`, for what is *chosen*."""
-    if on_error not in ("stop", "continue"):
-        raise ValueError(f"on_error is 'stop' or 'continue', not {on_error!r}.")
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers is 1 or more, not {workers}.")
-    if deadline is not None and not deadline > 0:
-        raise ValueError(f"deadline is a number of seconds above 0, not {deadline}.")
+    _check_options(workers, on_error, deadline)
     settled = _settled_first(session, chosen)
-    vetoed = ask_receivers(session, chosen, fields)
-    planned = plan(session, *chosen(), fields, vetoed)
+    vetoed = planning.ask_receivers(session, chosen, fields)
+    planned = planning.plan(session, *chosen(), fields, vetoed)
+    return _run(session, planned, settled, workers, on_error, progress, deadline)
+
+
+def apply(
+    session: Any,
+    planned: Plan,
+    *,
+    workers: int | None = None,
+    on_error: str = "stop",
+    progress: bool | Progress = False,
+    deadline: float | None = None,
+) -> CommitReport:
+    """Send exactly this plan: all of `Session.apply`; receivers may veto, and change nothing."""
+    _check_options(workers, on_error, deadline)
+    chosen = planning.chosen_by(planned)
+    planning.refuse_stale(session, planned)
+    vetoed = planning.ask_receivers(session, chosen, None)
+    planning.refuse_stale(session, planned, by=", by a receiver that may only veto")
+    if vetoed:
+        planned = planning.plan(session, *chosen(), vetoed=(*planned.left_out, *vetoed))
+    return _run(session, planned, (), workers, on_error, progress, deadline)
+
+
+def _run(
+    session: Any,
+    planned: Plan,
+    settled: Sequence[Outcome],
+    workers: int | None,
+    on_error: str,
+    progress: bool | Progress,
+    deadline: float | None,
+) -> CommitReport:
     for operation in planned:
         for obj in operation.objects:
             if obj._state.lifecycle is Lifecycle.TRANSIENT:
@@ -77,172 +93,22 @@ def commit(
         return Commit(session, planned, sender, progress=told, settled=settled).run()
 
 
-def _settled_first(session: Any, chosen: Chosen) -> list[Outcome]:
+def _check_options(workers: int | None, on_error: str, deadline: float | None) -> None:
+    """Raise ValueError for options that make no sense, before anything is asked or sent."""
+    if on_error not in ("stop", "continue"):
+        raise ValueError(f"on_error is 'stop' or 'continue', not {on_error!r}.")
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers is 1 or more, not {workers}.")
+    if deadline is not None and not deadline > 0:
+        raise ValueError(f"deadline is a number of seconds above 0, not {deadline}.")
+
+
+def _settled_first(session: Any, chosen: planning.Chosen) -> list[Outcome]:
     """Return what an earlier commit has sent, and what turns out to be done."""
     if not session.members.uncertain:
         return []
     objects, deleted = chosen()
-    return settling.first(session, [*closure(session, objects), *deleted])
-
-
-def plan(
-    session: Any,
-    objects: Iterable[Any],
-    deleted: Iterable[Any] = (),
-    fields: frozenset[str] | None = None,
-    vetoed: Iterable[LeftOut] = (),
-) -> Plan:
-    """Return the operations for *objects* and *deleted*, in waves; nothing is sent.
-
-    Raises ValidationError, CircularDependencyError.
-    """
-    deleted = list(deleted)
-    changes = changes_of(closure(session, objects), deleted, fields)
-    left_out = (*vetoed, *uncertain(session, changes))
-    if left_out:
-        missing = {id(out.change.object) for out in left_out}
-        changes = [change for change in changes if id(change.object) not in missing]
-    check(changes, deleted)
-    drafts = session.dialect.operations(ordering.cut_cycles(changes))
-    header = session.client.idempotency_header
-    if header is not None:
-        drafts = [_known_again(draft, header) for draft in drafts]
-    return Plan(ordering.ordered(drafts, left_out), left_out)
-
-
-def _known_again(draft: Draft, header: str) -> Draft:
-    """Return a draft by whose header the server knows it again; what may be repeated needs none."""
-    if draft.repeatable:
-        return draft
-    headers = {**draft.request.headers, header: str(uuid.uuid4())}
-    request = replace(draft.request, headers=headers, repeatable=True)
-    return replace(draft, request=request, repeatable=True, settle=Settle.REPEAT)
-
-
-def closure(session: Any, roots: Iterable[Any]) -> list[Any]:
-    """Return *roots* with the new objects that they refer to, parents first, and their children."""
-    found: dict[int, Any] = {}
-    seen: set[int] = set()
-    waiting = [(root, False) for root in reversed(list(roots))]
-    while waiting:
-        obj, ready = waiting.pop()
-        if not ready:
-            if id(obj) in seen:
-                continue
-            seen.add(id(obj))
-            parents, children = _new_parents(obj), _children(obj)
-            if parents or children:
-                waiting += [(child, False) for child in reversed(children)]
-                waiting.append((obj, True))
-                waiting += [(parent, False) for parent in reversed(parents)]
-                continue
-        found[id(obj)] = obj
-    for obj in found.values():
-        session.members.check(obj)
-    return list(found.values())
-
-
-def _children(obj: Any) -> list[Any]:
-    groups = obj._state.children
-    if not groups:
-        return []
-    return [child for group in groups.values() for child in group if is_new(child)]
-
-
-def _new_parents(obj: Any) -> list[Any]:
-    foreign_keys, row = type(obj).__mapper__.foreign_keys, obj._row
-    values = [row.get(field.key) for field in foreign_keys.values()] if foreign_keys else ()
-    return [value for value in values if isinstance(value, Stateful) and is_new(value)]
-
-
-def changes_of(
-    objects: list[Any], deleted: list[Any], fields: frozenset[str] | None = None
-) -> list[Change]:
-    """Return what there is to send for *objects* and *deleted*; nothing for what did not change."""
-    gone = {id(obj): obj for obj in deleted}
-    found: list[Change] = []
-    for obj in objects:
-        if id(obj) in gone:
-            continue
-        if is_new(obj):
-            found.append(wire.creation(obj))
-            continue
-        change = wire.update(obj)
-        if fields is not None:
-            by_key = type(obj).__mapper__.by_key
-            sent = {key: value for key, value in change.sent.items() if by_key[key].name in fields}
-            shown = {name: value for name, value in change.changes.items() if name in fields}
-            change = change._replace(sent=sent, changes=shown)
-        if change.sent:
-            found.append(change)
-    found += [Change(Kind.DELETE, obj) for obj in gone.values()]
-    return found
-
-
-def uncertain(session: Any, changes: list[Change]) -> list[LeftOut]:
-    """Return what is not sent, because nobody knows what became of it when it was sent before."""
-    known = session.members.uncertain
-    if not known:
-        return []
-    met = [(change, known[id(change.object)]) for change in changes if id(change.object) in known]
-    return [LeftOut(change, outcome.error, outcome) for change, (_, outcome) in met]
-
-
-def check(changes: list[Change], deleted: list[Any]) -> None:
-    """Check all that would be sent. Raises ValidationError, listing every object and field."""
-    problems: list[wire.Problem] = []
-    gone = {ordering.identity(obj) for obj in deleted}
-    for change in changes:
-        if change.kind == Kind.DELETE:
-            continue
-        obj = change.object
-        problems += wire.problems(obj, list(change.sent))
-        for field in type(obj).__mapper__.foreign_keys.values() if gone else ():
-            if field.key in change.sent and ordering.target(field, obj._row[field.key]) in gone:
-                problems.append((obj, field.name, ["Refers to an object marked for deletion."]))
-    if problems:
-        raise ValidationError.of(problems)
-
-
-def ask_receivers(
-    session: Any, chosen: Chosen, fields: frozenset[str] | None
-) -> tuple[LeftOut, ...]:
-    """Fire the ``pre_`` signals, also for what receivers change; return what they vetoed."""
-    if signals.pre_commit.receivers:
-        signals.pre_commit.tell(type(session), session=session)
-    if not any(signal.receivers for signal in _PRE.values()):
-        return ()
-    asked: set[tuple[int, str]] = set()
-    vetoed: list[LeftOut] = []
-    while True:
-        objects, deleted = chosen()
-        changes = changes_of(closure(session, objects), deleted, fields)
-        new = [
-            change
-            for change in changes
-            if (id(change.object), change.kind) not in asked
-            and not session.is_uncertain(change.object)
-        ]
-        if not new:
-            return tuple(vetoed)
-        for change in new:
-            asked.add((id(change.object), change.kind))
-            errors = _announce(_PRE, session, change)
-            for error in errors:
-                if not isinstance(error, signals.Veto):
-                    raise error
-            vetoed += [LeftOut(change, error) for error in errors[:1]]
-
-
-def _announce(
-    by_kind: dict[str, signals.ModelSignal], session: Any, change: Change
-) -> list[Exception]:
-    """Tell the receivers of one change; return what they raised."""
-    signal = by_kind.get(change.kind)
-    if signal is None or not signal.receivers:
-        return []
-    more = {"changes": change.changes} if change.kind == Kind.UPDATE else {}
-    return signal.announce(type(change.object), instance=change.object, session=session, **more)
+    return settling.first(session, [*planning.closure(session, objects), *deleted])
 
 
 def _together(earlier: Outcome, outcome: Outcome) -> Outcome:
@@ -443,7 +309,7 @@ class Commit:
     def tell(self, operation: Operation) -> None:
         """Tell ``post_`` receivers of an operation that is done."""
         for change in operation.changes:
-            self.errors += _announce(_POST, self.session, change)
+            self.errors += planning.announce(_POST, self.session, change)
 
     def interrupt(self) -> None:
         """Ctrl-C: nothing more is begun; what is in flight ends, unless it comes again."""

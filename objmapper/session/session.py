@@ -7,46 +7,37 @@ itself; leaving it with pending changes warns.
 from __future__ import annotations
 
 import warnings
-import weakref
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from objmapper import paging, reading, scope, settling, signals, unitofwork
+from objmapper import planning, reading, scope, settling, signals, unitofwork
 from objmapper.client import Client
 from objmapper.exceptions import (
-    DetachedError,
     ObjectDoesNotExist,
-    QueryError,
     SessionError,
-    SessionThreadError,
 )
-from objmapper.members import Members
 from objmapper.models import Model
 from objmapper.operation import Plan
 from objmapper.progress import Progress
 from objmapper.query import Query
 from objmapper.report import CommitReport
+from objmapper.session.base import SessionBase
 from objmapper.state import (
-    Page,
     is_dirty,
     is_new,
 )
-from objmapper.turns import Turns
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from objmapper.dialects import Dialect
-    from objmapper.identity import IdentityMap
 
 M = TypeVar("M", bound=Model)
 _UNSET: Any = object()
 OnError = Literal["stop", "continue"]
 
 
-class Session:
+class Session(SessionBase):
     """A unit of work: what was loaded, what changed, and the commit that sends it::
 
         with Session(client) as session:
@@ -64,23 +55,7 @@ class Session:
     """
 
     def __init__(self, client: Client, *, keep: int = 1000) -> None:
-        if keep < 0:
-            raise ValueError(f"keep={keep} is below 0; 0 keeps nothing.")
-        #: The client that it sends through.
-        self.client: Client = client
-        #: The client's dialect.
-        self.dialect: Dialect = client.dialect
-        #: Whether ``close()`` was called.
-        self.closed: bool = False
-        #: A weak reference to it, as its objects hold.
-        self.ref: weakref.ref[Session] = weakref.ref(self)
-        #: Its objects, by what the next commit does with them.
-        self.members: Members = Members(self.ref, keep)
-        #: The one object for each identity.
-        self.identity: IdentityMap = self.members.identity
-        #: Endpoints and fields whose view can't be asked for several values at once.
-        self.singly: set[tuple[str, str]] = set()
-        self._turns = Turns()
+        super().__init__(client, keep=keep)
         self._tokens: list[Token[Any]] = []
 
     # -- the session of a context -----------------------------------------------------------------
@@ -114,46 +89,6 @@ class Session:
                 "commits by itself. Call session.commit(), or session.rollback().",
                 stacklevel=stacklevel,
             )
-
-    def close(self) -> None:
-        """Close the session: its objects stay readable and settable, nothing more is loaded.
-
-        A thread that is using it ends what it does; it can begin nothing more.
-        """
-        self.closed = True
-        with self._turns.if_free() as free:
-            if free:
-                self.members.clear()
-
-    @contextmanager
-    def using(self) -> Iterator[None]:
-        """Hold the session for one thread. Raises SessionThreadError when another one has it."""
-        self._open()
-        with self._turns.if_free() as free:
-            if not free:
-                raise SessionThreadError(
-                    "Another thread is using this session. A session is used by one thread at a "
-                    "time: give each thread one of its own, `with Session(client): ...` (the client "
-                    "is shared)."
-                )
-            yield
-
-    def is_forsaken(self) -> bool:
-        """Whether nobody would miss it: nothing waits to be sent, and the program holds no object."""
-        if self.closed:
-            return True
-        try:
-            with self.using():
-                return self.members.is_forsaken()
-        except SessionThreadError:
-            return False
-
-    def _open(self) -> None:
-        if self.closed:
-            raise DetachedError("This session is closed. Open another one: Session(client).")
-
-    def __reduce__(self) -> Any:
-        raise TypeError("A Session can't be pickled: it belongs to this process and its client.")
 
     # -- what it holds ----------------------------------------------------------------------------
 
@@ -292,89 +227,6 @@ class Session:
             if obj._state.snapshots is None:
                 self.members.touched.pop(id(obj), None)
 
-    def fetch(self, query: Query) -> list[Any]:
-        """Return all objects of a query; what ``QuerySet`` asks."""
-        with self.using():
-            return reading.fetch(self, query)
-
-    def iterate(self, query: Query, prefetch_pages: int) -> Iterator[Any]:
-        """Yield the objects of a query, keeping nothing but the window."""
-        self._open()
-        for page in reading.object_pages(self, query, prefetch_pages):
-            with self.using():
-                reading.prefetch(self, query, page)
-            yield from page
-
-    def rows(self, query: Query) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a query as they came; no objects are made."""
-        self._open()
-        for page in paging.row_pages(self, query):
-            yield from page
-
-    def get_one(self, query: Query, key: Any) -> Any:
-        """Return the object of a detail URL. Raises the model's DoesNotExist."""
-        with self.using():
-            return reading.one(self, query, key)
-
-    def fetch_keys(self, query: Query, keys: list[Any]) -> list[Any]:
-        """Return the objects of those keys that exist."""
-        with self.using():
-            return reading.by_keys(self, query, keys)
-
-    def count(self, query: Query) -> int:
-        """Return how many rows match."""
-        with self.using():
-            return paging.total(self, query)
-
-    def explain(self, query: Query) -> str:
-        """Return what a query would ask; nothing is sent."""
-        return reading.explain(self, query)
-
-    def reference(self, mapper: Any, key: Any, path_values: tuple[tuple[str, Any], ...]) -> Any:
-        """Return the object of a key without asking whether there is one. Raises QueryError."""
-        with self.using():
-            row = {mapper.pk.key: mapper.pk.to_wire(mapper.asked_key(key))}
-            for name, value in path_values:
-                row[mapper.fields[name].key] = value
-            identity = mapper.identity_in(row)
-            if identity is None:
-                names = ", ".join(field.name for field in mapper.path_fields)
-                raise QueryError(
-                    f"{mapper.model.__name__} lives at {mapper.endpoint!r}: say which {names}, as "
-                    f"filter({names}=...).reference({key!r})."
-                )
-            found = self.identity.get(mapper.root, identity)
-            if found is None:
-                found = mapper.instance(row, Page(self.ref, mapper, [identity], full=False))
-                self.identity.add(mapper.root, identity, found)
-                self.keep([found])
-            return found
-
-    # -- what the rooms below ask -----------------------------------------------------------------
-
-    def related(self, obj: Any, field: Any, raw: Any) -> Any:
-        """Return the object that a relation's raw value refers to."""
-        with self.using():
-            return reading.related(self, obj, field, raw)
-
-    def load_field(self, obj: Any, field: Any) -> None:
-        """Load a field that was never asked in full."""
-        with self.using():
-            reading.load_field(self, obj, field)
-
-    def touched(self, obj: Any) -> None:
-        """Remember that an object may have changes, and keep it alive."""
-        if not self.closed and id(obj) not in self.members.new:
-            self.members.touched[id(obj)] = obj
-
-    def untouched(self, obj: Any) -> None:
-        """Forget that an object may have changes."""
-        self.members.touched.pop(id(obj), None)
-
-    def keep(self, objects: list[Any]) -> None:
-        """Keep a page alive for a while."""
-        self.members.keep(objects)
-
     def settle(self, obj: Any, *, found: Any = _UNSET) -> bool:
         """Find out what became of a write whose fate is unknown; return whether it is known now.
 
@@ -391,10 +243,6 @@ class Session:
                 settling.first(self, [obj])
             return not self.is_uncertain(obj)
 
-    def is_uncertain(self, obj: Any) -> bool:
-        """Whether the fate of the object's last write is unknown."""
-        return id(obj) in self.members.uncertain
-
     # -- committing -------------------------------------------------------------------------------
 
     def plan(self) -> Plan:
@@ -403,7 +251,7 @@ class Session:
         Raises ValidationError, CircularDependencyError.
         """
         with self.using():
-            return unitofwork.plan(self, *self.members.pending())
+            return planning.plan(self, *self.members.pending())
 
     def commit(
         self,
@@ -436,6 +284,30 @@ class Session:
             return unitofwork.commit(
                 self,
                 self.members.pending,
+                workers=workers,
+                on_error=on_error,
+                progress=progress,
+                deadline=deadline,
+            )
+
+    def apply(
+        self,
+        plan: Plan,
+        *,
+        workers: int | None = None,
+        on_error: OnError = "stop",
+        progress: bool | Progress = False,
+        deadline: float | None = None,
+    ) -> CommitReport:
+        """Send exactly *plan*, and nothing else that has changed; the rest is as for ``commit``.
+
+        ``pre_`` receivers may veto; they may not change what it sends. Raises StalePlanError, before
+        anything is sent, if the objects are not as they were when it was made.
+        """
+        with self.using():
+            return unitofwork.apply(
+                self,
+                plan,
                 workers=workers,
                 on_error=on_error,
                 progress=progress,

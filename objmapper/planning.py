@@ -1,0 +1,226 @@
+"""What a commit would send: the changes of some objects, checked, as operations in waves.
+
+All of it looks and returns frozen values; nothing is sent, and nothing changes but by receivers.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from objmapper import ordering, signals, wire
+from objmapper.exceptions import StalePlanError, ValidationError
+from objmapper.operation import Change, Draft, Kind, LeftOut, Plan, Settle
+from objmapper.state import Stateful, is_new
+
+#: Tells which objects a commit writes and which it deletes; asked again after receivers had a say.
+Chosen = Callable[[], tuple[list[Any], list[Any]]]
+
+_PRE: dict[str, signals.ModelSignal] = {
+    Kind.CREATE: signals.pre_create,
+    Kind.UPDATE: signals.pre_update,
+    Kind.DELETE: signals.pre_delete,
+}
+
+
+def plan(
+    session: Any,
+    objects: Iterable[Any],
+    deleted: Iterable[Any] = (),
+    fields: frozenset[str] | None = None,
+    vetoed: Iterable[LeftOut] = (),
+) -> Plan:
+    """Return the operations for *objects* and *deleted*, in waves; nothing is sent.
+
+    Raises ValidationError, CircularDependencyError.
+    """
+    deleted = list(deleted)
+    changes = changes_of(closure(session, objects), deleted, fields)
+    left_out = (*vetoed, *uncertain(session, changes))
+    if left_out:
+        missing = {id(out.change.object) for out in left_out}
+        changes = [change for change in changes if id(change.object) not in missing]
+    check(changes, deleted)
+    drafts = session.dialect.operations(ordering.cut_cycles(changes))
+    header = session.client.idempotency_header
+    if header is not None:
+        drafts = [_known_again(draft, header) for draft in drafts]
+    return Plan(ordering.ordered(drafts, left_out), left_out)
+
+
+def _known_again(draft: Draft, header: str) -> Draft:
+    """Return a draft by whose header the server knows it again; what may be repeated needs none."""
+    if draft.repeatable:
+        return draft
+    headers = {**draft.request.headers, header: str(uuid.uuid4())}
+    request = replace(draft.request, headers=headers, repeatable=True)
+    return replace(draft, request=request, repeatable=True, settle=Settle.REPEAT)
+
+
+def closure(session: Any, roots: Iterable[Any]) -> list[Any]:
+    """Return *roots* with the new objects that they refer to, parents first, and their children."""
+    found: dict[int, Any] = {}
+    seen: set[int] = set()
+    waiting = [(root, False) for root in reversed(list(roots))]
+    while waiting:
+        obj, ready = waiting.pop()
+        if not ready:
+            if id(obj) in seen:
+                continue
+            seen.add(id(obj))
+            parents, children = _new_parents(obj), _children(obj)
+            if parents or children:
+                waiting += [(child, False) for child in reversed(children)]
+                waiting.append((obj, True))
+                waiting += [(parent, False) for parent in reversed(parents)]
+                continue
+        found[id(obj)] = obj
+    for obj in found.values():
+        session.members.check(obj)
+    return list(found.values())
+
+
+def _children(obj: Any) -> list[Any]:
+    groups = obj._state.children
+    if not groups:
+        return []
+    return [child for group in groups.values() for child in group if is_new(child)]
+
+
+def _new_parents(obj: Any) -> list[Any]:
+    foreign_keys, row = type(obj).__mapper__.foreign_keys, obj._row
+    values = [row.get(field.key) for field in foreign_keys.values()] if foreign_keys else ()
+    return [value for value in values if isinstance(value, Stateful) and is_new(value)]
+
+
+def changes_of(
+    objects: list[Any], deleted: list[Any], fields: frozenset[str] | None = None
+) -> list[Change]:
+    """Return what there is to send for *objects* and *deleted*; nothing for what did not change."""
+    gone = {id(obj): obj for obj in deleted}
+    found: list[Change] = []
+    for obj in objects:
+        if id(obj) in gone:
+            continue
+        if is_new(obj):
+            found.append(wire.creation(obj))
+            continue
+        change = wire.update(obj)
+        if fields is not None:
+            by_key = type(obj).__mapper__.by_key
+            sent = {key: value for key, value in change.sent.items() if by_key[key].name in fields}
+            shown = {name: value for name, value in change.changes.items() if name in fields}
+            change = change._replace(sent=sent, changes=shown)
+        if change.sent:
+            found.append(change)
+    found += [Change(Kind.DELETE, obj) for obj in gone.values()]
+    return found
+
+
+def uncertain(session: Any, changes: list[Change]) -> list[LeftOut]:
+    """Return what is not sent, because nobody knows what became of it when it was sent before."""
+    known = session.members.uncertain
+    if not known:
+        return []
+    met = [(change, known[id(change.object)]) for change in changes if id(change.object) in known]
+    return [LeftOut(change, outcome.error, outcome) for change, (_, outcome) in met]
+
+
+def check(changes: list[Change], deleted: list[Any]) -> None:
+    """Check all that would be sent. Raises ValidationError, listing every object and field."""
+    problems: list[wire.Problem] = []
+    gone = {ordering.identity(obj) for obj in deleted}
+    for change in changes:
+        if change.kind == Kind.DELETE:
+            continue
+        obj = change.object
+        problems += wire.problems(obj, list(change.sent))
+        for field in type(obj).__mapper__.foreign_keys.values() if gone else ():
+            if field.key in change.sent and ordering.target(field, obj._row[field.key]) in gone:
+                problems.append((obj, field.name, ["Refers to an object marked for deletion."]))
+    if problems:
+        raise ValidationError.of(problems)
+
+
+def ask_receivers(
+    session: Any, chosen: Chosen, fields: frozenset[str] | None
+) -> tuple[LeftOut, ...]:
+    """Fire the ``pre_`` signals, also for what receivers change; return what they vetoed."""
+    if signals.pre_commit.receivers:
+        signals.pre_commit.tell(type(session), session=session)
+    if not any(signal.receivers for signal in _PRE.values()):
+        return ()
+    asked: set[tuple[int, str]] = set()
+    vetoed: list[LeftOut] = []
+    while True:
+        objects, deleted = chosen()
+        changes = changes_of(closure(session, objects), deleted, fields)
+        new = [
+            change
+            for change in changes
+            if (id(change.object), change.kind) not in asked
+            and not session.is_uncertain(change.object)
+        ]
+        if not new:
+            return tuple(vetoed)
+        for change in new:
+            asked.add((id(change.object), change.kind))
+            errors = announce(_PRE, session, change)
+            for error in errors:
+                if not isinstance(error, signals.Veto):
+                    raise error
+            vetoed += [LeftOut(change, error) for error in errors[:1]]
+
+
+def announce(
+    by_kind: dict[str, signals.ModelSignal], session: Any, change: Change
+) -> list[Exception]:
+    """Tell the receivers of one change; return what they raised."""
+    signal = by_kind.get(change.kind)
+    if signal is None or not signal.receivers:
+        return []
+    more = {"changes": change.changes} if change.kind == Kind.UPDATE else {}
+    return signal.announce(type(change.object), instance=change.object, session=session, **more)
+
+
+def refuse_stale(session: Any, made: Plan, by: str = "") -> None:
+    """Raise StalePlanError unless a commit would send of the plan's objects what the plan says.
+
+    *by*: who may have changed them. Raises SessionError for objects of another session.
+    """
+    objects = {id(obj): obj for operation in made for obj in operation.objects}
+    for obj in objects.values():
+        session.members.check(obj)
+    pending, deleted = session.members.pending()
+    was = _by_object(change for operation in made for change in operation.changes)
+    now = _by_object(changes_of(closure(session, pending), deleted))
+    stale = [obj for number, obj in objects.items() if was[number] != now.get(number)]
+    if stale:
+        more = f" and {len(stale) - 3} more" if len(stale) > 3 else ""
+        raise StalePlanError(
+            f"The plan is stale: {', '.join(map(repr, stale[:3]))}{more} changed since it was made"
+            f"{by}. Nothing was sent; session.plan() makes a new one.",
+            stale,
+        )
+
+
+def _by_object(changes: Iterable[Change]) -> dict[int, tuple[str, dict[str, Any]]]:
+    """Return what is sent of each object, by its number; the two steps of a cut circle are one."""
+    found: dict[int, tuple[str, dict[str, Any]]] = {}
+    for kind, obj, sent, *_ in changes:
+        first, so_far = found.get(id(obj), (kind, {}))
+        if Kind.DELETE in (kind, first):
+            found[id(obj)] = Kind.DELETE, {}
+        else:
+            found[id(obj)] = first, {**so_far, **sent}
+    return found
+
+
+def chosen_by(made: Plan) -> Chosen:
+    """Return what tells the objects of a plan: those to write, and those to delete."""
+    changes = [change for operation in made for change in operation.changes]
+    deleted = {id(c.object): c.object for c in changes if c.kind == Kind.DELETE}
+    written = {id(c.object): c.object for c in changes if id(c.object) not in deleted}
+    return lambda: (list(written.values()), list(deleted.values()))
