@@ -12,7 +12,7 @@ from typing import Any
 
 from objmapper import wire
 from objmapper.cvat import json_logic
-from objmapper.cvat.places import InOrganizations
+from objmapper.cvat.places import PERSONAL, InOrganizations, asks_for_none
 from objmapper.dialects.base import (
     RowPage,
     link_of,
@@ -114,12 +114,18 @@ class CVAT(InOrganizations):
     def where(self, query: Query) -> Iterator[tuple[str, Any]]:
         """Yield plain parameters for what only they can say, and one JSON Logic filter for the rest."""
         parameters = self._names(query.mapper, "parameters")
+        plain: dict[str, Any] = {}
         logic: list[Node] = []
         for node in self._top(query.where):
-            if isinstance(node, Condition) and node.name in parameters and node.lookup == "exact":
-                yield parameters[node.name], self.text(node.value)
-            else:
+            pair = self._plain(node, parameters)
+            if pair is None:
                 logic.append(node)
+            elif plain.setdefault(*pair) != pair[1]:
+                raise UnsupportedLookup(
+                    f"{node}: CVAT takes one {pair[0]}, and {plain[pair[0]]!r} is asked for beside "
+                    "it. Ask twice, or evaluate one of them here with .filter_locally(lambda obj: ...)."
+                )
+        yield from plain.items()
         for node in logic:
             for condition in conditions(node):
                 self.require(condition)
@@ -134,6 +140,14 @@ class CVAT(InOrganizations):
             node = logic[0] if len(logic) == 1 else And(tuple(logic))
             compiled = json_logic.compile_node(node, self.wire_name)
             yield "filter", json.dumps(compiled, separators=(",", ":"))
+
+    def _plain(self, node: Node, parameters: Mapping[str, str]) -> tuple[str, Any] | None:
+        """Return what a plain parameter says of a query; None for what it can't say."""
+        if not isinstance(node, Condition) or node.name not in parameters:
+            return None
+        if node.lookup == "exact":
+            return parameters[node.name], self.text(node.value)
+        return PERSONAL if asks_for_none(node) else None
 
     def _top(self, node: Node | None) -> list[Node]:
         """Return the conditions that are ANDed, nested or not."""

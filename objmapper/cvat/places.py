@@ -17,7 +17,7 @@ from typing import Any
 from objmapper.dialects.base import Dialect, with_params
 from objmapper.exceptions import QueryError, UnsupportedLookup, ValidationError
 from objmapper.operation import Change, Draft, Json, Kind, Request
-from objmapper.query import And, Condition, Node, Query
+from objmapper.query import Condition, Query
 from objmapper.state import ABSENT, Stateful, base_value, is_new, session_of
 from objmapper.transport.auth import checked_header
 
@@ -111,11 +111,17 @@ class InOrganizations(Dialect):
         return next(((name, value) for name, value in request.params if name in _SAYING), None)
 
     def list_request(self, query: Query, page_size: int | None) -> Request:
-        query, personal = _without_null(query)
         request = super().list_request(query, page_size)
-        if personal:
-            return with_params(request, [PERSONAL])
         return self.placed(request, query.mapper, query.place)
+
+    def require(self, condition: Condition) -> None:
+        if condition.name == "organization" and condition.lookup == "isnull":
+            raise UnsupportedLookup(
+                f"{condition}: CVAT can be asked for one organization, for none "
+                "(organization=None), or for everything; that can be ANDed with other conditions, "
+                "not inside | or ~. Evaluate it here with .filter_locally(lambda obj: ...)."
+            )
+        super().require(condition)
 
     def detail_request(self, mapper: Any, key: Any, values: Mapping[str, Any]) -> Request:
         request = super().detail_request(mapper, key, values)
@@ -197,26 +203,9 @@ def _context(mapper: Any) -> str | None:
     return found
 
 
-def _without_null(query: Query) -> tuple[Query, bool]:
-    """Return a query without "belongs to no organization", and whether it says that."""
-    kept: list[Node] = []
-    said = False
-    for node in query.where.children if isinstance(query.where, And) else (query.where,):
-        null = isinstance(node, Condition) and node.lookup == "isnull"
-        if null and node.name == "organization":  # type: ignore[union-attr]
-            if not node.value:  # type: ignore[union-attr]
-                raise UnsupportedLookup(
-                    "organization__isnull=False: CVAT can be asked for one organization, for none "
-                    "(organization=None), or for everything. Evaluate it here with "
-                    ".filter_locally(lambda obj: obj.organization)."
-                )
-            said = True
-        elif node is not None:
-            kept.append(node)
-    if not said:
-        return query, False
-    where = None if not kept else kept[0] if len(kept) == 1 else And(tuple(kept))
-    return replace(query, where=where), True
+def asks_for_none(condition: Condition) -> bool:
+    """Whether a condition is met by what belongs to no organization."""
+    return condition.name == "organization" and condition.lookup == "isnull" and condition.value
 
 
 def names_one(path: str, params: Mapping[str, Any], headers: Mapping[str, str]) -> bool:

@@ -258,6 +258,13 @@ def test_a_parent_of_labels_can_not_be_negated_or_alternative(seeded, requests_o
         assert len(sent) == 0
 
 
+def test_no_label_is_of_two_projects_so_cvat_is_not_asked_for_one(seeded, requests_of):
+    both = Label.objects.filter(project=1).filter(project=2)
+    with requests_of() as sent, pytest.raises(UnsupportedLookup, match="project_id"):
+        list(both)
+    assert not sent.requests
+
+
 def test_labels_of_two_parents_at_once_are_refused_by_the_server(seeded):
     with pytest.raises(BadRequest, match="cannot be used together"):
         list(Label.objects.filter(project=1, task=1))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from objmapper import Session, inspect
+from objmapper import Q, Session, inspect
 from objmapper.cvat import (
     Client,
     Invitation,
@@ -349,6 +349,7 @@ def test_objects_are_asked_for_by_their_organization(seeded, inside, acme):
     assert tasks.filter(organization__id=acme.id).exclude(name="t1").count() == 1
     assert tasks.filter(organization=None).count() == 8
     assert tasks.filter(organization=None, name="task 1-01").count() == 1
+    assert tasks.filter(Q(organization=None) & Q(name="task 1-01"), id__gt=0).count() == 1
     with seeded.organization_context(""):
         assert tasks.filter(organization=acme).count() == 2
         assert tasks.filter(Task.organization == acme).count() == 2
@@ -359,6 +360,7 @@ def test_objects_are_asked_for_by_their_organization(seeded, inside, acme):
 
 @pytest.mark.parametrize("ask", [
     lambda tasks: tasks.filter(organization__isnull=False),
+    lambda tasks: tasks.exclude(organization=None),
     lambda tasks: tasks.exclude(organization=1),
     lambda tasks: tasks.filter((Task.organization == 1) | (Task.name == "x")),
     lambda tasks: tasks.filter(organization__in=[1, 2]),
@@ -367,6 +369,21 @@ def test_objects_are_asked_for_by_their_organization(seeded, inside, acme):
 def test_what_cvat_can_not_be_asked_of_organizations_is_told(seeded, ask):
     with pytest.raises(UnsupportedLookup, match="organization"):
         list(ask(seeded.tasks))
+
+
+@pytest.mark.parametrize("ask", [
+    lambda acme: acme.tasks.filter(organization=acme.id + 1),
+    lambda acme: Task.objects.filter(organization__slug="acme", organization=None),
+    lambda acme: Task.objects.filter(organization__slug="acme").filter(organization__slug="other"),
+])  # fmt: skip
+def test_no_row_is_in_two_organizations_so_cvat_is_not_asked_for_one(seeded, inside, acme, ask):
+    with pytest.raises(UnsupportedLookup, match="org"):
+        list(ask(acme))
+
+
+def test_an_organization_that_is_named_twice_is_named_once(seeded, inside, acme):
+    assert acme.tasks.filter(organization=acme.id).count() == 2
+    assert Task.objects.filter(organization=None).filter(organization__isnull=True).count() == 8
 
 
 def test_an_organization_has_what_lives_in_it(seeded, inside, acme):
