@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
-from objmapper import Model, Registry
+from objmapper import FieldDoesNotExist, Model, Registry
 
 registry = Registry("cvat")
 
 
 def by_field_name(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return *values* under field names, whether they came so or as CVAT takes them.
+
+    Raises FieldDoesNotExist for a name that is neither, TypeError for a field that is given twice.
 
     >>> from objmapper.cvat import Task
     >>> by_field_name(Task, {"name": "t", "assignee_id": 7})
@@ -22,6 +24,8 @@ def by_field_name(model: type[Model], values: Mapping[str, Any]) -> dict[str, An
     found: dict[str, Any] = {}
     for key, value in values.items():
         name = key if key in fields else written.get(key, key)
+        if name not in fields:
+            raise FieldDoesNotExist.of(model.__name__, key, fields)
         if name in found:
             raise TypeError(f"{model.__name__}.{name} is given twice, once as {key!r}.")
         found[name] = value
@@ -43,7 +47,7 @@ class CVATModel(Model):
     def update(self, values: Mapping[str, Any]) -> Self:
         """Set these fields and send them now, in one PATCH; the answer is merged.
 
-        The names are CVAT's or those of the fields. Raises AttributeError for one that is neither,
+        The names are CVAT's or those of the fields. Raises FieldDoesNotExist for one that is neither,
         TypeError for a field that is given twice, ValidationError before anything is sent, CommitError.
         """
         for name, value in by_field_name(type(self), values).items():

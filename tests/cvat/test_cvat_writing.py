@@ -159,8 +159,9 @@ class TestVerbsOfTheSeed:
     def test_update_of_an_unknown_name_sends_nothing(self, seeded, requests_of):
         task = seeded.tasks.retrieve(2)
         with requests_of() as sent, pytest.raises(AttributeError, match="nmae"):
-            task.update({"nmae": "x"})
+            task.update({"name": "y", "nmae": "x"})
         assert len(sent) == 0
+        assert task.changes == {}
 
     def test_one_name_given_twice_is_refused(self, seeded):
         with pytest.raises(TypeError, match="assignee"):
