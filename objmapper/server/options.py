@@ -78,7 +78,7 @@ class Options:
         }
         both = sorted(name for name in query if given[name] is not None)
         if both:
-            raise ValueError(f"given both in {target!r} and as keywords: {', '.join(both)}")
+            raise ValueError(f"given both in the URL and as keywords: {', '.join(both)}")
         given = {name: value for name, value in given.items() if value is not None} | query
         return cls(
             kind=kind,
@@ -98,9 +98,11 @@ def _split(target: str) -> tuple[str, dict[str, Any]]:
         return _kind(target), {}
     parts = urlsplit(target)
     if parts.scheme != SCHEME:
-        raise ValueError(f"{target!r} is not an {SCHEME}:// URL")
-    if parts.path not in ("", "/") or parts.fragment:
-        raise ValueError(f"{target!r} has more than a kind and options; a file is ?path=...")
+        raise ValueError(f"{_shown(target)!r} is not an {SCHEME}:// URL")
+    if parts.path not in ("", "/") or parts.fragment or "@" in parts.netloc:
+        raise ValueError(
+            f"{_shown(target)!r} has more than a kind and options; a file is ?path=..."
+        )
     query: dict[str, Any] = {}
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if name not in KNOWN:
@@ -116,8 +118,14 @@ def _split(target: str) -> tuple[str, dict[str, Any]]:
 
 def _kind(kind: str) -> str:
     if kind not in KINDS:
-        raise ValueError(f"no embedded server of kind {kind!r}; known are: {', '.join(KINDS)}")
+        known = ", ".join(KINDS)
+        raise ValueError(f"no embedded server of kind {_shown(kind)!r}; known are: {known}")
     return kind
+
+
+def _shown(target: str) -> str:
+    """A target without what may be a password in it."""
+    return re.split("[?#]", target)[0].rpartition("@")[2]
 
 
 def _users(items: Iterable[Pair | str]) -> tuple[Pair, ...]:
