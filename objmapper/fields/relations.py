@@ -171,10 +171,18 @@ class ForeignKey(_Relation[T]):
         return self.key_value(base if told else self.load(obj, base))
 
     def coerce(self, value: Any) -> Any:
-        if isinstance(value, Stateful) and not isinstance(value, self.target):
+        """Take an object, or a key, which the row keeps as JSON."""
+        if value is None or self.accepts(value):
+            return value
+        if isinstance(value, Stateful):
+            if isinstance(value, self.target):
+                return value
             raise TypeError(
                 f"{self} takes a {self.target.__name__}, its key or None, not {cut(value)}."
             )
+        pk = self.target.__mapper__.pk
+        with suppress(ValueError, TypeError):
+            return pk.to_wire(pk.key_of(value))
         return value
 
     def value_in(self, row: dict[str, Any]) -> Any:

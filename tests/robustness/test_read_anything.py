@@ -36,7 +36,7 @@ from objmapper import (
 from objmapper.cvat.dialect import CVAT
 from objmapper.dialects import Rest
 
-EXAMPLES = int(os.environ.get("OBJMAPPER_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("OBJMAPPER_EXAMPLES", "40"))
 FIXED = settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
 
 

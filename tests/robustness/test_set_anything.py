@@ -9,6 +9,7 @@ import uuid
 import pytest
 from everything import (
     JSON,
+    MAPPER,
     SETTABLE,
     ById,
     ByName,
@@ -21,7 +22,7 @@ from everything import (
     page,
 )
 
-from objmapper import ObjMapperError, Session, ValidationError
+from objmapper import ObjMapperError, Session, ValidationError, fields
 
 
 class Refusing:
@@ -74,7 +75,7 @@ ITS_OWN = {}
 ITS_OWN["a"] = ITS_OWN
 FAR_WEST = dt.timezone(-dt.timedelta(hours=23, minutes=59))
 USERS = (
-    *JSON, 10**5000, object(), object, Refusing(), Arrays(), ITSELF, ITS_OWN, [ITSELF], [Refusing()],
+    *JSON[::2], 10**5000, object(), object, Refusing(), Arrays(), ITSELF, ITS_OWN, [ITSELF], [Refusing()],
     Number(5), Text("x"), Listed([1]), Mapped(a=1), Whole.ONE, Colour.RED, Colour, b"x", bytearray(b"x"),
     {1, 2}, frozenset([3]), (1, 2), ({1},), range(3), 1j, decimal.Decimal("1.5"), decimal.Decimal("sNaN"),
     decimal.Decimal("NaN"), decimal.Decimal("-Infinity"), dt.datetime(2024, 1, 1),
@@ -133,6 +134,11 @@ def set_all(obj, names, value):
     return done
 
 
+def is_kept(field):
+    """Say whether what is set reads the same; in a Float, a number of too many digits does not."""
+    return not (field.mutable or isinstance(field, fields.Float))
+
+
 @pytest.mark.parametrize("known", [True, False], ids=["over a value", "over nothing"])
 @NUMBERS
 def test_what_users_set_is_refused_before_it_is_sent_or_sent(server, client, number, known):
@@ -148,6 +154,7 @@ def test_what_users_set_is_refused_before_it_is_sent_or_sent(server, client, num
         assert obj.changes == {}
         set_all(obj, [name for name in done if name not in wrong], USERS[number])
         changes = obj.changes
+        told = {name: getattr(obj, name) for name in changes if is_kept(MAPPER.fields[name])}
         assert str(session.plan())
         json.dumps(session.plan().to_json())
         assert len(session.dirty) == bool(changes)
@@ -155,6 +162,7 @@ def test_what_users_set_is_refused_before_it_is_sent_or_sent(server, client, num
         assert report.updated.objects == ([obj] if changes else [])
         assert [set(body) for body in server.received] == ([set(changes)] if changes else [])
         assert obj.changes == {}
+        assert {name: getattr(obj, name) for name in told} == told  # as the server says it
 
 
 @NUMBERS
