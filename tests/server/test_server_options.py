@@ -106,7 +106,7 @@ def test_what_makes_no_sense_is_refused_by_name(target, message):
     ],
 )
 def test_a_refusal_shows_no_password(target):
-    with pytest.raises(ValueError, match="cvat|both") as raised:
+    with pytest.raises(ValueError, match=r"cvat|both") as raised:
         Options.parse(target, check=True)
     assert "secret" not in str(raised.value)
 

@@ -128,8 +128,12 @@ def logout(call: Call, _: dict[str, str]) -> Answer:
     return Answer({"detail": "Successfully logged out."})
 
 
+@lru_cache(maxsize=64)
 def hashed(password: str) -> str:
-    """A salted hash of a password, as it is stored."""
+    """A salted hash of a password, as it is stored; in one process it is the same every time.
+
+    Remembered, as tests start a server for each of them, with the same users.
+    """
     salt = secrets.token_hex(8)
     return f"{salt}${_derive(salt, password)}"
 

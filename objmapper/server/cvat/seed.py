@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import secrets
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from objmapper.server.cvat.auth import hashed
 from objmapper.server.cvat.colors import label_color
 from objmapper.server.cvat.jobs import status_of
 from objmapper.server.cvat.projects import STATUSES
@@ -22,6 +20,8 @@ JOBS = 3
 LABELS = ("car", "person", "tree")
 SUBSETS = ("train", "train", "val", "test", "")
 PEOPLE = ("annotator1", "annotator2", "annotator3")
+# What no password is hashed to: nobody logs in as one of them.
+_LOCKED = "?"
 # The stage and state of a task's three jobs, one line after the other.
 _PROGRESS = (
     (("annotation", "new"), ("annotation", "new"), ("annotation", "new")),
@@ -67,13 +67,12 @@ def seed(connection: sqlite3.Connection, projects: int, tasks: int) -> None:
 
 
 def _start(connection: sqlite3.Connection) -> _Start:
-    nobody = hashed(secrets.token_hex())
     for name in PEOPLE:
         connection.execute(
             "INSERT INTO user (username, password, first_name, last_name, email, roles, is_staff,"
             " is_superuser, date_joined) VALUES (?, ?, ?, ?, ?, 'user', 0, 0, ?)"
             " ON CONFLICT (username) DO NOTHING",
-            (name, nobody, "Ann", f"Otator {name[-1]}", f"{name}@example.com", stamp(START)),
+            (name, _LOCKED, "Ann", f"Otator {name[-1]}", f"{name}@example.com", stamp(START)),
         )
     rows = connection.execute("SELECT id, username FROM user ORDER BY id").fetchall()
     by_name = {row["username"]: row["id"] for row in rows}
