@@ -18,6 +18,7 @@
     │ ├ NoActiveSession                             there is no session here
     │ ├ DetachedError                               the object's session is closed
     │ ├ SessionThreadError                          two threads use one session at once
+    │ ├ RequestBudgetExceeded                       more requests than a block may send; .request .line
     │ ├ CircularDependencyError                     objects that need each other first
     │ ├ StalePlanError                              a plan whose objects have changed; .objects
     │ └ CommitError                                 a commit that did not do everything; .report
@@ -180,6 +181,19 @@ class DetachedError(SessionError):
 
 class SessionThreadError(SessionError):
     """A session is used by two threads at once."""
+
+
+class RequestBudgetExceeded(SessionError):
+    """A block has asked for more requests than it may send; this one was not sent."""
+
+    def __init__(
+        self, message: str, request: Request | None = None, line: str | None = None
+    ) -> None:
+        #: The request that was one too many.
+        self.request = request
+        #: The line that asked for it: "file:line in function"; None for a thread of the session's.
+        self.line = line
+        super().__init__(message)
 
 
 class CircularDependencyError(SessionError):

@@ -63,7 +63,7 @@ def total(session: Any, query: Query) -> int:
         return sum(len(rows) for rows in row_pages(session, query))
     request = dialect.count_request(query)
     if request is not None:
-        told: int = dialect.read_count(session.client.send(request))
+        told: int = dialect.read_count(session.send(request))
         return told
     # Through the guard: the total of a query whose filter was ignored is another one's.
     first = next(_follow(session, query, dialect.list_request(query, 1), 0))
@@ -79,7 +79,7 @@ def singleton_row(session: Any, query: Query) -> dict[str, Any]:
     if query.where is not None:
         raise QueryError(f"{query.mapper.model.__name__} is one object: there is none to filter.")
     request = session.dialect.detail_request(query.mapper, None, dict(query.path_values))
-    row: dict[str, Any] = session.dialect.read_row(query.mapper, session.client.send(request))
+    row: dict[str, Any] = session.dialect.read_row(query.mapper, session.send(request))
     return row
 
 
@@ -139,7 +139,7 @@ def _follow(
 def _read(session: Any, query: Query, request: Request, *, later: bool) -> RowPage:
     """Fetch one page; past the end, where rows went meanwhile, is an empty one."""
     try:
-        response = session.client.send(request)
+        response = session.send(request)
     except NotFound:
         if later:
             return RowPage([])

@@ -84,7 +84,7 @@ def one(session: Any, query: Query, key: Any) -> Any:
     path = dict(query.path_values)
     request = session.dialect.detail_request(mapper, key, path)
     try:
-        response = session.client.send(request)
+        response = session.send(request)
     except NotFound as error:
         raise mapper.model.DoesNotExist(
             f"{mapper.model.__name__} {'' if key is None else key!r} does not exist on the server, "
@@ -153,9 +153,7 @@ def rows_by_keys(session: Any, query: Query, keys: list[Any]) -> dict[Any, dict[
             found = []
     for key in keys:
         try:
-            response = session.client.send(
-                dialect.detail_request(mapper, key, dict(query.path_values))
-            )
+            response = session.send(dialect.detail_request(mapper, key, dict(query.path_values)))
         except NotFound:
             continue
         found.append(dialect.read_row(mapper, response))
@@ -313,7 +311,7 @@ def reload(session: Any, obj: Any, *, overwrite: bool = False) -> None:
         key = mapper.key_in(obj._row)
     request = session.dialect.refresh_request(obj, key)
     try:
-        response = session.client.send(request)
+        response = session.send(request)
     except NotFound as error:
         raise mapper.model.DoesNotExist(
             f"{obj!r} is not on the server (any more), or not visible: {error}"

@@ -15,13 +15,13 @@ from objmapper.operation import Fate, Kind, Operation, Outcome, Response
 from objmapper.state import ages
 
 
-def send(client: Any, operation: Operation) -> Outcome:
-    """Send one operation; never raises, but for what is no Exception."""
+def send(by: Any, operation: Operation) -> Outcome:
+    """Send one operation by a session or a client; never raises, but for what is no Exception."""
     begun, age = time.time(), next(ages)
     response: Response | None = None
     error: Exception | None = None
     try:
-        response = client.send(operation.request)
+        response = by.send(operation.request)
         fate, sent, retries = Fate.DONE, True, response.retries
     except TransportError as failure:
         error, sent, retries = failure, failure.sent, failure.retries
@@ -56,9 +56,9 @@ class Sender:
     """
 
     def __init__(
-        self, client: Any, workers: int, *, stops: bool, deadline: float | None = None
+        self, session: Any, workers: int, *, stops: bool, deadline: float | None = None
     ) -> None:
-        self._client, self._workers, self.stops = client, workers, stops
+        self._session, self._workers, self.stops = session, workers, stops
         self._deadline = math.inf if deadline is None else time.monotonic() + deadline
         # Reentrant: a signal handler may stop in the middle of a beginning.
         self._lock = threading.RLock()
@@ -131,7 +131,7 @@ class Sender:
             for operation in lane:
                 if not self._begin(operation):
                     return
-                outcome = send(self._client, operation)
+                outcome = send(self._session, operation)
                 # Here, on the thread that sent it, or another one would go out meanwhile.
                 if self.stops and outcome.fate is Fate.UNCERTAIN:
                     self.pause()

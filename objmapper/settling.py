@@ -70,7 +70,7 @@ def _wait(seconds: float) -> bool:
 def _closed(session: Any, outcome: Outcome, finding: Finding) -> Outcome:
     """Let the objects of an operation know what was found out about it."""
     if finding.verdict is Verdict.REPEAT:
-        outcome = send(session.client, outcome.operation)
+        outcome = send(session, outcome.operation)
         if outcome.fate is Fate.DONE:
             outcome = answering.taken_in(session, outcome)
     elif finding.verdict is Verdict.DONE:

@@ -89,7 +89,7 @@ def _run(
                 session.members.add(obj)  # what pending objects refer to comes along
     with progress_bar(progress, len(planned)) as told:
         workers = session.client.workers if workers is None else workers
-        sender = Sender(session.client, workers, stops=on_error == "stop", deadline=deadline)
+        sender = Sender(session, workers, stops=on_error == "stop", deadline=deadline)
         return Commit(session, planned, sender, progress=told, settled=settled).run()
 
 

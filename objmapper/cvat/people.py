@@ -173,7 +173,7 @@ class Invitation(CVATModel):
     def _send(self, action: str) -> Any:
         session = live_session(self, f"{action}()")
         request: Request = session.dialect.action(self, action)
-        session.client.send(request)
+        session.send(request)
         return session
 
 

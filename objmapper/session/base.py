@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from objmapper import paging, reading
+from objmapper.budget import Budget
 from objmapper.exceptions import DetachedError, QueryError, SessionThreadError
 from objmapper.members import Members
 from objmapper.state import Page
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from objmapper.client import Client
     from objmapper.dialects import Dialect
     from objmapper.identity import IdentityMap
+    from objmapper.operation import Request, Response
     from objmapper.query import Query
 
 
@@ -41,6 +43,7 @@ class SessionBase:
         #: Endpoints and fields whose view can't be asked for several values at once.
         self.singly: set[tuple[str, str]] = set()
         self._turns = Turns()
+        self._budgets: list[Budget] = []
 
     def close(self) -> None:
         """Close the session: its objects stay readable and settable, nothing more is loaded.
@@ -81,6 +84,35 @@ class SessionBase:
 
     def __reduce__(self) -> Any:
         raise TypeError("A Session can't be pickled: it belongs to this process and its client.")
+
+    # -- what goes out ----------------------------------------------------------------------------
+
+    def send(self, request: Request) -> Response:
+        """Send a request for this session; all of its own go this way.
+
+        Raises RequestBudgetExceeded, and what ``Client.send`` raises.
+        """
+        for budget in reversed(self._budgets):  # an inner one refuses before an outer one counts
+            budget.spend(request)
+        return self.client.send(request)
+
+    @contextmanager
+    def request_budget(self, limit: int) -> Iterator[Budget]:
+        """Let the block send *limit* requests for this session, those of its commits too::
+
+            with session.request_budget(2):
+                for task in Task.objects.filter(stage="annotation"):
+                    print(task.project.name)
+
+        One more is not sent, and RequestBudgetExceeded names the line that asked for it. Budgets may
+        be nested: each counts. Raises ValueError for what is no number of requests.
+        """
+        budget = Budget(limit)
+        self._budgets.append(budget)
+        try:
+            yield budget
+        finally:
+            self._budgets.remove(budget)
 
     # -- what query sets ask ----------------------------------------------------------------------
 
