@@ -251,6 +251,13 @@ class Client(http_client.Client):
         if isinstance(given, login.AccessTokenCredentials):
             self._signature.with_token("Bearer", given.token)
             return
+        try:
+            self._start_session(given)
+        except BaseException:
+            self._forget()
+            raise
+
+    def _start_session(self, given: Any) -> None:
         before = login.login_cookies(self.transport.http.cookies)
         response = self.send(login.login_request(given))
         self._cookies = login.login_cookies(self.transport.http.cookies) - before

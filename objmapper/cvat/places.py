@@ -93,7 +93,7 @@ class InOrganizations(Dialect):
         """Return where an object lives, as far as what it is part of or it itself tells."""
         foreign_keys, new = type(obj).__mapper__.foreign_keys, is_new(obj)
         for name in _ABOVE:
-            above = _known(obj, foreign_keys[name]) if name in foreign_keys else None
+            above = _known(obj, foreign_keys[name], new) if name in foreign_keys else None
             place = None if above is None else self.place_of(above)
             if place is not None:
                 return place
@@ -186,16 +186,18 @@ class InOrganizations(Dialect):
 _DETAILS = ("details", "members")
 
 
-def _known(obj: Any, field: Any) -> Any:
-    """Return the object that a relation leads to, if the session has it already."""
-    value, session = obj._row.get(field.key), session_of(obj)
-    if value is None or isinstance(value, Stateful):
+def _known(obj: Any, field: Any, new: bool) -> Any:
+    """Return what a relation leads to on the server, if the session has it already."""
+    value, session = obj._row.get(field.key) if new else base_value(obj, field), session_of(obj)
+    if isinstance(value, Stateful):
         return value
+    if session is None or value is None or value is ABSENT:
+        return None
     try:
         key = field.key_value(value)
     except (ValueError, TypeError):
         return None
-    return None if session is None else session.identity.get(field.target.__mapper__.root, key)
+    return session.identity.get(field.target.__mapper__.root, key)
 
 
 def _context(mapper: Any) -> str | None:

@@ -307,6 +307,18 @@ class TestLogin:
         assert not client.has_credentials()
         client.close()
 
+    def test_a_strange_answer_to_a_login_starts_no_session_of_its_cookies(self, told, noted):
+        cookies = [
+            ("Set-Cookie", f"{name}={'x' * 32}; Path=/") for name in ("sessionid", "csrftoken")
+        ]
+        options = told({"/api/auth/login": (200, cookies, b"[]"), "/api/tasks/1": {"id": 1}})
+        client = Client("http://cvat.example", check_server_version=False, **options)
+        with pytest.raises(ContractError):
+            client.login(ADMIN)
+        client.request("GET", "/tasks/1")
+        assert "Cookie" not in noted.sent[-1].headers
+        client.close()
+
     def test_secrets_are_in_no_repr_log_error_or_pickle(self, newer, caplog, noted):
         caplog.set_level(logging.DEBUG)
         texts = []

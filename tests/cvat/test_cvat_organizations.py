@@ -381,6 +381,14 @@ def test_no_row_is_in_two_organizations_so_cvat_is_not_asked_for_one(seeded, ins
         list(ask(acme))
 
 
+def test_a_move_that_is_not_committed_moves_no_children(seeded, inside):
+    task = Task.objects.get(id=1)
+    task.project = inside
+    assert (task.jobs.count(), task.labels.count()) == (3, 3)
+    assert [job.task for job in task.jobs.all()] == [task] * 3
+    task.revert()
+
+
 def test_an_organization_that_is_named_twice_is_named_once(seeded, inside, acme):
     assert acme.tasks.filter(organization=acme.id).count() == 2
     assert Task.objects.filter(organization=None).filter(organization__isnull=True).count() == 8
