@@ -13,7 +13,7 @@ registry = Registry("cvat")
 def by_field_name(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return *values* under field names, whether they came so or as CVAT takes them.
 
-    Raises FieldDoesNotExist for a name that is neither, TypeError for a field that is given twice.
+    A name that is neither stays as it is. Raises TypeError for a field that is given twice.
 
     >>> from objmapper.cvat import Task
     >>> by_field_name(Task, {"name": "t", "assignee_id": 7})
@@ -24,8 +24,6 @@ def by_field_name(model: type[Model], values: Mapping[str, Any]) -> dict[str, An
     found: dict[str, Any] = {}
     for key, value in values.items():
         name = key if key in fields else written.get(key, key)
-        if name not in fields:
-            raise FieldDoesNotExist.of(model.__name__, key, fields)
         if name in found:
             raise TypeError(f"{model.__name__}.{name} is given twice, once as {key!r}.")
         found[name] = value
@@ -50,7 +48,11 @@ class CVATModel(Model):
         The names are CVAT's or those of the fields. Raises FieldDoesNotExist for one that is neither,
         TypeError for a field that is given twice, ValidationError before anything is sent, CommitError.
         """
-        for name, value in by_field_name(type(self), values).items():
+        named, fields = by_field_name(type(self), values), type(self).__mapper__.fields
+        for name in named:
+            if name not in fields:
+                raise FieldDoesNotExist.of(type(self).__name__, name, fields)
+        for name, value in named.items():
             setattr(self, name, value)
         self.commit()
         return self
