@@ -3,6 +3,7 @@
 import sys
 import uuid
 from contextlib import contextmanager
+from dataclasses import replace
 
 import faulty
 import pytest
@@ -21,6 +22,7 @@ from objmapper import (
     inspect,
     signals,
 )
+from objmapper.operation import Json
 from objmapper.transport.policy import Policy
 
 registry = Registry("settling")
@@ -346,6 +348,60 @@ def test_an_object_whose_key_the_client_chose_is_looked_up_by_it(server, session
     report = session.commit()
     assert (report.created.objects, report.retries) == ([book], 0 if done else 1)
     assert rows(server, "books", "title") == ["x"]
+
+
+class Batch(SmallDialect):
+    """All changes travel in one request."""
+
+    def operations(self, changes):
+        drafts = super().operations(changes)
+        body = Json([draft.request.body.value for draft in drafts])
+        request = replace(drafts[0].request, body=body)
+        return [replace(drafts[0], changes=tuple(changes), request=request)]
+
+
+@pytest.mark.parametrize(("there", "fate"), [("", "failed"), ("a", "uncertain"), ("ab", "created")])
+def test_the_objects_of_one_request_have_one_fate(server, there, fate):
+    with session_of(server.client(dialect=Batch(trailing_slash=True))) as session:
+        tasks = [Task(name="a"), Task(name="b")]
+        session.add_all(tasks)
+        lost(server, "POST", "/tasks", done=False)
+
+        def arrive(seen):
+            if seen.method == "GET":
+                for key, name in enumerate(there, 10):
+                    row = {"id": key, "name": name, "project": None}
+                    server.tables["tasks"].rows[key] = row
+
+        server.hook = arrive
+        try:
+            report = session.commit()
+        except CommitError as error:
+            report = error.report
+        assert report.counts() == {fate: 2}
+        if fate == "uncertain":
+            why = report.uncertain[0].outcome.why
+            assert why == "a part of it is done (<Task name='a'>), and a part is not"
+
+
+def test_an_object_without_a_key_that_has_a_twin_is_not_sent(server):
+    server.table("tags", answers="keyless")
+
+    class Tag(Base):
+        name = fields.String()
+        note = fields.String(null=True)
+
+        class Meta:
+            natural_key = ["name"]
+
+    with session_of(server.client()) as session:
+        tag = Tag(name="x")
+        session.add(tag)
+        session.commit()
+        tag.note = "y"
+        server.tables["tags"].rows[7] = {"id": 7, "name": "x", "note": None}
+        report = failing(session)
+        assert report.counts() == {"skipped": 1}
 
 
 # -- when it was made, by the server's clock ------------------------------------------------------
