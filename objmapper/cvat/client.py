@@ -322,7 +322,7 @@ class Client(http_client.Client):
                 raise
             self.logger.warning("The server does not tell its version: %s", error)
             return
-        match = re.match(r"(\d+)\.(\d+)", version)
+        match = re.match(r"(\d{1,9})\.(\d{1,9})", version)
         if match:
             self._speaks.version = int(match[1]), int(match[2])
             if OLDEST <= self._speaks.version <= NEWEST:

@@ -6,14 +6,14 @@ The next page is RFC 8288's ``Link: <...>; rel="next"``; a total is ``X-Total-Co
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from objmapper.dialects.base import Dialect, RowPage, rows_of, total_of
 from objmapper.operation import Request, Response
 from objmapper.query import Query
 
 _VALUE = r'"[^"]*"|[^\s;,"]*'
-_LINK = re.compile(rf"<([^>]*)>((?:\s*;\s*[\w*]+(?:\s*=\s*(?:{_VALUE}))?)*)")
+_LINK = re.compile(rf"<([^<>]*)>((?:\s*;\s*[\w*]+(?:\s*=\s*(?:{_VALUE}))?)*)")
+_TOTAL = re.compile(r"[0-9]{1,18}")
 _REL = re.compile(rf";\s*rel\s*=\s*({_VALUE})", re.IGNORECASE)
 
 
@@ -36,6 +36,6 @@ class Rest(Dialect):
 
     def read_page(self, query: Query, request: Request, response: Response) -> RowPage:
         rows = rows_of(response.json(), response)
-        told: Any = response.headers.get("x-total-count", "")
-        total = total_of(int(told), response) if str(told).isdigit() else None
+        told = _TOTAL.fullmatch(response.headers.get("x-total-count", ""))
+        total = None if told is None else total_of(int(told[0]), response)
         return RowPage(rows, total, next_link(response.headers.get("link", "")))

@@ -66,18 +66,25 @@ def read_error(response: Response) -> Told:
     return body, messages, errors
 
 
+# A pattern that may begin anywhere must not run on to the end: what is no page may be all "<".
+_CODE = re.compile(r"<(?:script|style)\b", re.IGNORECASE)
+_CODE_ENDS = re.compile(r"</(?:script|style)\b[^<>]*>", re.IGNORECASE)
+
+
 def _page_words(page: str) -> list[str]:
     for tag in ("title", "h1"):
-        found = re.search(rf"<{tag}\b[^>]*>(.*?)</{tag}\s*>", page, re.IGNORECASE | re.DOTALL)
-        if found and (words := _words(found[1])):
+        opened = re.search(rf"<{tag}\b[^<>]*>(.*)", page, re.IGNORECASE | re.DOTALL)
+        inside, *closed = re.split(rf"(?i)</{tag}\b", opened[1], maxsplit=1) if opened else [""]
+        if closed and (words := _words(inside)):
             return [words]
-    page = re.sub(r"(?is)<(script|style)\b.*?</\1\s*>", " ", page)
-    words = _words(page)
+    shown, *pieces = _CODE.split(page)
+    ends = [(piece, _CODE_ENDS.search(piece)) for piece in pieces]
+    words = _words(" ".join([shown, *(piece[end.end() :] for piece, end in ends if end)]))
     return [words[:_WORDS_LIMIT]] if words else []
 
 
 def _words(markup: str) -> str:
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", markup)).split())
+    return " ".join(html.unescape(re.sub(r"<[^<>]*>", " ", markup)).split())
 
 
 def _told(value: Any, name: str, depth: int) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping, MutableMapping
 from functools import partial
@@ -29,6 +30,7 @@ from objmapper.transport.deadline import ANSWER_TIMES, DeadlineAdapter
 from objmapper.transport.urls import with_params
 
 _PIECE = 65536
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _BODYLESS = ("GET", "HEAD")
 
 
@@ -192,7 +194,7 @@ class Exchange:
         limit = self.max_response_bytes
         what = f"{request.method} {shown_url}"
         declared = answer.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > limit and request.method != "HEAD":
+        if _LENGTH.fullmatch(declared) and int(declared) > limit and request.method != "HEAD":
             raise ResponseTooLarge(
                 f"{what}: the answer has {declared} bytes, the client's limit is {limit} "
                 "(max_response_bytes).",
