@@ -21,8 +21,11 @@ for _name in ("smallserver", "faulty", "faultproxy"):
 FOREIGN = importlib.util.find_spec("cvat_sdk") is not None
 
 
-def pytest_report_header() -> str | None:
-    return None if FOREIGN else "tests/foreign: left to `tox -e foreign,foreign215`"
+def pytest_report_header() -> list[str]:
+    left = [] if FOREIGN else ["tests/foreign: left to `tox -e foreign,foreign215`"]
+    if importlib.util.find_spec("schemathesis") is None:
+        left.append("tests/robustness/test_schemathesis.py: left to `tox -e robustness`")
+    return left
 
 
 def pytest_ignore_collect(collection_path) -> bool | None:
