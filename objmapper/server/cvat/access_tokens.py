@@ -112,8 +112,7 @@ def updated(call: Call, path: dict[str, str]) -> Answer:
     """PATCH /api/auth/access_tokens/{id}: its name, when it expires, whether it only reads."""
     row = _find(call, path["key"])
     given = clean(call.body(), _FIELDS, partial=True) | {"updated_date": call.clock()}
-    pairs = ", ".join(f"{name} = ?" for name in given)
-    call.run(f"UPDATE access_token SET {pairs} WHERE id = ?", [*given.values(), row["id"]])
+    call.update("access_token", row["id"], given)
     return Answer(represent(call, call.rows(_BY_ID, (row["id"],)))[0])
 
 

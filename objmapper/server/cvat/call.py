@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,8 @@ from werkzeug.wrappers import Request
 from objmapper.server.cvat.errors import Broken, Invalid, NotFound, Unsupported
 from objmapper.server.cvat.versions import Version
 
+#: The keys of a JSON array, as one parameter: a statement takes only so many.
+KEYS = "(SELECT value FROM json_each(?))"
 # Primary keys are 64 bits: more digits than these are no object's, and no error.
 _MOST_DIGITS = 19
 
@@ -67,6 +69,21 @@ class Call:
         except OverflowError:
             return None
         return found
+
+    def rows_of(self, sql: str, keys: Iterable[int]) -> list[sqlite3.Row]:
+        """The rows of a statement that asks for ``KEYS`` and nothing else."""
+        return self.rows(sql, (json.dumps([*keys]),))
+
+    def insert(self, table: str, columns: Mapping[str, Any]) -> int:
+        """A row is added; its id."""
+        marks = ", ".join("?" * len(columns))
+        sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
+        return self.run(sql, [*columns.values()])
+
+    def update(self, table: str, key: int, columns: Mapping[str, Any]) -> None:
+        """The columns of a row are set."""
+        pairs = ", ".join(f"{column} = ?" for column in columns)
+        self.run(f"UPDATE {table} SET {pairs} WHERE id = ?", [*columns.values(), key])
 
     def run(self, sql: str, parameters: Any = ()) -> int:
         """A statement is run; the id of what it inserted, if it did."""

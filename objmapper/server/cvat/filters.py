@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from objmapper.server.cvat.call import Call, key_in
+from objmapper.server.cvat.call import KEYS, Call, key_in
 from objmapper.server.cvat.errors import Broken, Invalid
 from objmapper.server.cvat.terms import Condition, Listing, Term, joined, storable
 from objmapper.server.storage import fold
@@ -115,9 +115,7 @@ def _contained(arguments: Any, terms: Mapping[str, Term]) -> Condition:
     if isinstance(arguments[0], dict):
         term = _term(arguments[0], terms)
         values = [term.value(each) for each in arguments[1] if each is not None]
-        # One parameter, as a statement takes only so many.
-        members = "SELECT value FROM json_each(?)"
-        return f"({term.sql} IS NOT NULL AND {term.sql} IN ({members}))", [json.dumps(values)]
+        return f"({term.sql} IS NOT NULL AND {term.sql} IN {KEYS})", [json.dumps(values)]
     term = _term(arguments[1], terms)
     return f"({term.sql} IS NOT NULL AND instr({term.sql}, ?) > 0)", [storable(str(arguments[0]))]
 

@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 from objmapper.server.cvat import jobs, users
-from objmapper.server.cvat.call import Answer, Call
+from objmapper.server.cvat.call import KEYS, Answer, Call
 from objmapper.server.cvat.context import asked
 from objmapper.server.cvat.errors import Broken, Invalid
 from objmapper.server.cvat.pages import page
@@ -68,12 +68,11 @@ LISTING = Listing(
 def represent(call: Call, rows: list[sqlite3.Row]) -> list[dict[str, Any]]:
     """Issues as CVAT shows them, with two queries for all of a page."""
     who = users.people(call, [row[name] for row in rows for name in ("owner_id", "assignee_id")])
-    marks = ", ".join("?" * len(rows))
     counts = {
         row["issue_id"]: row["number"]
-        for row in call.rows(
+        for row in call.rows_of(
             "SELECT issue_id, count(*) AS number FROM comment"
-            f" WHERE issue_id IN ({marks}) GROUP BY issue_id",
+            f" WHERE issue_id IN {KEYS} GROUP BY issue_id",
             [row["id"] for row in rows],
         )
     }
@@ -176,8 +175,7 @@ def updated(call: Call, path: dict[str, str]) -> Answer:
         columns["assignee_id"] = given["assignee"]
     if "resolved" in given:
         columns["resolved"] = given["resolved"]
-    pairs = ", ".join(f"{column} = ?" for column in columns)
-    call.run(f"UPDATE issue SET {pairs} WHERE id = ?", [*columns.values(), row["id"]])
+    call.update("issue", row["id"], columns)
     return Answer(represent(call, [find(call, path["key"])])[0])
 
 

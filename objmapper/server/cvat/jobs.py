@@ -10,7 +10,7 @@ import sqlite3
 from typing import Any
 
 from objmapper.server.cvat import projects, storages, users
-from objmapper.server.cvat.call import Answer, Call
+from objmapper.server.cvat.call import KEYS, Answer, Call
 from objmapper.server.cvat.errors import Invalid
 from objmapper.server.cvat.pages import page
 from objmapper.server.cvat.permissions import (
@@ -84,12 +84,10 @@ LISTING = Listing(
 def represent(call: Call, rows: list[sqlite3.Row]) -> list[dict[str, Any]]:
     """Jobs as CVAT shows them, with two queries for all of a page."""
     who = users.people(call, [row["assignee_id"] for row in rows])
-    marks = ", ".join("?" * len(rows))
     issues = {
         row["job_id"]: row["number"]
-        for row in call.rows(
-            "SELECT job_id, count(*) AS number FROM issue"
-            f" WHERE job_id IN ({marks}) GROUP BY job_id",
+        for row in call.rows_of(
+            f"SELECT job_id, count(*) AS number FROM issue WHERE job_id IN {KEYS} GROUP BY job_id",
             [row["id"] for row in rows],
         )
     }

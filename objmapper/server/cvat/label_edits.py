@@ -140,19 +140,12 @@ def _write_attributes(call: Call, label: int, wanted: list[dict[str, Any]]) -> N
             columns["choices"] = json.dumps(each["values"])
         row = _known_attribute(call, label, each)
         if row is not None:
-            pairs = ", ".join(f"{column} = ?" for column in columns)
             if columns:
-                call.run(
-                    f"UPDATE attribute SET {pairs} WHERE id = ?", [*columns.values(), row["id"]]
-                )
+                call.update("attribute", row["id"], columns)
             continue
         if not {"name", "mutable", "input_type"} <= set(columns):
             raise Broken("an attribute that lacks a column")
-        marks = ", ".join("?" * (len(columns) + 1))
-        call.run(
-            f"INSERT INTO attribute (label_id, {', '.join(columns)}) VALUES ({marks})",
-            [label, *columns.values()],
-        )
+        call.insert("attribute", {"label_id": label, **columns})
 
 
 def _known_attribute(call: Call, label: int, given: dict[str, Any]) -> sqlite3.Row | None:

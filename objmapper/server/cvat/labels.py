@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 from objmapper.server.cvat import label_edits
-from objmapper.server.cvat.call import Answer, Call
+from objmapper.server.cvat.call import KEYS, Answer, Call
 from objmapper.server.cvat.errors import Broken, Invalid, NotFound
 from objmapper.server.cvat.pages import page
 from objmapper.server.cvat.permissions import JOB_STAFF, TASK_STAFF, in_context, require, visible
@@ -45,16 +45,13 @@ LISTING = Listing(
 
 def represent(call: Call, rows: list[sqlite3.Row]) -> list[dict[str, Any]]:
     """Labels as CVAT shows them; the key of the parent that a label has not is absent, not null."""
-    keys = json.dumps([row["id"] for row in rows])
-    below = call.rows(
-        "SELECT * FROM label WHERE parent_id IN (SELECT value FROM json_each(?)) ORDER BY id",
-        (keys,),
+    below = call.rows_of(
+        f"SELECT * FROM label WHERE parent_id IN {KEYS} ORDER BY id", [row["id"] for row in rows]
     )
-    keys = json.dumps([row["id"] for row in [*rows, *below]])
     attributes: dict[int, list[dict[str, Any]]] = {}
-    for row in call.rows(
-        "SELECT * FROM attribute WHERE label_id IN (SELECT value FROM json_each(?)) ORDER BY id",
-        (keys,),
+    for row in call.rows_of(
+        f"SELECT * FROM attribute WHERE label_id IN {KEYS} ORDER BY id",
+        [row["id"] for row in [*rows, *below]],
     ):
         attributes.setdefault(row["label_id"], []).append(_attribute(row))
     children: dict[int, list[dict[str, Any]]] = {}

@@ -98,10 +98,7 @@ def created(call: Call, _: dict[str, str]) -> Answer:
     now = call.clock()
     given |= {"owner_id": call.actor["id"], "created_date": now, "updated_date": call.clock()}
     columns = _columns(given)
-    marks = ", ".join("?" * len(columns))
-    key = call.run(
-        f"INSERT INTO organization ({', '.join(columns)}) VALUES ({marks})", list(columns.values())
-    )
+    key = call.insert("organization", columns)
     call.run(
         "INSERT INTO membership (user_id, organization_id, role, is_active, joined_date)"
         " VALUES (?, ?, 'owner', 1, ?)",
@@ -134,8 +131,7 @@ def updated(call: Call, path: dict[str, str]) -> Answer:
     given = clean(call.body(), _FIELDS, partial=True)
     _check_slug(call, given, row["id"])
     columns = _columns(given) | {"updated_date": call.clock()}
-    pairs = ", ".join(f"{column} = ?" for column in columns)
-    call.run(f"UPDATE organization SET {pairs} WHERE id = ?", [*columns.values(), row["id"]])
+    call.update("organization", row["id"], columns)
     return Answer(represent(call, [_find(call, path["key"])])[0])
 
 

@@ -6,7 +6,7 @@ import sqlite3
 from typing import Any
 
 from objmapper.server.cvat import label_edits, storages, users
-from objmapper.server.cvat.call import Answer, Call
+from objmapper.server.cvat.call import KEYS, Answer, Call
 from objmapper.server.cvat.context import asked
 from objmapper.server.cvat.pages import page
 from objmapper.server.cvat.permissions import (
@@ -65,11 +65,10 @@ def represent(call: Call, rows: list[sqlite3.Row]) -> list[dict[str, Any]]:
 
 def _tasks(call: Call, keys: list[int]) -> dict[int, list[sqlite3.Row]]:
     """Subset, number and dimension of the projects' tasks, in the order of their first task."""
-    marks = ", ".join("?" * len(keys))
     found: dict[int, list[sqlite3.Row]] = {}
-    for row in call.rows(
+    for row in call.rows_of(
         f"SELECT project_id, subset, dimension, count(*) AS number FROM task"
-        f" WHERE project_id IN ({marks}) GROUP BY project_id, subset, dimension ORDER BY min(id)",
+        f" WHERE project_id IN {KEYS} GROUP BY project_id, subset, dimension ORDER BY min(id)",
         keys,
     ):
         found.setdefault(row["project_id"], []).append(row)
@@ -135,10 +134,7 @@ def created(call: Call, _: dict[str, str]) -> Answer:
     given |= {"organization_id": organization, "created_date": now, "updated_date": call.clock()}
     if given.get("assignee_id") is not None:
         given["assignee_updated_date"] = now
-    marks = ", ".join("?" * len(given))
-    key = call.run(
-        f"INSERT INTO project ({', '.join(given)}) VALUES ({marks})", list(given.values())
-    )
+    key = call.insert("project", given)
     label_edits.create(call, wanted, {"project_id": key})
     row = represent(call, [find(call, str(key))])[0]
     return Answer(row, 201, (("Location", row["url"]),))
@@ -187,8 +183,7 @@ def write(call: Call, table: str, row: sqlite3.Row, given: dict[str, Any]) -> No
     if "assignee_id" in given and given["assignee_id"] != row["assignee_id"]:
         given["assignee_updated_date"] = now
     given["updated_date"] = now
-    pairs = ", ".join(f"{column} = ?" for column in given)
-    call.run(f"UPDATE {table} SET {pairs} WHERE id = ?", [*given.values(), row["id"]])
+    call.update(table, row["id"], given)
 
 
 def removed(call: Call, path: dict[str, str]) -> Answer:

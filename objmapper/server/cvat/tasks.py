@@ -6,7 +6,7 @@ import sqlite3
 from typing import Any
 
 from objmapper.server.cvat import label_edits, projects, storages, users
-from objmapper.server.cvat.call import Answer, Call
+from objmapper.server.cvat.call import KEYS, Answer, Call
 from objmapper.server.cvat.context import asked
 from objmapper.server.cvat.errors import Broken, Invalid
 from objmapper.server.cvat.pages import page
@@ -100,14 +100,13 @@ LISTING = Listing(
 def represent(call: Call, rows: list[sqlite3.Row]) -> list[dict[str, Any]]:
     """Tasks as CVAT shows them, with two queries for all of a page."""
     who = users.people(call, [row[name] for row in rows for name in PROJECT_STAFF])
-    marks = ", ".join("?" * len(rows))
     jobs = {
         row["task_id"]: row
-        for row in call.rows(
+        for row in call.rows_of(
             "SELECT task_id, count(*) AS number, sum(stage = 'validation') AS validation,"
             " sum(stage = 'acceptance' AND state = 'completed') AS completed,"
             " sum(type = 'ground_truth') AS truths"
-            f" FROM job WHERE task_id IN ({marks}) GROUP BY task_id",
+            f" FROM job WHERE task_id IN {KEYS} GROUP BY task_id",
             [row["id"] for row in rows],
         )
     }
@@ -197,8 +196,7 @@ def created(call: Call, _: dict[str, str]) -> Answer:
     given |= {"created_date": now, "updated_date": call.clock()}
     if given.get("assignee_id") is not None:
         given["assignee_updated_date"] = now
-    marks = ", ".join("?" * len(given))
-    key = call.run(f"INSERT INTO task ({', '.join(given)}) VALUES ({marks})", list(given.values()))
+    key = call.insert("task", given)
     label_edits.create(call, wanted, {"task_id": key})
     projects.touch(call, given.get("project_id"))
     row = represent(call, [find(call, str(key))])[0]

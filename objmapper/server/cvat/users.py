@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-from objmapper.server.cvat.call import Answer, Call
+from objmapper.server.cvat.call import KEYS, Answer, Call
 from objmapper.server.cvat.context import asked, role_in
 from objmapper.server.cvat.errors import Forbidden, Invalid
 from objmapper.server.cvat.pages import page
@@ -78,9 +78,8 @@ def full(call: Call, row: sqlite3.Row) -> dict[str, Any]:
 
 def people(call: Call, keys: Iterable[int | None]) -> dict[int | None, dict[str, Any] | None]:
     """Users by key, as :func:`basic` shows them, in one query; no key is nobody."""
-    wanted = sorted({key for key in keys if key is not None})
-    marks = ", ".join("?" * len(wanted))
-    rows = call.rows(f"SELECT * FROM user WHERE id IN ({marks})", wanted) if wanted else []
+    wanted = {key for key in keys if key is not None}
+    rows = call.rows_of(f"SELECT * FROM user WHERE id IN {KEYS}", wanted) if wanted else []
     found: dict[int | None, dict[str, Any] | None] = {row["id"]: basic(call, row) for row in rows}
     found[None] = None
     return found
@@ -146,8 +145,7 @@ def updated(call: Call, path: dict[str, str]) -> Answer:
     if "groups" in given:
         given["roles"] = ",".join(given.pop("groups"))
     if given:
-        pairs = ", ".join(f"{column} = ?" for column in given)
-        call.run(f"UPDATE user SET {pairs} WHERE id = ?", [*given.values(), row["id"]])
+        call.update("user", row["id"], given)
     row = call.find("SELECT * FROM user WHERE id = ?", path["key"])
     return Answer(full(call, row) if staff else basic(call, row))
 
