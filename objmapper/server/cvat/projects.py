@@ -57,7 +57,7 @@ LISTING = Listing(
 
 
 def represent(call: Call, rows: list[sqlite3.Row]) -> list[dict[str, Any]]:
-    """Projects as CVAT shows them, with three queries for all of a page."""
+    """Projects as CVAT shows them, with two queries for all of a page."""
     who = users.people(call, [row[name] for row in rows for name in PROJECT_STAFF])
     tasks = _tasks(call, [row["id"] for row in rows])
     return [_one(call.base, row, who, tasks.get(row["id"], [])) for row in rows]
