@@ -173,7 +173,8 @@ class Invitation(CVATModel):
     def _send(self, action: str) -> Any:
         session = live_session(self, f"{action}()")
         request: Request = session.dialect.action(self, action)
-        session.send(request)
+        with session.using():
+            session.send(request)
         return session
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from objmapper import Session
 from objmapper.cvat import Label, Organization, Project, Task
-from objmapper.exceptions import NotFound
+from objmapper.cvat.models import Role
+from objmapper.exceptions import NotFound, SessionThreadError
 
 THREADS = 16
 TASKS = 3
@@ -102,3 +103,18 @@ def test_children_are_found_whatever_other_threads_speak_of(client, slugs, toget
     found = together(work)
     assert [names for names, _ in found] == [["t"]] * THREADS
     assert [count for _, count in found] == [1] + [0] * (THREADS - 1)
+
+
+@pytest.mark.parametrize("action", ["accept", "decline", "resend"])
+def test_an_invitation_of_a_session_that_is_busy_is_not_answered(client, requests_of, action):
+    acme = client.organizations.create(slug="acme")
+    invitation = acme.invitations.create(email="new@example.com", role=Role.WORKER)
+    answer = getattr(invitation, action)
+    with (
+        client.session.using(),
+        ThreadPoolExecutor(1) as pool,
+        requests_of() as sent,
+        pytest.raises(SessionThreadError),
+    ):
+        pool.submit(answer).result()
+    assert len(sent) == 0
