@@ -39,7 +39,8 @@ class CVAT(InOrganizations):
 
     A model names what its endpoint filters and sorts by in ``Meta.dialect_options``: "filters" maps
     paths of field names to the names of JSON Logic, "newer" has those of them that 2.15 lacks, where
-    a sort by an unknown name is ignored without a word; "parameters" maps to plain query parameters.
+    a sort by an unknown name is ignored without a word; "sorts" is for an endpoint that is sorted by
+    others than it is filtered by; "parameters" maps to plain query parameters.
     "carried by" names the fields of the parents whose PATCH carries the model's changes, "opened by"
     the HasMany whose first object travels in the POST of the model's, "in turn by" the ForeignKey to
     the object of which one after the other is made.
@@ -92,9 +93,14 @@ class CVAT(InOrganizations):
             raise self._unknown(condition)
         super().require(condition)
 
+    def _does(self, condition: Condition | Order) -> str:
+        """Return what is asked for: "sorts" where that goes by other names, else "filters"."""
+        options = self._mapper_of(condition.path).options.get("dialect_options") or {}
+        return "sorts" if isinstance(condition, Order) and "sorts" in options else "filters"
+
     def wire_name(self, condition: Condition | Order) -> str:
-        filters = self._names(self._mapper_of(condition.path), "filters")
-        found: str | None = filters.get("__".join(field.name for field in condition.path))
+        names = self._names(self._mapper_of(condition.path), self._does(condition))
+        found: str | None = names.get("__".join(field.name for field in condition.path))
         if found is None:
             raise self._unknown(condition)
         return found
@@ -102,12 +108,14 @@ class CVAT(InOrganizations):
     def _unknown(self, condition: Condition | Order) -> UnsupportedLookup:
         mapper = self._mapper_of(condition.path)
         name = "__".join(field.name for field in condition.path)
-        filters = ", ".join(sorted({*self._names(mapper, "filters")}))
+        does, apart = self._does(condition), self._names(mapper, "sorts")
+        told = f"does not {does.removesuffix('s')}" if apart else "neither filters nor sorts"
+        filters = ", ".join(sorted({*self._names(mapper, does)}))
         known = filters or f"nothing that {mapper.model.__name__}'s Meta.dialect_options name"
         plain = ", ".join(sorted({*self._names(mapper, "parameters")}))
         also = f" It takes {plain} as plain equality." if plain else ""
         return UnsupportedLookup(
-            f"{name}: CVAT neither filters nor sorts {mapper.endpoint} by it; it does by {known}."
+            f"{name}: CVAT {told} {mapper.endpoint} by it; it does by {known}."
             f"{also} Evaluate it here with .filter_locally(lambda obj: ...)."
         )
 

@@ -143,9 +143,11 @@ class Invitation(CVATModel):
     accepted = fields.Boolean(read_only=True, null=True)
 
     class Meta:
+        ordering = ("-created_date",)
         dialect_options = {
             "context": "details",
             "parameters": IN_ORGANIZATION,
+            "sorts": {"created_date": "created_date", "owner__username": "owner"},
             "filters": {
                 "accepted": "accepted",
                 "owner__username": "owner",

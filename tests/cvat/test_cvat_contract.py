@@ -215,6 +215,15 @@ def test_each_filter_of_a_model_is_declared(model):
 
 
 @each_model
+def test_each_order_of_a_model_is_declared(model):
+    told = DOCUMENT["paths"][f"/api/{model.__mapper__.endpoint}"]["get"]["description"]
+    only = re.search(r"Only for sort: (\w+)", told)
+    declared = declared_filters(model) | ({only[1]} if only else set())
+    assert set(claimed(model, "sorts").values()) <= declared
+    assert only is None or only[1] in claimed(model, "sorts").values()
+
+
+@each_model
 def test_each_declared_filter_is_reached_by_some_field(model):
     # A label's parent is filtered by its name, and labels below labels have no model of their own.
     assert declared_filters(model) - set(claimed(model, "filters").values()) <= {"parent"}

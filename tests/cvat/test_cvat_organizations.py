@@ -480,6 +480,22 @@ def test_an_invitation_goes_to_the_context_or_to_its_organization(client):
     assert invitation.organization.slug == "acme"
 
 
+def test_invitations_are_sorted_by_what_both_versions_sort_them_by(client):
+    acme = client.organizations.create(slug="acme")
+    first, second = (
+        acme.invitations.create(email=f"new{number}@example.com", role=Role.WORKER)
+        for number in range(2)
+    )
+    assert [*client.invitations.order_by("created_date")] == [first, second]
+    assert (acme.invitations.first(), acme.invitations.last()) == (second, first)
+    with pytest.raises(UnsupportedLookup, match="does not sort invitations by it; it does by crea"):
+        client.invitations.order_by("accepted").first()
+    with pytest.raises(
+        UnsupportedLookup, match="does not filter invitations by it; it does by acc"
+    ):
+        client.invitations.filter(created_date__gt=first.created_date).count()
+
+
 def test_an_invitation_needs_an_organization_an_address_and_a_role(client, requests_of):
     with requests_of() as sent, pytest.raises(ValidationError) as caught:
         client.invitations.create()
