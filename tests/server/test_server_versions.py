@@ -102,6 +102,24 @@ def test_a_parameter_that_is_none_yet_is_ignored(old, new):
     assert rows(new, "tasks", "media_type=point_cloud") == []
 
 
+def test_2_15_takes_some_names_of_invitations_in_filters_alone(both):
+    for version, door in both.items():
+        door.post("/organizations", {"slug": "acme"})
+        for name in ("annotator1", "nobody"):
+            invitation = {"email": f"{name}@example.com", "role": "worker"}
+            assert door.post("/invitations?org=acme", invitation).status_code == 201
+
+        def invited(query, door=door):
+            return [row["user"]["id"] for row in rows(door, "invitations", query)]
+
+        newest, oldest = invited("")
+        assert invited(f'filter={{"==":[{{"var":"user_id"}},{oldest}]}}') == [oldest]
+        knows = version == "2.80"
+        assert invited(f"user_id={oldest}") == ([oldest] if knows else [newest, oldest])
+        assert invited("sort=user_id") == ([oldest, newest] if knows else [newest, oldest])
+        assert invited("sort=created_date") == [oldest, newest]
+
+
 @pytest.mark.parametrize(
     ("kind", "key", "word"),
     [

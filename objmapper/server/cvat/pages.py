@@ -90,7 +90,7 @@ def _order(call: Call, listing: Listing) -> str:
     Absent values come last going up and first going down, as in CVAT's PostgreSQL.
     """
     asked = [name.strip() for name in (call.parameter("sort") or "").split(",")]
-    known = [name for name in asked if name.removeprefix("-") in listing.terms]
+    known = [name for name in asked if name.removeprefix("-") in listing.sorted]
     parts = []
     for name in [*known, listing.order]:
         plain = name.removeprefix("-")

@@ -52,11 +52,18 @@ class Listing:
     order: str = "-id"
     #: Names that it is sorted by and not filtered.
     sorted_only: frozenset[str] = frozenset()
+    #: Names that it is filtered by and not sorted.
+    filtered_only: frozenset[str] = frozenset()
 
     @property
     def filtered(self) -> dict[str, Term]:
         """The terms that JSON Logic may name."""
         return {name: term for name, term in self.terms.items() if name not in self.sorted_only}
+
+    @property
+    def sorted(self) -> dict[str, Term]:
+        """The terms that ``sort`` may name."""
+        return {name: term for name, term in self.terms.items() if name not in self.filtered_only}
 
 
 def _integer(value: Any, operator: str) -> int:

@@ -33,6 +33,8 @@ class Version:
     keys: Names = field(default_factory=dict)
     #: Names that it neither filters nor sorts by, by kind.
     terms: Names = field(default_factory=dict)
+    #: Names that JSON Logic alone may say, by kind: it neither sorts by them nor has parameters.
+    filtered_only: Names = field(default_factory=dict)
     #: Names that it searches in beside the others, by kind.
     searched: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -54,13 +56,15 @@ class Version:
     def listing(self, kind: str, listing: Listing) -> Listing:
         """A list with the names that this version knows."""
         unknown, more = self.terms.get(kind, frozenset()), self.searched.get(kind, ())
-        if not (unknown or more):
+        filtered_only = self.filtered_only.get(kind, frozenset())
+        if not (unknown or more or filtered_only):
             return listing
         return replace(
             listing,
             terms={name: term for name, term in listing.terms.items() if name not in unknown},
-            simple=tuple(name for name in listing.simple if name not in unknown),
+            simple=tuple(name for name in listing.simple if name not in unknown | filtered_only),
             search=(*listing.search, *more),
+            filtered_only=listing.filtered_only | filtered_only,
         )
 
 
@@ -101,6 +105,7 @@ VERSIONS = {
             "jobs": _names("media_type mode parent_job_id"),
             "invitations": _names("id"),
         },
+        filtered_only={"invitations": _names("accepted user_id")},
         searched={
             "projects": ("status",),
             "tasks": ("status", "mode", "dimension"),
