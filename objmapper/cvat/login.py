@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from objmapper.exceptions import ContractError
 from objmapper.operation import Json, Request, Response, Secret
-from objmapper.transport.auth import checked_header
+from objmapper.transport.auth import checked_header, refuse_pickle
 
 if TYPE_CHECKING:
     from requests import PreparedRequest
@@ -31,6 +31,9 @@ class PasswordCredentials:
     #: The password; it is not in the repr.
     password: str = field(repr=False)
 
+    def __reduce__(self) -> NoReturn:
+        refuse_pickle(self)
+
 
 @dataclass(frozen=True, slots=True)
 class AccessTokenCredentials:
@@ -38,6 +41,9 @@ class AccessTokenCredentials:
 
     #: The token; it is not in the repr.
     token: str = field(repr=False)
+
+    def __reduce__(self) -> NoReturn:
+        refuse_pickle(self)
 
 
 def as_credentials(given: Any) -> PasswordCredentials | AccessTokenCredentials:

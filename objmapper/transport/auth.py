@@ -6,7 +6,7 @@ import base64
 import binascii
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from requests.auth import AuthBase, HTTPBasicAuth
 
@@ -53,6 +53,14 @@ def check_headers(headers: Mapping[str, Any]) -> None:
             checked_header(name, value)
 
 
+def refuse_pickle(credentials: object) -> NoReturn:
+    """Raise TypeError: what is secret goes into no file and to no other process."""
+    raise TypeError(
+        f"{type(credentials).__name__} can't be pickled or copied: it is secret. Make one where it is "
+        "needed."
+    )
+
+
 class TokenAuth(AuthBase):
     """A token sent with each request: ``Authorization: Token abc``, or another scheme or header.
 
@@ -83,6 +91,9 @@ class TokenAuth(AuthBase):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({MASK!r})"
+
+    def __reduce__(self) -> NoReturn:
+        refuse_pickle(self)
 
 
 class BearerAuth(TokenAuth):

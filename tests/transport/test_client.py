@@ -11,8 +11,9 @@ import faulty
 import pytest
 import requests
 
-from objmapper import signals
+from objmapper import BearerAuth, TokenAuth, signals
 from objmapper.client import Client
+from objmapper.cvat import AccessTokenCredentials, PasswordCredentials
 from objmapper.dialects import DRF, Rest
 from objmapper.exceptions import BadRequest, ContractError, NotFound, TransportError
 from objmapper.operation import Json, Request
@@ -177,6 +178,23 @@ def test_an_absolute_url_of_another_origin_is_refused(server, other_server, clie
         client.request("GET", f"{other_server.url}/api/a")
     assert client.request("GET", f"{server.url}/other").status == 200
     assert other_server.seen == []
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        TokenAuth("hunter2"),
+        BearerAuth("hunter2"),
+        PasswordCredentials("ann", "hunter2"),
+        AccessTokenCredentials("hunter2"),
+    ],
+    ids=lambda credentials: type(credentials).__name__,
+)
+def test_credentials_are_not_pickled_or_copied(credentials):
+    for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="can't be pickled or copied: it is secret") as caught:
+            attempt(credentials)
+        assert "hunter2" not in str(caught.value)
 
 
 def test_a_client_is_not_pickled_or_copied(client):
