@@ -37,7 +37,7 @@ def updates(count: int) -> tuple[Session, list[Any]]:
 
 def creations(count: int) -> tuple[Session, list[Any]]:
     """Return a session with *count* new tasks, and the tasks."""
-    unit = Session(Numbering())  # type: ignore[arg-type]
+    unit = Session(Numbering())
     tasks = [Task(name=f"task {number}", size=number) for number in range(count)]
     unit.add_all(tasks)
     return unit, tasks

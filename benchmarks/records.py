@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any, TypeVar
 
-from objmapper import Embedded, Model, Registry, Session, fields, validate
+from objmapper import Client, Embedded, Model, Registry, Session, fields, validate
 from objmapper.dialects import RowPage
 from objmapper.dialects.drf import DRF
 from objmapper.operation import Request, Response
@@ -122,12 +122,11 @@ class Decoded(DRF):
         return RowPage(rows, next=request if self.pages else None)
 
 
-class Nowhere:
+class Nowhere(Client):
     """A client that touches no network: every answer is empty."""
 
     def __init__(self, pages: list[list[dict[str, Any]]]) -> None:
-        self.dialect = Decoded(pages)
-        self.workers = 1
+        super().__init__("http://nowhere.invalid", dialect=Decoded(pages), workers=1)
 
     def send(self, request: Request) -> Response:
         return Response(204, {}, b"", request.method)
@@ -135,7 +134,7 @@ class Nowhere:
 
 def session(pages: list[list[dict[str, Any]]]) -> Session:
     """Return a session whose queries find *pages*; what it commits is taken in silence."""
-    return Session(Nowhere(pages))  # type: ignore[arg-type]
+    return Session(Nowhere(pages))
 
 
 def loaded(count: int, model: type[M] = Task, page: int = 500) -> tuple[Session, list[M]]:

@@ -51,6 +51,20 @@ def test_a_row_that_does_not_exist_is_refused():
     assert "no such row: P77" in done.stderr
 
 
+def test_a_commit_whose_bookkeeping_is_measured_sends_what_it_should():
+    code = """
+from benchmarks.commits import creations, sample, updates
+for make in (updates, creations):
+    sample(make, 20, collect=True)  # it counts the requests of the report
+    session, tasks = make(3)
+    session.commit()
+    print([task.id for task in tasks], session.dirty, session.new)
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("[1, 2, 3] [] []\n" * 2, "")
+
+
 def test_the_readme_has_a_line_for_every_row():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     figures = text.partition("<!-- figures -->")[2].partition("<!-- /figures -->")[0]
