@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import queue
 import threading
 import time
@@ -48,6 +47,10 @@ def fate_of_status(error: StatusError, operation: Operation) -> Fate:
     return Fate.FAILED if refused else Fate.UNCERTAIN
 
 
+#: Seconds between two looks of who waits at whether it was stopped.
+_GLANCE = 0.05
+
+
 class Sender:
     """Sends operations, *workers* side by side, and gives back what became of each.
 
@@ -59,22 +62,19 @@ class Sender:
         self, session: Any, workers: int, *, stops: bool, deadline: float | None = None
     ) -> None:
         self._session, self._workers, self.stops = session, workers, stops
-        self._deadline = math.inf if deadline is None else time.monotonic() + deadline
+        self._deadline = None if deadline is None else time.monotonic() + deadline
         # Reentrant: a signal handler may stop in the middle of a beginning.
         self._lock = threading.RLock()
         self._paused = False
-        self._over = threading.Event()
+        #: Whether nothing more is begun, for good.
+        self.stopped: bool = False
         #: Numbers of the operations that were begun, whatever became of them.
         self.begun: set[int] = set()
 
-    @property
-    def stopped(self) -> bool:
-        return self._over.is_set()
-
     def stop(self) -> None:
-        """Begin nothing more, for good; who waits is woken."""
+        """Begin nothing more, for good; who waits goes on."""
         with self._lock:
-            self._over.set()
+            self.stopped = True
 
     def pause(self) -> None:
         """Begin nothing more for now."""
@@ -87,11 +87,14 @@ class Sender:
 
     def wait(self, seconds: float) -> bool:
         """Wait that long, or until it is stopped; say whether it goes on."""
-        self._over.wait(min(seconds, self._time_left()))
-        return not self.stopped and self._time_left() > 0
+        end = time.monotonic() + seconds
+        # Not an Event: a signal handler that stops must not meet its lock.
+        while not self.stopped and not self._is_late() and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, _GLANCE))
+        return not self.stopped and not self._is_late()
 
-    def _time_left(self) -> float:
-        return self._deadline - time.monotonic()
+    def _is_late(self) -> bool:
+        return self._deadline is not None and time.monotonic() >= self._deadline
 
     def send(self, operations: list[Operation]) -> Iterator[Outcome]:
         """Yield the outcomes as they come, on the thread that iterates."""
@@ -141,7 +144,7 @@ class Sender:
 
     def _begin(self, operation: Operation) -> bool:
         with self._lock:
-            if self._time_left() <= 0:
+            if self._deadline is not None and self._is_late():
                 self.stop()
             if self.stopped or self._paused:
                 return False

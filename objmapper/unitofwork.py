@@ -208,12 +208,9 @@ class Commit:
             self.settle()
             if self.sender.stopped:
                 return
-            waiting = [op for op in waiting if self.is_open(op)]
+            # What was held back by a pause, and what is to be begun again.
+            waiting = [op for op in waiting if op.number not in self.sender.begun]
             self.sender.resume()
-
-    def is_open(self, operation: Operation) -> bool:
-        """Whether an operation is still to be begun, or to be begun again."""
-        return operation.number not in self.sender.begun
 
     def settle(self) -> None:
         """Find out what became of operations of unknown fate; what is not done goes again."""
@@ -265,7 +262,7 @@ class Commit:
 
     def take(self, outcome: Outcome) -> None:
         """Bring an answer into its objects, and remember what became of the operation."""
-        if outcome.operation.number in self.earlier:
+        if self.earlier and outcome.operation.number in self.earlier:
             outcome = _together(self.earlier[outcome.operation.number], outcome)
         if outcome.fate is Fate.DONE:
             outcome = answering.taken_in(self.session, outcome)
@@ -280,7 +277,8 @@ class Commit:
         """Remember an outcome, and tell how far the commit is."""
         operation, members = outcome.operation, self.session.members
         self.outcomes[operation.number] = outcome
-        self.unsure.pop(operation.number, None)
+        if self.unsure:
+            self.unsure.pop(operation.number, None)
         if outcome.fate is not Fate.DONE:
             self.lost[operation.number] = operation
             if self.stops and outcome.fate is not Fate.SKIPPED:

@@ -1,5 +1,7 @@
 """Writes of unknown fate are settled: repeated where they may be, else looked up, else left to people."""
 
+import os
+import signal
 import sys
 import uuid
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ import pytest
 from objmapper import (
     Client,
     CommitError,
+    CommitInterrupted,
     Model,
     NotFound,
     ObjectDoesNotExist,
@@ -564,6 +567,21 @@ def test_nothing_is_begun_after_the_deadline(server):
         why = "it is not done, and the server had little time to do it"
         assert only(report.uncertain).outcome.why == why
         assert report.seconds < 30
+
+
+def test_ctrl_c_ends_the_time_that_a_server_is_given(server):
+    with session_of(server.client(settle_after=600)) as session:
+        task = Task(name="t")
+        session.add(task)
+        lost(server, "POST", "/tasks", done=False)
+        server.hook = lambda seen: seen.method == "GET" and os.kill(os.getpid(), signal.SIGINT)
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            with pytest.raises(CommitInterrupted) as caught:
+                session.commit()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        assert caught.value.report.uncertain.objects == [task]
 
 
 @pytest.mark.parametrize("deadline", [0, -1, float("nan")])

@@ -92,8 +92,11 @@ class SessionBase:
 
         Raises RequestBudgetExceeded, and what ``Client.send`` raises.
         """
-        for budget in reversed(self._budgets):  # an inner one refuses before an outer one counts
-            budget.spend(request)
+        if self._budgets:
+            for budget in reversed(
+                self._budgets
+            ):  # an inner one refuses before an outer one counts
+                budget.spend(request)
         return self.client.send(request)
 
     @contextmanager
