@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from objmapper import answering, reading
-from objmapper.exceptions import SessionError
+from objmapper.exceptions import SessionError, StatusError
 from objmapper.judging import Finding, Verdict, judge
 from objmapper.operation import Change, Fate, Kind, Outcome
 from objmapper.query import Query
 from objmapper.sending import send
 
+#: Refusals that an operation meets which has been done already: gone, there, of another version.
+_SAYS_DONE = frozenset({404, 409, 410, 412})
 #: Seconds before the server is asked again, when it gave no answer; then twice as long, and so on.
 _BACKOFF = 0.1
 
@@ -70,7 +72,7 @@ def _wait(seconds: float) -> bool:
 def _closed(session: Any, outcome: Outcome, finding: Finding) -> Outcome:
     """Let the objects of an operation know what was found out about it."""
     if finding.verdict is Verdict.REPEAT:
-        outcome = send(session, outcome.operation)
+        outcome = together(outcome, send(session, outcome.operation))
         if outcome.fate is Fate.DONE:
             outcome = answering.taken_in(session, outcome)
     elif finding.verdict is Verdict.DONE:
@@ -84,6 +86,25 @@ def _closed(session: Any, outcome: Outcome, finding: Finding) -> Outcome:
         if outcome.fate is Fate.UNCERTAIN:
             session.members.uncertain[id(obj)] = (obj, outcome)
     return outcome
+
+
+def together(earlier: Outcome, outcome: Outcome) -> Outcome:
+    """Return what became of an operation that was sent before; a refusal may be about that."""
+    if not outcome.requests and earlier.fate is Fate.UNCERTAIN:
+        return earlier  # it did not go out
+    fate, error = outcome.fate, outcome.error
+    status = error.status if isinstance(error, StatusError) else 0
+    if outcome.operation.kind == Kind.DELETE and status in (404, 410):
+        fate = Fate.DONE
+    elif fate is Fate.FAILED and (status in _SAYS_DONE or earlier.fate is Fate.UNCERTAIN):
+        fate = Fate.UNCERTAIN
+    return outcome._replace(
+        fate=fate,
+        requests=earlier.requests + outcome.requests,
+        retries=earlier.retries + outcome.retries + min(1, outcome.requests),
+        begun=earlier.begun,
+        age=earlier.age,
+    )
 
 
 def by_hand(session: Any, obj: Any, found: Any) -> None:

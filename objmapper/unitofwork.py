@@ -15,7 +15,6 @@ from objmapper.exceptions import (
     CommitInterrupted,
     ObjMapperError,
     SessionError,
-    StatusError,
     TransportError,
 )
 from objmapper.interrupt import orderly
@@ -31,9 +30,6 @@ _POST: dict[str, signals.ModelSignal] = {
     Kind.UPDATE: signals.post_update,
     Kind.DELETE: signals.post_delete,
 }
-
-#: Refusals that an operation meets which has been done already: gone, there, of another version.
-_SAYS_DONE = frozenset({404, 409, 410, 412})
 
 
 def commit(
@@ -109,25 +105,6 @@ def _settled_first(session: Any, chosen: planning.Chosen) -> list[Outcome]:
         return []
     objects, deleted = chosen()
     return settling.first(session, [*planning.closure(session, objects), *deleted])
-
-
-def _together(earlier: Outcome, outcome: Outcome) -> Outcome:
-    """Return what became of an operation that was sent before; a refusal may be about that."""
-    if not outcome.requests and earlier.fate is Fate.UNCERTAIN:
-        return earlier  # it did not go out
-    fate, error = outcome.fate, outcome.error
-    status = error.status if isinstance(error, StatusError) else 0
-    if outcome.operation.kind == Kind.DELETE and status in (404, 410):
-        fate = Fate.DONE
-    elif fate is Fate.FAILED and (status in _SAYS_DONE or earlier.fate is Fate.UNCERTAIN):
-        fate = Fate.UNCERTAIN
-    return outcome._replace(
-        fate=fate,
-        requests=earlier.requests + outcome.requests,
-        retries=earlier.retries + outcome.retries + min(1, outcome.requests),
-        begun=earlier.begun,
-        age=earlier.age,
-    )
 
 
 class Commit:
@@ -263,7 +240,7 @@ class Commit:
     def take(self, outcome: Outcome) -> None:
         """Bring an answer into its objects, and remember what became of the operation."""
         if self.earlier and outcome.operation.number in self.earlier:
-            outcome = _together(self.earlier[outcome.operation.number], outcome)
+            outcome = settling.together(self.earlier[outcome.operation.number], outcome)
         if outcome.fate is Fate.DONE:
             outcome = answering.taken_in(self.session, outcome)
         if outcome.fate is Fate.UNCERTAIN:

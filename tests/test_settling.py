@@ -633,6 +633,32 @@ def test_a_repeat_that_is_refused_tells_nothing_of_the_first(server):
         assert len(failing(session).uncertain) == 1
 
 
+@pytest.mark.parametrize("status", [400, 403, 409])
+def test_a_later_repeat_that_is_refused_tells_nothing_of_the_first_either(server, status):
+    with session_of(server.client(idempotency_header="Idempotency-Key")) as session:
+        thing = Nameless(note="a")
+        session.add(thing)
+        lost(server, "POST", "/namelesses", done=True)
+        failing(session)
+        server.fail("POST", "/namelesses", status, {"note": ["No."]})
+        for _ in range(2):
+            assert failing(session).uncertain.objects == [thing]
+        assert len({seen.headers["Idempotency-Key"] for seen in server.seen}) == 1
+        assert rows(server, "namelesses", "note") == [None, "a"]
+
+
+def test_a_later_repeat_that_does_not_go_out_leaves_it_uncertain(server):
+    with session_of(server.client(idempotency_header="Idempotency-Key")) as session:
+        thing = Nameless(note="a")
+        session.add(thing)
+        lost(server, "POST", "/namelesses", done=True)
+        failing(session)
+        with session.request_budget(0):
+            assert failing(session).uncertain.objects == [thing]
+        assert session.uncertain == [thing]
+        assert len(asked(server, "POST")) == 1
+
+
 # -- a repeat of our own meets what the first attempt has done ------------------------------------
 
 
