@@ -137,7 +137,7 @@ class TestOnTheEmbeddedServer:
 
 
 def test_without_the_extra_progress_it_runs_without_a_bar():
-    done = run("demo", code=WITHOUT.format("tqdm"))
+    done = run("demo", code=WITHOUT.format("rich"))
     assert done.returncode == 0
     assert done.stderr == ""
 

@@ -354,7 +354,7 @@ class TestImport:
 
     @pytest.mark.parametrize(
         "heavy",
-        "sqlite3 asyncio multiprocessing unittest xml tkinter werkzeug waitress jsonschema tqdm "
+        "sqlite3 asyncio multiprocessing unittest xml tkinter werkzeug waitress jsonschema rich "
         "objmapper.server objmapper.cvat objmapper.cli".split(),
     )
     def test_it_leaves_out_what_is_heavy(self, imported, heavy):

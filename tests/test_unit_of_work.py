@@ -1578,7 +1578,7 @@ def test_progress_true_draws_a_bar(server, session, capsys):
 
 
 def test_a_bar_that_is_not_installed_is_told_before_anything_is_sent(server, session, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    monkeypatch.setitem(sys.modules, "rich", None)
     task = Task(name="x")
     session.add(task)
     with pytest.raises(ImportError, match=r"pip install .objmapper\[progress\]"):

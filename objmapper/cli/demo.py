@@ -28,7 +28,7 @@ PROJECTS, TASKS = 4, 50
 LABELS = ("car", "person", "tree")
 SUBSETS = ("train", "train", "val", "test", "")
 #: Without the extra "progress" it runs as well, but shows no bar.
-HAS_TQDM = importlib.util.find_spec("tqdm") is not None
+HAS_RICH = importlib.util.find_spec("rich") is not None
 #: Lines of the plan that are printed of many that are alike.
 SHOWN = 3
 
@@ -81,7 +81,7 @@ def run(client: Client, projects: list[Project], credentials: tuple[str, str]) -
     say("3. session.commit(progress=True), with a receiver of signals that writes an audit.")
     log = io.StringIO()
     with Audit(log):
-        report = session.commit(progress=HAS_TQDM)
+        report = session.commit(progress=HAS_RICH)
     lines = log.getvalue().splitlines()
     first = {line.partition(" ")[0]: f"   {line}" for line in reversed(lines)}
     say(*reversed(first.values()), f"   ... {len(lines)} lines of audit", "")
@@ -136,7 +136,7 @@ def own_content(client: Client) -> Iterator[list[Project]]:
         session.add(task)
     say(f"Making {PROJECTS} projects and {PROJECTS * TASKS} tasks, 'objmapper demo {mark}-...':")
     try:
-        session.commit(progress=HAS_TQDM)
+        session.commit(progress=HAS_RICH)
         yield sorted(projects, key=lambda project: project.id)
     finally:
         session.rollback()

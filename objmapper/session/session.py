@@ -265,9 +265,9 @@ class Session(SessionBase):
 
         *workers* operations run side by side (default: what the dialect recommends). *on_error*:
         "stop" ends what is in flight and sends nothing more, "continue" goes on with what does not
-        depend on what failed. *progress*: True for a bar (extra ``progress``), or a callable that
-        takes how many operations of how many are through. *deadline*: seconds after which nothing
-        more is begun; what is left stays pending.
+        depend on what failed. *progress*: True for a bar on standard error with rate and time left
+        (extra ``progress``), or a callable that takes how many operations of how many are through.
+        *deadline*: seconds after which nothing more is begun; what is left stays pending.
 
         What an earlier commit has sent and met an unknown fate is looked up first, and stays unsent
         until that is settled.

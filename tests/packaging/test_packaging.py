@@ -176,7 +176,7 @@ def test_without_the_extra_server_it_says_what_to_install(bare):
 
 def test_without_the_extra_progress_it_says_what_to_install(bare):
     told = bare.run(ERRAND, "progress", status=1).stderr
-    assert told.splitlines()[-1].startswith("ImportError: progress=True needs tqdm")
+    assert told.splitlines()[-1].startswith("ImportError: progress=True needs rich")
     assert 'pip install "objmapper[progress]"' in told
 
 
