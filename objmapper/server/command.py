@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from objmapper.server.embedding import EmbeddedServer
-from objmapper.server.options import KINDS, SPOKEN, from_arguments
+from objmapper.server.options import KINDS, from_arguments
 from objmapper.server.serving import LOOPBACK, Running
 
 
@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument(
         "--version",
         metavar="X.Y",
-        help=f"the version it speaks: {', '.join(SPOKEN)}; default: {SPOKEN[-1]}",
+        help=f"the version it speaks; default: the last of {_versions()}",
     )
     arguments.add_argument(
         "--seed",
@@ -54,6 +54,10 @@ def parser() -> argparse.ArgumentParser:
         help="holds every request and answer against the written contract",
     )
     return arguments
+
+
+def _versions() -> str:
+    return "; ".join(f"{', '.join(kind.spoken)} ({name})" for name, kind in KINDS.items())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -100,9 +104,7 @@ def _ended() -> Iterator[Callable[[], object]]:
 
 def _announce(running: Running) -> None:
     kind = running.server.options.kind.upper()
-    name, password = running.server.users[0]
-    lines = {"URL": running.url, "USER": name, "PASSWORD": password}
-    for word, value in lines.items():
+    for word, value in {"URL": running.url, **running.server.credentials}.items():
         sys.stdout.write(f"{kind}_{word}={value}\n")
     sys.stdout.write("READY\n")
     sys.stdout.flush()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
+
+from werkzeug.wrappers import Request, Response
 
 from objmapper.server.adapter import WSGIAdapter
 from objmapper.server.contract import contract
@@ -14,6 +16,25 @@ from objmapper.server.front import Front
 from objmapper.server.options import Options, Pair
 
 _numbers = itertools.count(1)
+
+
+class Application(Protocol):
+    """What a kind of server has to be: the way of a request through it, and its database."""
+
+    #: What a client needs beside the address, by the last word of its name in the environment.
+    credentials: dict[str, str]
+    #: Content type and body of the answer where its code fails.
+    fault: tuple[str, str]
+
+    def answer(self, request: Request) -> Response: ...
+
+    def create_token(self, name: str, token: str | None = None) -> str: ...
+
+    def close(self) -> None: ...
+
+
+def _application(options: Options) -> Application:
+    return Cvat(options)
 
 
 class EmbeddedServer:
@@ -33,10 +54,10 @@ class EmbeddedServer:
         self.users: list[Pair] = list(options.users)
         #: Its address: a host of its own, as a requests.Session keeps adapters and cookies by host.
         self.base_url = f"http://{options.kind}-{next(_numbers)}.embedded"
-        self._cvat = Cvat(options)
+        self._application = _application(options)
         checked = contract(options.kind, options.version) if options.check else None
         #: The WSGI application.
-        self.app: Front = Front(self._cvat.answer, checked)
+        self.app: Front = Front(self._application.answer, checked, self._application.fault)
 
     def adapter(self) -> WSGIAdapter:
         """An adapter for ``session.mount(server.base_url, ...)``: the in-process door."""
@@ -44,7 +65,12 @@ class EmbeddedServer:
 
     def create_token(self, name: str, token: str | None = None) -> str:
         """A personal access token of one user, for ``Authorization: Bearer``."""
-        return self._cvat.create_token(name, token)
+        return self._application.create_token(name, token)
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """What ``serve`` prints beside the address: the superuser's ``USER`` and ``PASSWORD``."""
+        return dict(self._application.credentials)
 
     @property
     def requests(self) -> int:
@@ -58,7 +84,7 @@ class EmbeddedServer:
 
     def close(self) -> None:
         """The database is closed; what is in a file stays. A second call does nothing."""
-        self._cvat.close()
+        self._application.close()
 
     def __enter__(self) -> Self:
         return self

@@ -15,7 +15,6 @@ from objmapper.server.contract import Contract
 
 # CVAT leaves a smaller body alone (observed on CVAT 2.15).
 _COMPRESS_FROM = 200
-_FAULT = "<!doctype html>\n<title>Server Error (500)</title>\n<h1>Server Error (500)</h1>\n"
 
 _log = logging.getLogger(__name__)
 
@@ -23,8 +22,15 @@ _log = logging.getLogger(__name__)
 class Front:
     """The WSGI application of an embedded server, whatever its kind."""
 
-    def __init__(self, answer: Callable[[Request], Response], contract: Contract | None) -> None:
+    def __init__(
+        self,
+        answer: Callable[[Request], Response],
+        contract: Contract | None,
+        fault: tuple[str, str],
+    ) -> None:
         self._answer = answer
+        # Content type and body of a 500.
+        self._fault = fault
         self._contract = contract
         self._lock = threading.Lock()
         self.requests = 0
@@ -38,7 +44,8 @@ class Front:
             response = self._answer(request)
         except Exception as error:
             _log.exception("%s %s", request.method, request.full_path)
-            response = Response(_FAULT, 500, content_type="text/html; charset=utf-8")
+            content_type, text = self._fault
+            response = Response(text, 500, content_type=content_type)
             self._record(f"{request.method} {request.path}: {error!r}")
         response.headers["X-Request-Id"] = str(uuid.uuid4())
         if self._contract is not None:
@@ -75,7 +82,8 @@ class Front:
 
 
 def _compress(request: Request, response: Response) -> None:
-    if not request.accept_encodings["gzip"]:
+    # Files are sent as they are stored.
+    if response.mimetype == "application/octet-stream" or not request.accept_encodings["gzip"]:
         return
     body = response.get_data()
     if len(body) >= _COMPRESS_FROM:

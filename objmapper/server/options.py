@@ -10,10 +10,6 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 SCHEME = "embedded"
-KINDS = ("cvat",)
-#: From the oldest on; the last is the default.
-SPOKEN = ("2.15", "2.80")
-KNOWN = ("check", "path", "seed", "throttle", "token", "user", "version")
 REPEATABLE = frozenset({"token", "user"})
 
 _YES = frozenset({"", "1", "true", "yes", "on"})
@@ -22,6 +18,31 @@ _NAME = re.compile(r"[\w.@+-]{1,150}")
 _SEED = re.compile(r"(\d{1,6})x(\d{1,6})")
 
 Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What servers of one kind can be started with."""
+
+    title: str
+    #: The versions that are spoken, from the oldest on; the last is the default.
+    spoken: tuple[str, ...]
+    #: The names of its options.
+    known: tuple[str, ...]
+    #: What the two numbers of a seed count.
+    seeded: str
+
+
+KINDS = {
+    "cvat": Kind(
+        "CVAT",
+        spoken=("2.15", "2.80"),
+        known=("check", "path", "seed", "throttle", "token", "user", "version"),
+        seeded="PROJECTSxTASKS",
+    ),
+}
+#: The options of all kinds.
+KNOWN = tuple(sorted({name for kind in KINDS.values() for name in kind.known}))
 
 
 @dataclass(frozen=True)
@@ -34,6 +55,8 @@ class Options:
 
     #: Which server: "cvat".
     kind: str
+    #: The version that is spoken, as "2.80".
+    version: str
     #: ``(name, password)`` of each user; the first is the superuser.
     users: tuple[Pair, ...] = field(repr=False)
     #: ``(name, token)`` of each personal access token.
@@ -42,8 +65,6 @@ class Options:
     seed: tuple[int, int] | None = None
     #: The SQLite file that keeps the state; None keeps it in memory.
     path: str | None = None
-    #: The version that is spoken, as "2.80".
-    version: str = SPOKEN[-1]
     #: Whether more than 100 requests a minute without credentials are refused.
     throttle: bool = False
     #: Whether requests and answers are held against the written contract.
@@ -80,13 +101,17 @@ class Options:
         if both:
             raise ValueError(f"given both in the URL and as keywords: {', '.join(both)}")
         given = {name: value for name, value in given.items() if value is not None} | query
+        known = KINDS[kind]
+        for name in given:
+            if name not in known.known:
+                raise ValueError(_unknown(name, known.known))
         return cls(
             kind=kind,
-            users=_users(given.get("user", ())),
-            tokens=tuple(_pair("token", item) for item in given.get("token", ())),
-            seed=_seed(given.get("seed")),
+            version=_version(known, given.get("version")),
+            users=_users(given.get("user", ())) if "user" in known.known else (),
+            tokens=_named("token", given.get("token", ())),
+            seed=_seed(known, given.get("seed")),
             path=_path(given.get("path")),
-            version=_version(given.get("version")),
             throttle=_flag("throttle", given.get("throttle", False)),
             check=_flag("check", given.get("check", False)),
         )
@@ -103,17 +128,22 @@ def _split(target: str) -> tuple[str, dict[str, Any]]:
         raise ValueError(
             f"{_shown(target)!r} has more than a kind and options; a file is ?path=..."
         )
+    kind = _kind(parts.netloc)
     query: dict[str, Any] = {}
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
-        if name not in KNOWN:
-            raise ValueError(f"unknown option {name!r}; known are: {', '.join(KNOWN)}")
+        if name not in KINDS[kind].known:
+            raise ValueError(_unknown(name, KINDS[kind].known))
         if name in REPEATABLE:
             query.setdefault(name, []).append(value)
         elif name in query:
             raise ValueError(f"option {name!r} is given twice")
         else:
             query[name] = value
-    return _kind(parts.netloc), query
+    return kind, query
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    return f"unknown option {name!r}; known are: {', '.join(known)}"
 
 
 def _kind(kind: str) -> str:
@@ -129,11 +159,15 @@ def _shown(target: str) -> str:
 
 
 def _users(items: Iterable[Pair | str]) -> tuple[Pair, ...]:
-    users = tuple(_pair("user", item) for item in items)
+    users = _named("user", items)
     names = [name for name, _ in users]
     if len(set(names)) != len(names):
         raise ValueError(f"a user is given twice: {', '.join(names)}")
     return users or (("admin", secrets.token_urlsafe(12)),)
+
+
+def _named(option: str, items: Iterable[Pair | str]) -> tuple[Pair, ...]:
+    return tuple(_pair(option, item) for item in items)
 
 
 def _pair(option: str, item: Pair | str) -> Pair:
@@ -144,12 +178,12 @@ def _pair(option: str, item: Pair | str) -> Pair:
     return name, word
 
 
-def _seed(text: str | None) -> tuple[int, int] | None:
+def _seed(kind: Kind, text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     match = _SEED.fullmatch(text)
     if match is None:
-        raise ValueError(f"option 'seed' is PROJECTSxTASKS, such as 4x50, not {text!r}")
+        raise ValueError(f"option 'seed' is {kind.seeded}, such as 4x50, not {text!r}")
     return int(match[1]), int(match[2])
 
 
@@ -159,14 +193,16 @@ def _path(text: str | None) -> str | None:
     return text
 
 
-def _version(text: str | None) -> str:
+def _version(kind: Kind, text: str | None) -> str:
     """A version by its first two numbers, whatever follows them."""
     if text is None:
-        return SPOKEN[-1]
+        return kind.spoken[-1]
     version = ".".join(text.split(".")[:2])
-    if version not in SPOKEN:
-        spoken = " and ".join(SPOKEN)
-        raise ValueError(f"version {text} is not spoken here: the embedded CVAT speaks {spoken}")
+    if version not in kind.spoken:
+        spoken = " and ".join(kind.spoken)
+        raise ValueError(
+            f"version {text} is not spoken here: the embedded {kind.title} speaks {spoken}"
+        )
     return version
 
 

@@ -12,21 +12,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-# Tells the files of embedded servers from those of other programs ("ombs").
-_MARK = 0x6F6D6273
+#: Tell the files of embedded servers from each other and from those of other programs.
+CVAT, SIMVUE = 0x6F6D6273, 0x6F6D6274
 
 
 class Database:
     """A database in memory, or in a file that outlives the server.
 
-    >>> database = Database(schema="CREATE TABLE IF NOT EXISTS t (x)")
+    >>> database = Database(schema="CREATE TABLE IF NOT EXISTS t (x)", mark=CVAT)
     >>> with database.transaction() as connection:
     ...     connection.execute("SELECT * FROM t").fetchall()
     []
     >>> database.close()
     """
 
-    def __init__(self, path: str | None = None, *, schema: str) -> None:
+    def __init__(self, path: str | None = None, *, schema: str, mark: int) -> None:
         self._lock = threading.RLock()
         self._last = datetime.min.replace(tzinfo=UTC)
         try:
@@ -36,7 +36,7 @@ class Database:
         except sqlite3.Error as error:
             raise OSError(f"{path}: {error}") from error
         try:
-            self._prepare(path, schema)
+            self._prepare(path, schema, mark)
         except sqlite3.Error as error:
             self._connection.close()
             raise OSError(f"{path}: {error}") from error
@@ -44,18 +44,18 @@ class Database:
             self._connection.close()
             raise
 
-    def _prepare(self, path: str | None, schema: str) -> None:
+    def _prepare(self, path: str | None, schema: str, mark: int) -> None:
         connection = self._connection
         connection.row_factory = sqlite3.Row
         connection.create_function("fold", 1, fold, deterministic=True)
         connection.execute("PRAGMA foreign_keys = ON")
-        mark = connection.execute("PRAGMA application_id").fetchone()[0]
-        if mark != _MARK and connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+        found = connection.execute("PRAGMA application_id").fetchone()[0]
+        if found != mark and connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
             raise OSError(f"{path}: a database of another program")
         if path:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(f"PRAGMA application_id = {_MARK}")
+        connection.execute(f"PRAGMA application_id = {mark}")
         connection.executescript(schema)
 
     @contextmanager
@@ -72,7 +72,7 @@ class Database:
                 raise
 
     def now(self) -> str:
-        """The time as CVAT writes it, strictly later than any time given before."""
+        """The time as text, strictly later than any time given before."""
         with self._lock:
             self._last = max(datetime.now(UTC), self._last + timedelta(microseconds=1))
             return stamp(self._last)

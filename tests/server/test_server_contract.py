@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 
 from objmapper.server import WSGIAdapter, embedded
 from objmapper.server.contract import Contract, document
+from objmapper.server.cvat.app import Cvat
 from objmapper.server.front import Front
 
 RECORDINGS = Path(__file__).parents[1] / "recordings" / "cvat-2.15"
@@ -222,7 +223,7 @@ def test_what_cvat_tolerates_is_no_fault(new, method, path, query, body):
 
 def behind_the_check(answer):
     """A server that answers wrongly, behind the check, and a session to it."""
-    front = Front(answer, Contract(document("cvat"), "2.80"))
+    front = Front(answer, Contract(document("cvat"), "2.80"), Cvat.fault)
     session = requests.Session()
     session.mount("http://wrong.embedded", WSGIAdapter(front))
     return front, session

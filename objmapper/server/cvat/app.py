@@ -29,16 +29,23 @@ from objmapper.server.cvat.tables import SCHEMA
 from objmapper.server.cvat.throttle import Throttle
 from objmapper.server.cvat.versions import VERSIONS
 from objmapper.server.options import Options
-from objmapper.server.storage import Database
+from objmapper.server.storage import CVAT, Database
 
 
 class Cvat:
     """A CVAT of its own: its database and the way of a request through it."""
 
+    fault = (
+        "text/html; charset=utf-8",
+        "<!doctype html>\n<title>Server Error (500)</title>\n<h1>Server Error (500)</h1>\n",
+    )
+
     def __init__(self, options: Options) -> None:
+        name, password = options.users[0]
+        self.credentials = {"USER": name, "PASSWORD": password}
         self._version = VERSIONS[options.version]
         self._throttle = Throttle() if options.throttle else None
-        self._database = Database(options.path, schema=SCHEMA)
+        self._database = Database(options.path, schema=SCHEMA, mark=CVAT)
         try:
             with self._database.transaction() as connection:
                 accounts.prepare(connection, self._database.now, options)
@@ -67,7 +74,7 @@ class Cvat:
             kind = negotiate(request.headers.get("Accept", ""))
             # A session that begins stays, even if the view refuses.
             with self._database.transaction() as connection:
-                call = Call(request, connection, self._database.now, self._version)
+                call = Call(connection, request, self._database.now, self._version)
                 self._admit(call, route)
             with self._database.transaction():
                 found = _view(call, route, variables)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from werkzeug.wrappers import Request
 
 from objmapper.server.cvat.errors import Broken, Invalid, NotFound, Unsupported
 from objmapper.server.cvat.versions import Version
+from objmapper.server.statements import Statements
 
 #: The keys of a JSON array, as one parameter: a statement takes only so many.
 KEYS = "(SELECT value FROM json_each(?))"
@@ -20,11 +21,10 @@ _MOST_DIGITS = 19
 
 
 @dataclass
-class Call:
+class Call(Statements):
     """One request, inside its transaction."""
 
     request: Request
-    connection: sqlite3.Connection
     clock: Callable[[], str]
     version: Version
     user: sqlite3.Row | None = None
@@ -59,36 +59,14 @@ class Call:
         values = self.request.args.getlist(name)
         return values[-1] if values else None
 
-    def rows(self, sql: str, parameters: Any = ()) -> list[sqlite3.Row]:
-        return self.connection.execute(sql, parameters).fetchall()
-
-    def row(self, sql: str, parameters: Any = ()) -> sqlite3.Row | None:
-        """The first row; a number that no column can hold is in none."""
-        try:
-            found: sqlite3.Row | None = self.connection.execute(sql, parameters).fetchone()
-        except OverflowError:
-            return None
-        return found
-
     def rows_of(self, sql: str, keys: Iterable[int]) -> list[sqlite3.Row]:
         """The rows of a statement that asks for ``KEYS`` and nothing else."""
         return self.rows(sql, (json.dumps([*keys]),))
 
-    def insert(self, table: str, columns: Mapping[str, Any]) -> int:
-        """A row is added; its id."""
-        marks = ", ".join("?" * len(columns))
-        sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
-        return self.run(sql, [*columns.values()])
-
-    def update(self, table: str, key: int, columns: Mapping[str, Any]) -> None:
-        """The columns of a row are set."""
-        pairs = ", ".join(f"{column} = ?" for column in columns)
-        self.run(f"UPDATE {table} SET {pairs} WHERE id = ?", [*columns.values(), key])
-
     def run(self, sql: str, parameters: Any = ()) -> int:
         """A statement is run; the id of what it inserted, if it did."""
         try:
-            return self.connection.execute(sql, parameters).lastrowid or 0
+            return super().run(sql, parameters)
         except (sqlite3.IntegrityError, OverflowError) as error:
             # A reference to nothing: CVAT leaves that to its database (observed on 2.15).
             raise Broken(str(error)) from error
