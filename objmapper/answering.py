@@ -8,6 +8,7 @@ from typing import Any
 from objmapper import loading
 from objmapper.exceptions import ContractError
 from objmapper.operation import Change, Fate, Kind, Outcome, Response, resolve
+from objmapper.report import was_there
 from objmapper.state import Lifecycle, Page, own
 
 
@@ -23,7 +24,11 @@ def taken_in(session: Any, outcome: Outcome) -> Outcome:
             _check(change, row, outcome.response)
     except Exception as error:  # a ContractError, or whatever a dialect's reader meets
         return outcome._replace(fate=Fate.UNCERTAIN, error=error)
-    take_in(session, rows, full=session.dialect.answers_are_full)
+    if was_there(outcome):
+        for change, row in rows:
+            _bind(session, change, row)
+    else:
+        take_in(session, rows, full=session.dialect.answers_are_full)
     return outcome
 
 
@@ -41,6 +46,21 @@ def take_in(session: Any, rows: list[tuple[Change, Any]], *, full: bool) -> None
             session.members.forget(change.object)
         else:
             _settle(session, change, row, full=full)
+
+
+def _bind(session: Any, change: Change, row: Any) -> None:
+    """Make a new object the one that the server had already; what makes it the same is no change.
+
+    Where the session has that one as another object, the new one is let go, with its key.
+    """
+    obj = change.object
+    mapper = type(obj).__mapper__
+    same = {mapper.fields[name].key for name in mapper.natural_key}
+    sent = {key: value for key, value in change.sent.items() if key in same}
+    known = session.identity.get(mapper.root, mapper.key_in(row))
+    _settle(session, change._replace(sent=sent), row, full=False, born=known is None)
+    if known is not None:
+        session.members.forget(obj)
 
 
 def _rows(outcome: Outcome) -> list[tuple[Change, Any]]:
@@ -72,11 +92,11 @@ def _check(change: Change, row: Any, response: Response | None) -> None:
         )
 
 
-def _settle(session: Any, change: Change, row: Any, *, full: bool) -> None:
+def _settle(session: Any, change: Change, row: Any, *, full: bool, born: bool = True) -> None:
     obj = change.object
     sent = {key: resolve(value) for key, value in change.sent.items()}
     loading.acknowledge(obj, sent, row, change.rows)
-    if change.kind == Kind.CREATE:
+    if change.kind == Kind.CREATE and born:
         _give_birth(session, obj, full=full and row is not None)
     if loading.settle(obj) and not obj._state.snapshots:
         session.untouched(obj)

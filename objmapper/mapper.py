@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from objmapper import lookups
+from objmapper import lookups, scope
 from objmapper.exceptions import ContractError, DeclarationError, QueryError, cut, near_misses
 from objmapper.fields import Field, ForeignKey, HasMany, Integer, String
 from objmapper.query import Node, Order, Q, Query
@@ -52,6 +52,13 @@ class Registry:
 
     def __len__(self) -> int:
         return len(self._by_endpoint)
+
+    def session(self) -> Any:
+        """Return the session that its models ask: the current one. Raises NoActiveSession.
+
+        A binding may say otherwise: which sessions suit it, and where one comes from.
+        """
+        return scope.session()
 
     def __repr__(self) -> str:
         return f"<Registry {self.name or hex(id(self))}: {', '.join(self._by_endpoint) or 'empty'}>"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar, cast
 
-from objmapper import copying, declaration, scope, wire
+from objmapper import copying, declaration, wire
 from objmapper.exceptions import (
     ContractError,
     DeclarationError,
@@ -283,7 +283,7 @@ def _session_for(obj: Model) -> Any:
     """Return the session of an object; a transient one joins the current session."""
     if lifecycle(obj) is not Lifecycle.TRANSIENT:
         return live_session(obj, "A commit")
-    session = scope.session()
+    session = type(obj).__mapper__.registry.session()
     session.add(obj)
     return session
 

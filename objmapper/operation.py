@@ -324,6 +324,8 @@ class Draft:
     lane: Any = None
     #: Objects whose operations must be done first, beside those that the request names.
     after: tuple[Any, ...] = ()
+    #: Statuses of a refused create that say: it is there already, and here is its key.
+    found: frozenset[int] = frozenset()
     #: Reads the rows of the answer, one for each change (None: the answer says nothing of it).
     read: Callable[[Response], list[Any]] | None = None
 

@@ -46,6 +46,12 @@ class Entry(NamedTuple):
         return f"<{self.object!r}: {self.error}>" if self.error else repr(self.object)
 
 
+def was_there(outcome: Outcome) -> bool:
+    """Whether the server had already what an operation was to create."""
+    answer = outcome.response
+    return answer is not None and answer.status in outcome.operation.draft.found
+
+
 _DONE: dict[str, str] = {
     Kind.CREATE: "created",
     Kind.UPDATE: "updated",
@@ -75,6 +81,9 @@ class CommitReport:
 
     #: What the server has created.
     created: Entries = field(default_factory=Entries)
+    #: What the server had already. Of what it was to be created with, its natural key is so; all
+    #: else is still a change of the object, which another commit sends.
+    existing: Entries = field(default_factory=Entries)
     #: What the server has taken changes of.
     updated: Entries = field(default_factory=Entries)
     #: What the server has deleted.
@@ -110,7 +119,10 @@ class CommitReport:
         operation, error = outcome.operation, outcome.error
         for change in operation.changes:
             entry = Entry(change.object, operation, outcome, error, outcome.waited_for)
-            self._list_of(outcome.fate, change.kind).append(entry)
+            if outcome.fate is Fate.DONE and was_there(outcome):
+                self.existing.append(entry)
+            else:
+                self._list_of(outcome.fate, change.kind).append(entry)
         self.requests += outcome.requests
         self.retries += outcome.retries
 
@@ -129,8 +141,10 @@ class CommitReport:
 
     def counts(self) -> dict[str, int]:
         """How many objects met which fate; fates without any are left out."""
-        names = "created updated deleted actions failed skipped uncertain conflicts pending".split()
-        return {name: len(getattr(self, name)) for name in names if getattr(self, name)}
+        names = (
+            "created existing updated deleted actions failed skipped uncertain conflicts pending"
+        )
+        return {name: len(getattr(self, name)) for name in names.split() if getattr(self, name)}
 
     def raise_for_failed(self) -> None:
         """Raise CommitError unless everything is done."""

@@ -47,17 +47,24 @@ def withdraw(provider: Provider) -> None:
         _providers[:] = [known for known in _providers if known is not provider]
 
 
-def session() -> Any:
+def session(
+    suits: Callable[[Any], bool] | None = None, default: Callable[[], Any] | None = None
+) -> Any:
     """Return the current session.
 
-    Raises NoActiveSession when there is none, or when two default clients are open.
+    *suits*: whether one is of a server that is meant; others are passed over. *default* gives one
+    where there is none. Raises NoActiveSession then, and when two default clients are open.
     """
     ask = current.get()
     if ask is not None:
-        return ask()
-    providers = tuple(_providers)
+        found = ask()
+        if suits is None or suits(found):
+            return found
+    providers = [each for each in tuple(_providers) if suits is None or suits(each.session)]
     if len(providers) == 1:
         return providers[0].session
+    if not providers and default is not None:
+        return default()
     if providers:
         raise NoActiveSession(
             f"{len(providers)} clients are open and this thread has no session of its own, so "

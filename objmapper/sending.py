@@ -27,6 +27,7 @@ def send(by: Any, operation: Operation) -> Outcome:
         fate = Fate.UNCERTAIN if sent else Fate.FAILED
         if isinstance(failure, StatusError):
             response, fate = failure.response, fate_of_status(failure, operation)
+            error = None if failure.status in operation.draft.found else failure
     except Exception as failure:  # the client's word: it was raised before anything was sent
         error, fate, sent, retries = failure, Fate.FAILED, False, 0
     requests = sent + retries
@@ -39,8 +40,11 @@ def fate_of_status(error: StatusError, operation: Operation) -> Fate:
 
     A 4xx is the server's refusal. A 5xx may be anything, and so may a redirect that is not followed:
     "done, look there", or "not here". A refusal that meets an own repeat may well be about what the
-    first attempt has done; a deletion that finds nothing left to delete is.
+    first attempt has done; a deletion that finds nothing left to delete is, and so is a create that
+    finds what it was to make, where the draft says so.
     """
+    if error.status in operation.draft.found:
+        return Fate.DONE
     if error.doubtful and isinstance(error, NotFound) and operation.kind == Kind.DELETE:
         return Fate.DONE
     refused = 400 <= error.status < 500 and not error.doubtful

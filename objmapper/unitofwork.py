@@ -21,7 +21,7 @@ from objmapper.interrupt import orderly
 from objmapper.judging import Verdict, is_refusal
 from objmapper.operation import Fate, Kind, Operation, Outcome, Plan
 from objmapper.progress import Progress, progress_bar
-from objmapper.report import CommitReport
+from objmapper.report import CommitReport, was_there
 from objmapper.sending import Sender
 from objmapper.state import Lifecycle
 
@@ -278,8 +278,10 @@ class Commit:
         if not any(signal.receivers for signal in _POST.values()):
             return
         for operation in wave:
-            if operation.number in self.outcomes and operation.number not in self.lost:
-                self.tell(operation)
+            outcome = self.outcomes.get(operation.number)
+            if outcome is None or operation.number in self.lost or was_there(outcome):
+                continue
+            self.tell(operation)
 
     def tell(self, operation: Operation) -> None:
         """Tell ``post_`` receivers of an operation that is done."""

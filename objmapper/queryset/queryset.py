@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
-from objmapper import scope
 from objmapper.exceptions import FieldDoesNotExist, QueryError, ReadOnlyFieldError, ValidationError
 from objmapper.query import FetchMode, Q, Query, only_key
 from objmapper.queryset.chaining import Chaining
@@ -37,7 +36,9 @@ class QuerySet(Chaining[M]):
     @property
     def session(self) -> Any:
         """The session that will be asked. Raises NoActiveSession."""
-        return self._session if self._session is not None else scope.session()
+        if self._session is not None:
+            return self._session
+        return self.query.mapper.registry.session()
 
     def _fetched(self) -> list[M]:
         if self._results is None:

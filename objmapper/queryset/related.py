@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from objmapper import scope
 from objmapper.exceptions import QueryError
 from objmapper.query import Q, Query, take_path_values
 from objmapper.queryset.queryset import Manager, QuerySet
@@ -56,7 +55,7 @@ class RelatedManager(Manager[M]):
     def session(self) -> Any:
         """The object's own session; a new object has the current one. Raises DetachedError."""
         if self._obj._state.lifecycle is Lifecycle.TRANSIENT:
-            return scope.session()
+            return self.model.__mapper__.registry.session()
         return live_session(self._obj, f"The relation {self._field.name!r}")
 
     def get_queryset(self) -> QuerySet[M]:
