@@ -1,4 +1,4 @@
-"""What a commit sends, as frozen values that know no server: Operation, Plan, Request, Response, Outcome.
+"""What a commit sends, as frozen values that know no server: Operation, Plan, Outcome.
 
 An operation is one request for one or several objects. Everything that writes is one, an upload or
 a star as well as a create, so that all of it stands in the plan, the report and the journal.
@@ -9,249 +9,26 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType, NoneType
-from typing import Any, BinaryIO, NamedTuple
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from objmapper.exceptions import ContractError
+from objmapper.request import (
+    MASK,
+    Body,
+    Json,
+    Msgpack,
+    Multipart,
+    Pending,
+    Request,
+    Response,
+    Secret,
+    Stream,
+    has_pending,
+    resolve,
+    shown,
+)
 from objmapper.tables import shortened, table
-
-_loads: Callable[[bytes], Any]
-try:  # the extra "speed"
-    import orjson
-
-    _loads = orjson.loads
-except ImportError:  # pragma: no cover - one of the two is there, each tox environment has its own
-    _loads = json.loads
-
-MASK = "***"
-#: What holds no other value: most values are of these, and to know that is quicker than to ask.
-_SCALARS = frozenset({str, int, float, bool, NoneType})
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A value that is known once another operation of the plan is done: a new object's key.
-
-    It stands in bodies, parameters and paths until the request goes out.
-    """
-
-    #: The object that is waited for.
-    of: Any
-    #: Reads the value of the object.
-    key: Callable[[Any], Any]
-
-    def __str__(self) -> str:
-        return f"<key of {self.of!r}>"
-
-    __repr__ = __str__
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A value that is sent and shown nowhere: a ``write_only`` field's, a credential."""
-
-    #: What is sent.
-    value: Any
-
-    def __str__(self) -> str:
-        return MASK
-
-    __repr__ = __str__
-
-
-class Json(NamedTuple):
-    """A JSON body."""
-
-    #: The value; it may hold Pending and Secret until the request goes out.
-    value: Any
-
-
-class Msgpack(NamedTuple):
-    """A body in msgpack (needs the package ``msgpack``)."""
-
-    #: The value; it may hold Pending and Secret until the request goes out.
-    value: Any
-
-
-class Multipart(NamedTuple):
-    """A multipart/form-data body: plain fields, and files."""
-
-    #: Plain fields by name.
-    fields: Mapping[str, Any] = MappingProxyType({})
-    #: ``(file name, opener)`` by field name; the opener is called for each attempt.
-    files: Mapping[str, tuple[str, Callable[[], BinaryIO]]] = MappingProxyType({})
-
-
-class Stream(NamedTuple):
-    """A body that is read while it is sent."""
-
-    #: Opens the body anew; it is called for each attempt.
-    open: Callable[[], BinaryIO]
-    #: How long the body is, in bytes.
-    length: int
-    #: What the body is, for the header of that name.
-    content_type: str = "application/octet-stream"
-
-
-Body = Json | Msgpack | Multipart | Stream
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is sent: a verb, a path below the client's base URL, and what goes with it."""
-
-    #: The verb.
-    method: str
-    #: The path below the base URL, percent-encoded; or its parts, keys that are not known yet among
-    #: them.
-    path: str | tuple[Any, ...]
-    #: Query parameters, in order.
-    params: tuple[tuple[str, Any], ...] = ()
-    #: Headers beside those of the client.
-    headers: Mapping[str, str] = field(default_factory=dict)
-    #: The body: Json, Msgpack, Multipart, Stream, or None.
-    body: Body | None = None
-    #: Whether sending it twice does what sending it once does; None: the verb decides.
-    repeatable: bool | None = None
-
-    @property
-    def may_repeat(self) -> bool:
-        """Whether it may be sent twice: what ``repeatable`` says, else GET, HEAD, OPTIONS may."""
-        if self.repeatable is None:
-            return self.method in ("GET", "HEAD", "OPTIONS")
-        return self.repeatable
-
-    @property
-    def shown_path(self) -> str:
-        """The path as a plan shows it: what is not known yet reads ``<key of ...>``."""
-        if isinstance(self.path, str):
-            return self.path
-        return "".join(str(part) for part in self.path)
-
-    @property
-    def shown_url(self) -> str:
-        """The path with its parameters, as a plan shows them: secrets masked."""
-        said = "&".join(f"{name}={shown(value)}" for name, value in self.params)
-        return f"{self.shown_path}?{said}" if said else self.shown_path
-
-    def resolved(self) -> Request:
-        """Return the request with every Pending value filled in and every Secret uncovered."""
-        path = self.path
-        if not isinstance(path, str):
-            path = "".join(str(resolve(part)) for part in path)
-        body = self.body
-        if isinstance(body, Json):
-            body = Json(resolve(body.value))
-        elif isinstance(body, Msgpack):
-            body = Msgpack(resolve(body.value))
-        elif isinstance(body, Multipart):
-            body = Multipart(resolve(body.fields), body.files)
-        params = tuple((name, resolve(value)) for name, value in self.params)
-        return replace(self, path=path, params=params, body=body)
-
-    def shown_body(self) -> Any:
-        """The body as plans and logs show it, JSON-ready: secrets masked, files by name."""
-        match self.body:
-            case None:
-                return None
-            case Json(value) | Msgpack(value):
-                return shown(value)
-            case Multipart(fields, files):
-                return shown(dict(fields)) | {name: f"<file {f[0]}>" for name, f in files.items()}
-            case Stream(_, length, content_type):
-                return f"<{length} bytes of {content_type}>"
-
-
-def resolve(value: Any) -> Any:
-    """Return *value* with Pending and Secret replaced, through lists and dicts."""
-    if value.__class__ in _SCALARS:
-        return value
-    if isinstance(value, Pending):
-        return value.key(value.of)
-    if isinstance(value, Secret):
-        return resolve(value.value)
-    if isinstance(value, Mapping):
-        return {key: resolve(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [resolve(item) for item in value]
-    return value
-
-
-def shown(value: Any) -> Any:
-    """Return *value* JSON-ready for plans and logs: secrets masked, what is pending described."""
-    if isinstance(value, Pending | Secret):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(key): shown(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [shown(item) for item in value]
-    return value if isinstance(value, str | int | float | bool | None) else repr(value)
-
-
-def has_pending(value: Any) -> Iterator[Any]:
-    """Yield the objects whose keys *value* waits for."""
-    waiting = [value]
-    while waiting:
-        value = waiting.pop()
-        if value.__class__ in _SCALARS:
-            continue
-        if isinstance(value, Pending):
-            yield value.of
-        elif isinstance(value, Secret):
-            waiting.append(value.value)
-        elif isinstance(value, Mapping):
-            waiting += value.values()
-        elif isinstance(value, list | tuple):
-            waiting += value
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """What came back: an answer, read whole."""
-
-    #: The status, as 200.
-    status: int
-    #: The headers by name, in lower case.
-    headers: Mapping[str, str]
-    #: The body. It is not in the repr: a login's answer holds a key.
-    content: bytes = field(repr=False)
-    #: The verb that was sent.
-    method: str = ""
-    #: The address that was asked, without credentials.
-    url: str = ""
-    #: How long the last attempt took, in seconds.
-    seconds: float = 0.0
-    #: How often the request was sent again before this answer.
-    retries: int = 0
-
-    @property
-    def text(self) -> str:
-        """The body as text; bytes that are not UTF-8 are replaced."""
-        return self.content.decode("utf-8", "replace")
-
-    def json(self) -> Any:
-        """Parse the body. Raises ContractError when it is not JSON."""
-        try:
-            return _loads(self.content)
-        except (ValueError, RecursionError):
-            return self._read_otherwise()
-
-    def _read_otherwise(self) -> Any:
-        """Parse a body with a byte order mark, NaN, a lone surrogate, or a number beyond all floats.
-
-        What may be installed makes reading faster and refuses these, which the standard library
-        reads. Raises ContractError.
-        """
-        try:
-            return json.loads(self.content)
-        except (ValueError, RecursionError) as error:
-            kind = self.headers.get("content-type", "no content type")
-            start = self.text[:120]
-            raise ContractError(
-                f"{self.method} {self.url} answered {self.status} with a body that is not JSON "
-                f"({kind}, {len(self.content)} bytes, starting {start!r}): {error}"
-            ) from None
 
 
 class Kind(enum.StrEnum):
@@ -493,3 +270,29 @@ class Plan:
                 )
             )
         return table(rows)
+
+
+__all__ = [
+    "MASK",
+    "Body",
+    "Change",
+    "Draft",
+    "Fate",
+    "Json",
+    "Kind",
+    "LeftOut",
+    "Msgpack",
+    "Multipart",
+    "Operation",
+    "Outcome",
+    "Pending",
+    "Plan",
+    "Request",
+    "Response",
+    "Secret",
+    "Settle",
+    "Stream",
+    "has_pending",
+    "resolve",
+    "shown",
+]
