@@ -9,6 +9,7 @@ from objmapper.client import Client
 from objmapper.connection import connect
 from objmapper.embedded import Embedded
 from objmapper.exceptions import (
+    AlreadyExists,
     BadRequest,
     CircularDependencyError,
     CommitError,
@@ -58,6 +59,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "__version__",
+    "AlreadyExists",
     "BadRequest",
     "BearerAuth",
     "CircularDependencyError",

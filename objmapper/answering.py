@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from objmapper import loading
-from objmapper.exceptions import ContractError
+from objmapper.exceptions import Conflict, ContractError
 from objmapper.operation import Change, Fate, Kind, Outcome, Response, resolve
 from objmapper.report import was_there
 from objmapper.state import Lifecycle, Page, own
@@ -16,12 +16,16 @@ def taken_in(session: Any, outcome: Outcome) -> Outcome:
     """Make the objects of a done operation clean, but for edits made since it was planned.
 
     An answer that is not sound changes nothing: what the server did is uncertain then, and so reads
-    the outcome that is returned.
+    the outcome that is returned. A success that tells of a conflict is a refusal; one of an own repeat
+    may be about what the first attempt has done.
     """
     try:
         rows = _rows(outcome)
         for change, row in rows:
             _check(change, row, outcome.response)
+    except Conflict as error:
+        fate = Fate.UNCERTAIN if outcome.retries else Fate.FAILED
+        return outcome._replace(fate=fate, error=error)
     except Exception as error:  # a ContractError, or whatever a dialect's reader meets
         return outcome._replace(fate=Fate.UNCERTAIN, error=error)
     if was_there(outcome):

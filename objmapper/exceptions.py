@@ -34,6 +34,7 @@
     │   ├ NotFound (LookupError)                    404, 410
     │   ├ MethodNotAllowed                          405
     │   ├ Conflict                                  409, 412, 428
+    │   │ └ AlreadyExists                           a create met an older object, which was answered
     │   ├ TooManyRequests                           429; .retry_after in seconds
     │   └ ServerError                               5xx
     └ ContractError (ValueError)                    the server answered something it never should
@@ -304,6 +305,10 @@ class MethodNotAllowed(StatusError):
 
 class Conflict(StatusError):
     """409, 412 or 428: the server's state is not the one that the request assumes."""
+
+
+class AlreadyExists(Conflict):
+    """A create was answered with an object that was there before, as if it were a success."""
 
 
 class TooManyRequests(StatusError):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from objmapper import naturalkey
 from objmapper.asking import Row, View, mapper_of
-from objmapper.exceptions import ObjMapperError, QueryError, StatusError
+from objmapper.exceptions import Conflict, ObjMapperError, QueryError, StatusError
 from objmapper.operation import Change, Kind, Outcome, Settle
 from objmapper.state import base_value, same
 
@@ -46,7 +46,9 @@ _NO_WAY = Finding(Verdict.UNKNOWN, why="it can't be looked up")
 
 def is_refusal(error: BaseException | None) -> bool:
     """Whether the server said that it did not do what was asked."""
-    return isinstance(error, StatusError) and 400 <= error.status < 500
+    return isinstance(error, Conflict) or (
+        isinstance(error, StatusError) and 400 <= error.status < 500
+    )
 
 
 def judge(session: Any, outcomes: Sequence[Outcome]) -> list[Finding]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 # By path: no folder of tests is a package, and none of them is importable by accident.
-for _name in ("smallserver", "faulty", "faultproxy"):
+for _name in ("smallserver", "faulty", "faultproxy", "kintoserver"):
     _spec = importlib.util.spec_from_file_location(_name, Path(__file__).with_name(f"{_name}.py"))
     assert _spec
     assert _spec.loader
@@ -63,6 +63,14 @@ def small(small_server):
 def faulty_server():
     """A server on a socket that breaks as it is told; see faulty.py."""
     server = sys.modules["faulty"].FaultyServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def kinto_server(tmp_path_factory):
+    """A real Kinto, one a test process; a test takes a fresh bucket of it. See kintoserver.py."""
+    server = sys.modules["kintoserver"].KintoServer(tmp_path_factory.mktemp("kinto"))
     yield server
     server.close()
 

@@ -11,11 +11,12 @@ from typing import Any
 
 from objmapper.dialects.base import Dialect, RowPage, quote_key
 from objmapper.dialects.drf import DRF
+from objmapper.dialects.kinto import Kinto
 from objmapper.dialects.rest import Rest
 from objmapper.exceptions import near_misses
 
 GROUP = "objmapper.dialects"
-_BUILT_IN: dict[str, type[Dialect]] = {dialect.name: dialect for dialect in (Rest, DRF)}
+_BUILT_IN: dict[str, type[Dialect]] = {dialect.name: dialect for dialect in (Rest, DRF, Kinto)}
 
 
 def find_dialect(wanted: str | Dialect | type[Dialect]) -> Dialect:
@@ -36,4 +37,4 @@ def find_dialect(wanted: str | Dialect | type[Dialect]) -> Dialect:
     )
 
 
-__all__ = ["DRF", "Dialect", "Rest", "RowPage", "find_dialect", "quote_key"]
+__all__ = ["DRF", "Dialect", "Kinto", "Rest", "RowPage", "find_dialect", "quote_key"]

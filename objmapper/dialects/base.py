@@ -313,7 +313,7 @@ class Dialect:
             return self.draft_create(change, mapper)
         method, body, read = "DELETE", None, None
         if kind == Kind.UPDATE:
-            method, body, read = self.update_method, Json(wire.body(change)), self.reader(mapper)
+            method, body, read = self.update_method, Json(self.body(change)), self.reader(mapper)
         repeatable = kind in self.idempotent
         request = Request(method, self.address(obj), body=body, repeatable=repeatable)
         settle = Settle.REPEAT if repeatable else Settle.LOOK_UP
@@ -329,7 +329,7 @@ class Dialect:
         return Draft(
             Kind.CREATE,
             (change,),
-            Request(method, path, body=Json(wire.body(change))),
+            Request(method, path, body=Json(self.body(change))),
             settle=Settle.LOOK_UP if chosen or mapper.natural_key else Settle.ASK,
             read=self.reader(mapper),
         )
@@ -337,13 +337,24 @@ class Dialect:
     #: Whether an object whose key the client chooses is created by PUT to its own address.
     creates_by_put: bool = False
 
+    def body(self, change: Change) -> Any:
+        """Return the JSON that a change's request carries: what is sent, by the server's names."""
+        return wire.body(change)
+
     def reader(self, mapper: Any) -> Callable[[Response], list[Any]]:
         """Return what reads a write's answer: one row, or None when it has no body."""
         return partial(self.read_written, mapper)
 
     def read_written(self, mapper: Any, response: Response) -> list[Any]:
-        """Return the row of a write's answer, in a list; None in it for an answer without a body."""
+        """Return the row of a write's answer, in a list; None in it for an answer without a body.
+
+        Raises Conflict for a success that is none, as a create that is answered with an older object.
+        """
         return [self.read_row(mapper, response) if response.content.strip() else None]
+
+    def etag_of(self, row: Mapping[str, Any]) -> str | None:
+        """Return the entity tag of a row as ``If-Match`` says it, None where the row does not tell."""
+        return None
 
     def read_error(self, response: Response) -> tuple[Any, list[str], dict[str, list[str]]] | None:
         """Return body, messages and messages by wire name of an error; None: the usual reading."""

@@ -25,12 +25,13 @@ def drf_url():
         yield url
 
 
-@pytest.fixture(params=["drf", "rest", "cvat"])
+@pytest.fixture(params=["drf", "rest", "kinto", "cvat"])
 def world(request):
     """A dialect on its server: over a socket, or, for the embedded one, in process."""
     opened = {
         "drf": lambda: worlds.drf(request.getfixturevalue("drf_url")),
         "rest": worlds.rest,
+        "kinto": lambda: worlds.kinto(request.getfixturevalue("kinto_server")),
         "cvat": worlds.in_process_cvat,
     }
     with opened[request.param]() as world:

@@ -16,10 +16,12 @@ from typing import Any
 import drf_service
 import requests
 import rest_service
+from requests.adapters import HTTPAdapter
 
 from objmapper import BearerAuth, Client, Model, Registry, TokenAuth, fields
 from objmapper.cvat import models as cvat
 from objmapper.cvat.dialect import CVAT
+from objmapper.dialects import Kinto
 from objmapper.server import embedded
 from objmapper.server.adapter import WSGIAdapter
 from objmapper.server.serving import Running
@@ -84,7 +86,11 @@ class World:
     #: Credentials that the server does not know.
     wrong: Any
     slash: str = ""
-    keys: dict[str, int] = field(default_factory=dict)
+    #: The keys of what the seed made.
+    keys: dict[str, Any] = field(default_factory=dict)
+    #: A key that nothing has, and a value that is no key.
+    missing: Any = 999999
+    no_key: Any = "x"
 
     @contextmanager
     def open(self) -> Iterator["World"]:
@@ -107,10 +113,18 @@ class World:
         """Begin to record anew."""
         self.recorder.seen.clear()
 
+    def at(self, path: str) -> str:
+        """Return where ``/tasks`` or ``/tasks/1`` is, below the base URL."""
+        return path + self.slash
+
+    def noted(self, path: str) -> str:
+        """Return a path as the recorder notes it: ``/tasks/1``."""
+        return path.rstrip("/")
+
     def plain(self, method: str, path: str, body: Any = None) -> Any:
         """Ask the server without objmapper, and without being recorded."""
         before = list(self.recorder.seen)
-        answer = self.http.request(method, f"{self.client.base_url}{path}{self.slash}", json=body)
+        answer = self.http.request(method, f"{self.client.base_url}{self.at(path)}", json=body)
         self.recorder.seen[:] = before
         assert answer.status_code < 400, answer.text
         return answer.json() if answer.content else None
@@ -140,6 +154,7 @@ def plain_session(auth: Any = None, **headers: str) -> requests.Session:
 
 drf_registry = Registry("drf")
 rest_registry = Registry("rest")
+kinto_registry = Registry("kinto")
 
 
 class User(Model):
@@ -202,6 +217,30 @@ class RestTask(Model):
     class Meta:
         endpoint = "tasks"
         registry = rest_registry
+
+
+class KintoProject(Model):
+    id = fields.String(primary_key=True)
+    name = fields.String(required=True)
+    last_modified = fields.Integer(read_only=True)
+    tasks: fields.HasMany["KintoTask"] = fields.HasMany(by="project")
+
+    class Meta:
+        endpoint = "projects"
+        registry = kinto_registry
+
+
+class KintoTask(Model):
+    id = fields.String(primary_key=True)
+    name = fields.String(required=True)
+    note = fields.String(null=True)
+    size = fields.Integer()
+    project = fields.ForeignKey(KintoProject, null=True)
+    last_modified = fields.Integer(read_only=True)
+
+    class Meta:
+        endpoint = "tasks"
+        registry = kinto_registry
 
 
 _drf = Recorder(drf_service.application)
@@ -279,6 +318,85 @@ def rest() -> Iterator[World]:
         with world.open() as world:
             world.seed()
             yield world
+
+
+class Recording(HTTPAdapter):
+    """Carries requests to a Kinto and notes them, without what all paths and bodies there have."""
+
+    def __init__(self, recorder: Recorder, base: str) -> None:
+        super().__init__(pool_maxsize=20)
+        self._recorder, self._base = recorder, base
+
+    def send(self, request: Any, *args: Any, **options: Any) -> Any:
+        path, _, query = request.url.removeprefix(self._base).partition("?")
+        body = json.loads(request.body).get("data") if request.body else None
+        seen = Seen(request.method, path.replace("/records", "", 1), query, body)
+        self._recorder.seen.append(seen)
+        return super().send(request, *args, **options)
+
+
+@dataclass
+class KintoWorld(World):
+    """A bucket of a Kinto. Its keys are text, and none is no key."""
+
+    no_key: Any = ("x",)
+
+    def at(self, path: str) -> str:
+        table, *key = path.strip("/").split("/")
+        bucket = self.dialect.bucket
+        return "/".join([f"/buckets/{bucket}/collections/{table}/records", *key])
+
+    def noted(self, path: str) -> str:
+        return path.removeprefix(f"/buckets/{self.dialect.bucket}/collections").replace(
+            "/records", "", 1
+        )
+
+    def plain(self, method: str, path: str, body: Any = None) -> Any:
+        body = None if body is None else {"data": body}
+        return super().plain(method, path, body)["data"]
+
+    def seed(self, **more: Any) -> None:
+        self.keys = {name: f"key-of-{name}" for name in (*LAYOUT, *NAMES)}
+        rows = {self.at(f"/projects/{self.keys[name]}"): {"name": name} for name in LAYOUT}
+        for name in NAMES:
+            body = {"name": name, "project": self.keys[PROJECT_OF[name]]}
+            rows[self.at(f"/tasks/{self.keys[name]}")] = body
+        requests = [
+            {"method": "PUT", "path": path, "body": {"data": row}} for path, row in rows.items()
+        ]
+        url = f"{self.client.base_url}/batch"
+        answers = self.http.post(url, json={"requests": requests}).json()["responses"]
+        assert [answer["status"] for answer in answers] == [201] * len(rows)
+
+
+@contextmanager
+def kinto(server: Any) -> Iterator[World]:
+    size = {"type": "integer", "minimum": 0}
+    bucket = server.bucket("projects", tasks={"type": "object", "properties": {"size": size}})
+    recorder = Recorder(None)
+
+    def connect(**options: Any) -> Client:
+        base = f"{server.url}/buckets/{bucket}/collections"
+        http = plain_session()
+        http.mount("http://", Recording(recorder, base))
+        return Client(server.url, dialect=Kinto(bucket=bucket), http=http, retries=0, **options)
+
+    world = KintoWorld(
+        client=connect(auth=server.auth),
+        recorder=recorder,
+        http=plain_session(server.auth),
+        Project=KintoProject,
+        Task=KintoTask,
+        text="note",
+        sent_as={"note": "note", "project": "project"},
+        refused=("size", -1),
+        connect=connect,
+        wrong=BearerAuth("wrong"),
+        missing="999999",
+    )
+    with world.open() as world:
+        world.seed()
+        yield world
 
 
 @contextmanager

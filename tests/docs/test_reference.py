@@ -26,7 +26,7 @@ import objmapper
 from objmapper import Client, Embedded, cli, exceptions, fields, signals
 from objmapper.cvat.dialect import CVAT
 from objmapper.declaration import OPTIONS, RESERVED
-from objmapper.dialects import DRF, Dialect, Rest
+from objmapper.dialects import DRF, Dialect, Kinto, Rest
 from objmapper.fields.base import Field, Options
 from objmapper.query import LOOKUPS
 from objmapper.server import command, embedded, options, serve
@@ -37,7 +37,7 @@ REFERENCE = DOCS / "reference"
 _spec = importlib.util.spec_from_file_location("public", DOCS / "_ext" / "public.py")
 public = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(public)
-DIALECTS = {"`rest`": Rest, "`drf`": DRF, "`cvat`": CVAT}
+DIALECTS = {"`rest`": Rest, "`drf`": DRF, "`kinto`": Kinto, "`cvat`": CVAT}
 
 
 def table(page, heading):

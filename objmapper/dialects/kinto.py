@@ -1,0 +1,213 @@
+"""Kinto: records in collections in buckets, each in an envelope ``{"data": ...}``.
+
+Observed on Kinto 26.5.0. A record has an ``id``, of the server or of the client, and
+``last_modified``, which the server sets and which is the ETag as well. ``Next-Page`` leads on,
+``Total-Objects`` of a HEAD tells the total. A filter's value is JSON: ``name="7"`` is text and
+``name=7`` a number. In order, all JSON has its place, as in PostgreSQL: null, text, numbers, truth
+values, lists, objects, and last what is not there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from objmapper.dialects.base import Dialect, RowPage, row_of, rows_of, total_of, unwrap
+from objmapper.exceptions import AlreadyExists, ContractError, UnsupportedLookup
+from objmapper.fields import Decimal, Dict, List, Raw, String
+from objmapper.fields.containers import Nested
+from objmapper.operation import Change, Draft, Request, Response
+from objmapper.query import Condition, Order, Query
+
+_EXACT = frozenset({"exact", "in"})
+_MEASURED = _EXACT | {"gt", "gte", "lt", "lte", "range"}
+_TEXT = _MEASURED | {"icontains", "istartswith", "iendswith"}
+_COMPARED = {"gt": "gt", "gte": "min", "lt": "lt", "lte": "max"}
+_PATTERNS = {"icontains": "*{}*", "istartswith": "{}*", "iendswith": "*{}"}
+#: What a filter of another kind begins with: ``has_children=1`` is none for equality.
+_OPERATOR = re.compile(r"(lt|min|max|not|eq|gt|in|exclude|like|has|contains_any|contains)_")
+_NAME = re.compile(r"[\w.]+", re.ASCII)
+#: Its memory backend takes the text of ``like_`` for a regular expression, PostgreSQL for a pattern.
+_SPECIAL = re.compile(r"[%_*\\.^$+?{}\[\]|()]")
+#: Always there, and of one type: no guard is needed, and Kinto takes none.
+_OWN = frozenset({"id", "last_modified"})
+_TOTAL = re.compile(r"[0-9]{1,18}")
+
+
+class Kinto(Dialect):
+    """A Kinto server; the client's base URL ends in its version: ``https://host/v1``.
+
+    An endpoint names a collection of ``bucket``, or is a whole path: ``buckets/b/groups``. A key that
+    the client chooses is created by PUT, which Kinto refuses where there is such a record. A create
+    that is answered with an older record has failed: AlreadyExists.
+    """
+
+    name = "kinto"
+    lookups = _TEXT | {"contains"}
+    can_order = True
+    can_select = True
+    lists_are_full = True
+    answers_are_full = True
+    ignores_unknown_filters = True
+    ignores_unknown_orders = True
+    creates_by_put = True
+    max_keys = 100
+    #: The bucket of endpoints that name a collection; ``default`` is each user's own.
+    bucket: str = "default"
+
+    # -- addresses --------------------------------------------------------------------------------
+
+    def collection(self, mapper: Any, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        path = super().collection(mapper, values)
+        if mapper.endpoint.split("/")[0] == "buckets":
+            return path
+        return (f"/buckets/{self.bucket}/collections" + path[0], *path[1:], "/records")
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    def lookups_of(self, path: tuple[Any, ...]) -> frozenset[str]:
+        field = path[-1]
+        if len(path) > 1 or isinstance(field, Dict | Nested | Raw):
+            return frozenset() if len(path) > 1 else frozenset({"exact"})
+        if isinstance(field, List):
+            return frozenset({"exact", "contains"})
+        if isinstance(field, Decimal):  # text on the wire, which is sorted as such
+            return _EXACT
+        return _TEXT if isinstance(field, String) else _MEASURED
+
+    def where(self, query: Query) -> Iterator[tuple[str, Any]]:
+        """Yield one parameter a condition, and guards against what is null or not there.
+
+        Those are below and above all values: ``gt_size=7`` is true of a record without a size. Kinto
+        heeds one parameter of a name: two conditions of one kind on a field raise UnsupportedLookup.
+        """
+        said: dict[str, str] = {}
+        guards: dict[str, str] = {}
+        guarded: list[str] = []
+        for condition in self.conjuncts(query.where):
+            self.require(condition)
+            for name, value in self._parameters(condition):
+                if said.setdefault(name, value) != value:
+                    raise UnsupportedLookup(
+                        f"{condition}: Kinto heeds one condition {name.partition('_')[0]!r} of a "
+                        "field. Say the narrower one, or evaluate one of them here with "
+                        ".filter_locally(lambda obj: ...)."
+                    )
+            key = condition.field.key
+            if condition.lookup not in ("exact", "in", "contains") and key not in _OWN:
+                guarded.append(key)
+        for key in guarded:
+            if not said.keys() & {f"lt_{key}", f"max_{key}"}:
+                guards[f"lt_{key}"] = "false"
+            if not said.keys() & {f"gt_{key}", f"min_{key}"}:
+                guards[f"gt_{key}"] = "null"
+        # First: the memory backend stops there, and fails when it searches null for text.
+        yield from {**guards, **said}.items()
+
+    def _parameters(self, condition: Condition) -> Iterator[tuple[str, str]]:
+        """Yield a condition as parameters. Raises UnsupportedLookup for what Kinto would misread."""
+        key, lookup, value = self._key(condition), condition.lookup, condition.value
+        if lookup == "exact" and (_OPERATOR.match(key) or key.startswith("_")):
+            if isinstance(value, list | dict):
+                raise UnsupportedLookup(
+                    f"{condition}: Kinto takes the name {key!r} for a filter of another kind. "
+                    "Evaluate it here with .filter_locally(lambda obj: ...)."
+                )
+            lookup, value = "in", (value,)
+        if lookup == "exact":
+            yield key, _json(value)
+        elif lookup == "in":
+            yield f"in_{key}", ",".join(map(_json, value))
+        elif lookup == "range":
+            low, high = value
+            yield f"min_{key}", _json(low)
+            yield f"max_{key}", _json(high)
+        elif lookup == "contains":
+            yield f"contains_{key}", _json(value if isinstance(value, list) else [value])
+        elif lookup in _COMPARED:
+            yield f"{_COMPARED[lookup]}_{key}", _json(value)
+        else:
+            if found := _SPECIAL.search(value):
+                raise UnsupportedLookup(
+                    f"{condition}: Kinto searches text for a pattern, in which {found[0]!r} means "
+                    "something else. Search for a part without it, or evaluate it here with "
+                    ".filter_locally(lambda obj: ...)."
+                )
+            yield f"like_{key}", _json(_PATTERNS[lookup].format(value))
+
+    def _key(self, said: Condition | Order) -> str:
+        """Return a field's name as parameters say it. Raises UnsupportedLookup for what can't be one."""
+        key = self.wire_name(said)
+        if not _NAME.fullmatch(key):
+            raise UnsupportedLookup(
+                f"{said}: Kinto takes letters, digits, '_' and '.' in the name of a field that it "
+                f"filters or sorts by, and would ignore {key!r}."
+            )
+        return key
+
+    def order_parameter(self, keys: Sequence[Order]) -> tuple[str, Any]:
+        said = [("-" if key.descending else "") + self._key(key) for key in keys]
+        return "_sort", ",".join(said)
+
+    def paging(self, query: Query, page_size: int | None) -> Iterator[tuple[str, Any]]:
+        if query.only:
+            yield "_fields", ",".join(field.key for field in query.only)
+        if page_size is not None:
+            yield "_limit", page_size
+
+    def read_page(self, query: Query, request: Request, response: Response) -> RowPage:
+        rows = rows_of(unwrap(response.json(), "data", response), response)
+        return RowPage(rows, None, response.headers.get("next-page") or None)
+
+    def count_request(self, query: Query) -> Request | None:
+        path = "".join(self.collection(query.mapper, dict(query.path_values)))
+        return Request("HEAD", path, tuple(self.where(query)), self.headers_for(query))
+
+    def read_count(self, response: Response) -> int:
+        told = response.headers.get("total-objects", "")
+        if not _TOTAL.fullmatch(told):
+            raise ContractError(f"{response.url} tells {told!r} as its Total-Objects.")
+        return total_of(int(told), response) or 0
+
+    def read_row(self, mapper: Any, response: Response) -> dict[str, Any]:
+        return row_of(unwrap(response.json(), "data", response), response)
+
+    # -- writing ----------------------------------------------------------------------------------
+
+    def body(self, change: Change) -> Any:
+        return {"data": super().body(change)}
+
+    def draft_create(self, change: Change, mapper: Any) -> Draft:
+        draft = super().draft_create(change, mapper)
+        request = draft.request
+        if request.method == "PUT":  # else it would replace what is there
+            request = replace(request, headers={**request.headers, "If-None-Match": "*"})
+        return replace(draft, request=request, read=partial(self.read_created, mapper))
+
+    def read_created(self, mapper: Any, response: Response) -> list[Any]:
+        """Return the row of a create's answer, in a list. Raises AlreadyExists for an older record.
+
+        A POST with a key that there is answers 200 with that record, and heeds nothing that was sent.
+        """
+        if response.status == 200:
+            raise AlreadyExists(
+                f"{response.method} {response.url} answered 200 OK with a record that was there "
+                "before: nothing was created. Choose another key, or change that record.",
+                response,
+                body=response.json(),
+            )
+        return self.read_written(mapper, response)
+
+    def etag_of(self, row: Mapping[str, Any]) -> str | None:
+        version = row.get("last_modified")
+        return f'"{version}"' if version.__class__ is int else None
+
+
+def _json(value: Any) -> str:
+    """Return a value as filters say it; a comma in text is escaped, as commas separate values."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.replace(",", "\\u002c") if isinstance(value, str) else text
