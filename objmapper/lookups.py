@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
 from objmapper.exceptions import FieldDoesNotExist, QueryError, cut
 from objmapper.exceptions import near_misses as near
-from objmapper.fields import Enum, ForeignKey, HasMany
+from objmapper.fields import DateTime, Enum, ForeignKey, HasMany
 from objmapper.query import (
     EVERYTHING,
     LOOKUPS,
@@ -50,6 +51,7 @@ def find(mapper: Any, text: str) -> tuple[tuple[Any, ...], str]:
         path.append(field)
         rest = rest[len(name) + 2 :]
         if not isinstance(field, ForeignKey | HasMany):
+            rest = _inside(path, rest)
             break
         mapper = field.target.__mapper__
         if rest in LOOKUPS and rest not in mapper.fields:
@@ -60,6 +62,21 @@ def find(mapper: Any, text: str) -> tuple[tuple[Any, ...], str]:
             f"Lookups: {', '.join(sorted(LOOKUPS))}."
         )
     return tuple(path), rest
+
+
+def _inside(path: list[Any], rest: str) -> str:
+    """Follow ``gpu__name__contains`` into the JSON of the last field; return the lookup that is left.
+
+    A key that is called as a lookup is followed by one: ``metadata__range__exact``.
+    """
+    keys = rest.split("__") if rest else []
+    lookup = keys.pop() if keys and keys[-1] in LOOKUPS else ""
+    for index, key in enumerate(keys):
+        field = path[-1].inside(key) if key else None
+        if field is None:
+            return "__".join(filter(None, [*keys[index:], lookup]))
+        path.append(field)
+    return lookup
 
 
 def resolve(mapper: Any, q: Q) -> Node | None:
@@ -112,7 +129,7 @@ def condition(mapper: Any, term: Term) -> Node:
             f"{term.lookup!r}: {field} is a reverse relation; ask from the other side: "
             f"{field.target.__name__}.objects.filter({field.by_name}=...)."
         )
-    if field.write_only:
+    if any(each.write_only for each in path):
         raise QueryError(f"{field} is write-only: the server never shows it, nor filters by it.")
     if lookup == "exact" and value is None:
         lookup, value = "isnull", True
@@ -126,6 +143,13 @@ def _value(field: Any, lookup: str, value: Any, text: str) -> Any:
         if not isinstance(value, bool):
             raise QueryError(f"{text!r} takes True or False, not {cut(value)}.")
         return value
+    if lookup == "within":
+        if not isinstance(value, dt.timedelta) or not isinstance(field, DateTime):
+            raise QueryError(
+                f"{text!r} asks a time for one that is younger: it takes a timedelta, and a "
+                f"DateTime field, not {cut(value)} of {field}."
+            )
+        return value.total_seconds()
     if lookup == "in":
         if isinstance(value, str | bytes) or not isinstance(value, Iterable):
             raise QueryError(f"{text!r} takes several values, not {cut(value)}.")
@@ -171,7 +195,7 @@ def order(mapper: Any, names: Iterable[str]) -> tuple[Order, ...]:
             raise QueryError(f"order_by({name!r}): {lookup!r} is a lookup, not a field.")
         if isinstance(path[-1], HasMany):
             raise QueryError(f"order_by({name!r}): {path[-1]} is a reverse relation.")
-        if path[-1].write_only:
+        if any(each.write_only for each in path):
             raise QueryError(f"order_by({name!r}): {path[-1]} is write-only, no order shows it.")
         keys.append(Order(path, name.startswith("-")))
     return tuple(keys)

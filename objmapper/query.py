@@ -16,7 +16,7 @@ from objmapper.exceptions import cut
 #: Every lookup that a query may name; a dialect says which of them its server can do.
 LOOKUPS = frozenset(
     "exact iexact contains icontains startswith istartswith endswith iendswith "
-    "regex iregex in gt gte lt lte range isnull".split()
+    "regex iregex in gt gte lt lte range isnull within".split()
 )
 
 

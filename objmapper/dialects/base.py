@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from objmapper import wire
 from objmapper.exceptions import ContractError, QueryError, UnsupportedLookup, cut
-from objmapper.fields.relations import wire_key
+from objmapper.fields.relations import ForeignKey, HasMany, wire_key
 from objmapper.operation import Change, Draft, Json, Kind, Pending, Request, Response, Settle
 from objmapper.query import And, Condition, Node, Order, Query
 
@@ -64,6 +64,8 @@ class Dialect:
     lookups: frozenset[str] = frozenset({"exact"})
     #: Whether conditions may lead through relations (``project__name``).
     can_join: bool = False
+    #: Whether conditions and orders may lead into JSON objects (``metadata__rate__gt``).
+    can_reach_in: bool = False
     #: Whether conditions may be joined by ``|`` and negated by ``~``.
     can_combine: bool = False
     #: Whether the server sorts.
@@ -199,7 +201,9 @@ class Dialect:
 
     def lookups_of(self, path: tuple[Any, ...]) -> frozenset[str]:
         """Return the lookups that the server has for a field."""
-        return self.lookups if len(path) == 1 or self.can_join else frozenset()
+        joins = len(path) > 1 and isinstance(path[0], ForeignKey | HasMany)
+        can = (not joins or self.can_join) and (not reaches_in(path) or self.can_reach_in)
+        return self.lookups if can else frozenset()
 
     def require(self, condition: Condition) -> None:
         """Raise UnsupportedLookup, with what there is instead, unless the server can do it."""
@@ -254,6 +258,12 @@ class Dialect:
                 f"order_by({', '.join(key.name for key in keys)}): the {self.name} dialect knows no "
                 "way to sort. Sort the list that you get: sorted(query, key=...)."
             )
+        for key in () if self.can_reach_in else keys:
+            if reaches_in(key.path):
+                raise UnsupportedLookup(
+                    f"order_by({key.name!r}): the {self.name} dialect sorts by fields, not by what is "
+                    "inside their JSON. Sort the list that you get: sorted(query, key=...)."
+                )
         if keys:
             yield self.order_parameter(keys)
 
@@ -359,6 +369,11 @@ class Dialect:
     def read_error(self, response: Response) -> tuple[Any, list[str], dict[str, list[str]]] | None:
         """Return body, messages and messages by wire name of an error; None: the usual reading."""
         return None
+
+
+def reaches_in(path: Sequence[Any]) -> bool:
+    """Whether a path of fields leads into the JSON of one of them."""
+    return not all(isinstance(field, ForeignKey | HasMany) for field in path[:-1])
 
 
 def rows_of(body: Any, response: Response) -> list[dict[str, Any]]:

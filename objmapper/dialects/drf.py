@@ -31,7 +31,7 @@ class DRF(Dialect):
     """
 
     name = "drf"
-    lookups = LOOKUPS
+    lookups = LOOKUPS - {"within"}
     can_join = True
     can_order = True
     lists_are_full = True

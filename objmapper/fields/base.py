@@ -362,6 +362,10 @@ class Field(Expressions, _Descriptor[T]):
             raise ValueError(f"{cut(value)} is no key of {self}")
         return found
 
+    def inside(self, key: str) -> Field[Any] | None:
+        """Return the field of what *key* leads to inside a value, None where nothing does."""
+        return None
+
     # -- setting ----------------------------------------------------------------------------------
 
     def guard(self, obj: Stateful, value: Any) -> None:

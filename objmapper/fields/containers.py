@@ -10,6 +10,7 @@ import marshmallow
 from objmapper.exceptions import DeclarationError, FieldDoesNotExist, cut
 from objmapper.fields.base import Field, Options
 from objmapper.fields.checking import not_json
+from objmapper.fields.scalars import Raw
 from objmapper.state import copied, fresh
 
 V = TypeVar("V")
@@ -251,6 +252,12 @@ class Dict(_Container[T]):
         if self.of is None or self.of.plain or not isinstance(value, dict):
             return self.dump(value)
         return {key: self.of.to_row(item) for key, item in value.items()}
+
+    def inside(self, key: str) -> Field[Any]:
+        found: Field[Any] = Raw() if self.of is None else self.of.clone()
+        found.write_only = self.write_only
+        found.bind(self.model, key, embedded=True)
+        return found
 
     def coerce(self, value: Any) -> Any:
         if value.__class__ is not dict and isinstance(value, dict):

@@ -371,6 +371,12 @@ class Raw(Field[V]):
 
     mutable = True
 
+    def inside(self, key: str) -> Field[Any]:
+        found: Raw[Any] = Raw()
+        found.write_only = self.write_only
+        found.bind(self.model, key, embedded=True)
+        return found
+
     def faults(self, value: Any, wire: Any) -> list[str]:
         return not_json(wire)
 
