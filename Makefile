@@ -11,7 +11,7 @@ READY = .venv/.ready
 help:
 	@echo 'make demo    run the main job on the embedded server'
 	@echo 'make test    run the tests on one Python'
-	@echo 'make bench   take the figures of README.md, about five minutes'
+	@echo 'make bench   take the figures of README.md, about ten minutes'
 	@echo 'make clean   remove .venv and everything built'
 
 demo: $(READY)

@@ -5,7 +5,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import attributes, bodies, commits, imports, listing, loading, memory, table
+from benchmarks import (
+    attributes,
+    bodies,
+    commits,
+    faults,
+    imports,
+    listing,
+    loading,
+    memory,
+    table,
+    updates,
+)
 
 ROWS = {
     "P1": loading.row,
@@ -15,6 +26,8 @@ ROWS = {
     "P5": bodies.row,
     "P6": commits.row,
     "P9": imports.row,
+    "C1": faults.row,
+    "C2": updates.row,
 }
 
 

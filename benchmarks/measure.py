@@ -52,15 +52,27 @@ class Measure:
     samples: Samples
     gc_off: Samples | None = None
     goal: float | None = None
+    #: Whether the goal is the least, not the most.
+    at_least: bool = False
 
     @property
     def met(self) -> str:
         """Whether the median keeps to the goal: with the collector on as well as off, or only off."""
         if self.goal is None:
             return ""
-        if self.samples.median <= self.goal:
+        if self._keeps(self.samples):
             return "yes"
-        return "with gc off" if self.gc_off and self.gc_off.median <= self.goal else "no"
+        return "with gc off" if self.gc_off and self._keeps(self.gc_off) else "no"
+
+    @property
+    def bound(self) -> str:
+        """The sign before the goal."""
+        return ">=" if self.at_least else "<="
+
+    def _keeps(self, samples: Samples) -> bool:
+        assert self.goal is not None
+        found = samples.median
+        return found >= self.goal if self.at_least else found <= self.goal
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def _all(http: requests.Session, url: str) -> Iterable[dict[str, Any]]:
 
 def committed(url: str, work: Work) -> list[CommitReport]:
     """Migrate with a session; commit again what a commit leaves, as its report says to."""
-    options = {"dialect": "cvat", "auth": USER, "timeout": PATIENCE, "settle_after": 1.0}
+    options = {"dialect": "cvat", "auth": USER, "timeout": PATIENCE, "settle_after": PATIENCE / 2}
     client = Client(f"{url}/api", retries=TRIES, workers=WORKERS, **options)
     with client, Session(client) as session:
         labels = [[Label(name=name) for name in LABELS] for _ in range(work.projects)]

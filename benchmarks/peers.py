@@ -15,8 +15,8 @@ import marshmallow
 #: What is not installed; the table's notes name it.
 MISSING = [
     name
-    for name in ("msgspec", "orjson", "pydantic", "cattrs")
-    if importlib.util.find_spec(name) is None
+    for name in ("msgspec", "orjson", "pydantic", "cattrs", "cvat-sdk")
+    if importlib.util.find_spec(name.replace("-", "_")) is None
 ]
 
 

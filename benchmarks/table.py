@@ -12,12 +12,14 @@ from benchmarks import peers
 from benchmarks.measure import Measure, Row, Samples
 
 BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
-NAMED = "requests marshmallow blinker cachetools orjson msgspec pydantic cattrs".split()
+NAMED = (
+    "requests marshmallow blinker cachetools orjson msgspec pydantic cattrs cvat-sdk kinto".split()
+)
 
 
 def number(value: float) -> str:
     """Return *value* with three digits that count."""
-    if abs(value) >= 100:
+    if abs(value) >= 100 or not value:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
@@ -66,7 +68,7 @@ def text_of(row: Row) -> str:
             measure.unit,
             spread(measure.samples),
             spread(measure.gc_off),
-            number(measure.goal) if measure.goal is not None else "",
+            f"{measure.bound} {number(measure.goal)}" if measure.goal is not None else "",
             measure.met,
         )
         for measure in row.measures
@@ -94,12 +96,12 @@ def markdown(rows: list[Row], turns: int) -> str:
 
 
 def _line(row: Row | None, measure: Measure, beside: str) -> str:
-    unit = "x" if measure.unit == "x" else f" {measure.unit}"
+    unit = measure.unit if measure.unit in ("", "x") else f" {measure.unit}"
     assert measure.goal is not None
     cells = [
         f"**{row.code}**" if row else "",
         measure.name.removeprefix("objmapper, "),
-        f"<= {number(measure.goal)}{unit}",
+        f"{measure.bound} {number(measure.goal)}{unit}",
         spread(measure.samples),
         spread(measure.gc_off),
         measure.met,

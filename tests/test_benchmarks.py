@@ -9,9 +9,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-def benchmarks(*arguments):
-    command = [sys.executable, "-m", "benchmarks", *map(str, arguments)]
+def run(*arguments):
+    command = [sys.executable, *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def benchmarks(*arguments):
+    return run("-m", "benchmarks", *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +64,57 @@ for make in (updates, creations):
     session.commit()
     print([task.id for task in tasks], session.dirty, session.new)
 """
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = run("-c", code)
     assert (done.stdout, done.stderr) == ("[1, 2, 3] [] []\n" * 2, "")
+
+
+def test_what_is_lost_and_what_is_there_twice_is_counted_by_row():
+    code = """
+from benchmarks.migration import Rows
+due = Rows({("task", "p", "a", "Train"): 1, ("task", "p", "b", "Train"): 1, ("label", "p", "c"): 1})
+for there in (
+    due,
+    Rows({("task", "p", "a", "Train"): 2, ("task", "p", "b", "Train"): 1, ("label", "p", "c"): 1}),
+    Rows({("task", "p", "a", ""): 1, ("task", "q", "b", "Train"): 1, ("label", "p", "c"): 3}),
+):
+    print(there.lost(due), there.duplicated(due))
+"""
+    done = run("-c", code)
+    assert (done.stdout, done.stderr) == ("0 0\n0 1\n2 2\n", "")
+
+
+def test_a_migration_through_the_proxy_that_harms_it_ends_as_one_over_a_good_network():
+    code = """
+from benchmarks import faults, migration
+migration.PATIENCE = 0.4
+work = migration.Work.of(60)
+due = faults.expected(work)
+end = faults.ended("objmapper", work, due, 0.3, 1)
+print(due.total(), end.harmed.total() > 0, end[:3])
+"""
+    done = run("-c", code)
+    # A project, its four labels, and 29 tasks.
+    assert (done.stdout, done.stderr) == ("34 True (0, 0, 0)\n", "")
+
+
+def test_what_updates_are_measured_with_writes_what_it_should():
+    code = """
+from benchmarks import served, updater
+from benchmarks.origin import origin, relayed
+with origin(9, 9) as url:
+    for way in ("objmapper", "requests"):
+        print(way, updater.WAYS[way](url, 9) > 0)
+with served.cvat(seed="1x4") as server, relayed(server, 0.001) as url:
+    for way in ("cvat objmapper", "cvat requests"):
+        updater.NAME = way
+        print(way, updater.WAYS[way](url, 4) > 0)
+        names = {row["name"] for row in updater.requests.get(
+            server + "/api/tasks", auth=served.USER).json()["results"]}
+        assert names == {way}, names
+"""
+    done = run("-c", code)
+    ways = ("objmapper", "requests", "cvat objmapper", "cvat requests")
+    assert (done.stdout, done.stderr) == ("".join(f"{way} True\n" for way in ways), "")
 
 
 def test_the_readme_has_a_line_for_every_row():

@@ -1,0 +1,116 @@
+"""One sample of C2, in a process of its own: tasks are renamed, one request each.
+
+``python -m benchmarks.updater WAY URL COUNT`` renames the first COUNT tasks and prints how many that were a
+second, by the clock; they are read before. WAY is one of WAYS; those that begin with ``cvat`` speak to
+a CVAT.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import requests
+
+from benchmarks.records import Task
+from benchmarks.served import USER
+from objmapper import Client, Session
+from objmapper.dialects.drf import DRF
+
+WORKERS = 8
+#: No task is called so yet, or a commit would have nothing to send.
+NAME = f"renamed at {time.time_ns()}"
+
+
+def timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def with_objmapper(url: str, count: int) -> float:
+    """Rename tasks of a plain REST service by a commit."""
+    with Client(url, dialect=DRF(page_size=count)) as client, Session(client) as session:
+        return committed(session, Task, count)
+
+
+def with_requests(url: str, count: int) -> float:
+    """The same by hand: requests on a pool of threads."""
+    with requests.Session() as http:
+        return by_hand(http, f"{url}/tasks/", "/", list(range(1, count + 1)))
+
+
+def cvat_with_objmapper(url: str, count: int) -> float:
+    """Rename tasks of a CVAT by a commit."""
+    models = importlib.import_module("objmapper.cvat")
+    client = Client(f"{url}/api", dialect="cvat", auth=USER)
+    with client, Session(client) as session:
+        return committed(session, models.Task, count)
+
+
+def cvat_with_requests(url: str, count: int) -> float:
+    """The same by hand."""
+    with requests.Session() as http:
+        http.auth = USER
+        keys = []
+        page: str | None = f"{url}/api/tasks?page_size=500"
+        while page is not None:
+            answer = http.get(page, timeout=30).json()
+            keys += [row["id"] for row in answer["results"]]
+            page = answer["next"]
+        return by_hand(http, f"{url}/api/tasks/", "", keys[:count])
+
+
+def cvat_with_sdk(url: str, count: int) -> float:
+    """The same with cvat-sdk, as its users write it: each task is updated in a loop."""
+    make_client = importlib.import_module("cvat_sdk").make_client
+    with make_client(url, credentials=USER) as client:
+        tasks = client.tasks.list()[:count]
+
+        def work() -> None:
+            for task in tasks:
+                task.update({"name": NAME})
+
+        return timed(work)
+
+
+def committed(session: Session, model: Any, count: int) -> float:
+    tasks = list(model.objects.using(session).all()[:count])
+
+    def work() -> None:
+        for task in tasks:
+            task.name = NAME
+        report = session.commit(workers=WORKERS)
+        assert report.requests == len(report.updated) == count
+
+    return timed(work)
+
+
+def by_hand(http: requests.Session, url: str, slash: str, keys: list[int]) -> float:
+    def rename(key: int) -> Any:
+        answer = http.patch(f"{url}{key}{slash}", json={"name": NAME}, timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def work() -> None:
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for row in pool.map(rename, keys):
+                assert row["name"] == NAME
+
+    return timed(work)
+
+
+WAYS: dict[str, Callable[[str, int], float]] = {
+    "objmapper": with_objmapper,
+    "requests": with_requests,
+    "cvat objmapper": cvat_with_objmapper,
+    "cvat requests": cvat_with_requests,
+    "cvat sdk": cvat_with_sdk,
+}
+
+if __name__ == "__main__":
+    print(int(sys.argv[3]) / WAYS[sys.argv[1]](sys.argv[2], int(sys.argv[3])))
