@@ -21,6 +21,7 @@
     │ ├ RequestBudgetExceeded                       more requests than a block may send; .request .line
     │ ├ CircularDependencyError                     objects that need each other first
     │ ├ StalePlanError                              a plan whose objects have changed; .objects
+    │ ├ JournalError (OSError)                      a journal that can't serve
     │ └ CommitError                                 a commit that did not do everything; .report
     │   └ CommitInterrupted (KeyboardInterrupt)     stopped by Ctrl-C; .report
     ├ TransportError (OSError)                      .request
@@ -208,6 +209,13 @@ class StalePlanError(SessionError):
         #: The objects that changed.
         self.objects = list(objects)
         super().__init__(message)
+
+
+class JournalError(SessionError, OSError):
+    """A journal can't serve: not one, damaged, in use, of another server or of other models, disk full.
+
+    What is not in the journal is not sent.
+    """
 
 
 class CommitError(SessionError):

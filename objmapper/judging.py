@@ -174,7 +174,7 @@ class _Judge:
         field = mapper.fields[mapper.created_field]
         created, then = field.tolerant(row.get(field.key)), None
         if isinstance(created, datetime) and created.tzinfo is not None:
-            then = self.session.client.server_time(outcome.begun)
+            then = outcome.begun_there or self.session.client.server_time(outcome.begun)
         return None if then is None else created >= then
 
     def _compared(self, change: Change, row: Row) -> Finding:

@@ -10,6 +10,7 @@ import enum
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -189,6 +190,8 @@ class Outcome(NamedTuple):
     age: int = 0
     #: Why its fate can't be told.
     why: str = ""
+    #: When it was begun by the server's clock, if another process has begun it.
+    begun_there: datetime | None = None
 
 
 class LeftOut(NamedTuple):

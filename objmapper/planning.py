@@ -46,15 +46,18 @@ def plan(
     drafts = session.dialect.operations(ordering.cut_cycles(changes))
     header = session.client.idempotency_header
     if header is not None:
-        drafts = [_known_again(draft, header) for draft in drafts]
+        drafts = [known_again(draft, header) for draft in drafts]
     return Plan(ordering.ordered(drafts, left_out), left_out)
 
 
-def _known_again(draft: Draft, header: str) -> Draft:
-    """Return a draft by whose header the server knows it again; what may be repeated needs none."""
+def known_again(draft: Draft, header: str, token: str | None = None) -> Draft:
+    """Return a draft by whose header the server knows it again; what may be repeated needs none.
+
+    *token*: what the header said when it was sent before.
+    """
     if draft.repeatable:
         return draft
-    headers = {**draft.request.headers, header: str(uuid.uuid4())}
+    headers = {**draft.request.headers, header: token or str(uuid.uuid4())}
     request = replace(draft.request, headers=headers, repeatable=True)
     return replace(draft, request=request, repeatable=True, settle=Settle.REPEAT)
 

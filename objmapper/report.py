@@ -23,9 +23,9 @@ class Entry(NamedTuple):
 
     #: The object.
     object: Any
-    #: What was planned for it; None for one that was vetoed.
+    #: What was planned for it; None for one that was vetoed, or done by an earlier process.
     operation: Operation | None
-    #: What became of the operation; None for one that was vetoed.
+    #: What became of the operation; None where there was none.
     outcome: Outcome | None
     #: Why it is not done, if there is an error to tell it.
     error: BaseException | None = None
@@ -34,7 +34,7 @@ class Entry(NamedTuple):
 
     @property
     def request(self) -> Request | None:
-        """What was to be sent, None for one that was vetoed."""
+        """What was to be sent, None where there was no operation."""
         return self.operation.request if self.operation else None
 
     @property
@@ -125,6 +125,10 @@ class CommitReport:
                 self._list_of(outcome.fate, change.kind).append(entry)
         self.requests += outcome.requests
         self.retries += outcome.retries
+
+    def recall(self, kind: str, obj: Any) -> None:
+        """Enter an object of which an earlier process has done something."""
+        self._list_of(Fate.DONE, kind).append(Entry(obj, None, None))
 
     def leave_out(self, left_out: LeftOut) -> None:
         """Enter an object that was not sent: vetoed, or of unknown fate since an earlier commit."""

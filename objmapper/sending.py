@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from objmapper.exceptions import NotFound, StatusError, TransportError
+from objmapper.exceptions import JournalError, NotFound, StatusError, TransportError
 from objmapper.operation import Fate, Kind, Operation, Outcome, Response
 from objmapper.state import ages
 
@@ -74,6 +74,11 @@ class Sender:
         self.stopped: bool = False
         #: Numbers of the operations that were begun, whatever became of them.
         self.begun: set[int] = set()
+        self._journal = session.journal
+        #: What is wrong with the journal, so that nothing more could be begun.
+        self.broken: JournalError | None = None
+        #: With a journal a thread begins nothing before an outcome is written down that came.
+        self._taken = threading.Semaphore(0)
 
     def stop(self) -> None:
         """Begin nothing more, for good; who waits goes on."""
@@ -113,12 +118,18 @@ class Sender:
             threading.Thread(
                 target=self._thread, args=(lanes, outcomes), name=name, daemon=True
             ).start()
-        while running:
-            outcome = outcomes.get()
-            if outcome is None:
-                running -= 1
-            else:
-                yield outcome
+        try:
+            while running:
+                outcome = outcomes.get()
+                if outcome is None:
+                    running -= 1
+                else:
+                    yield outcome
+                    if self._journal is not None:
+                        self._taken.release()
+        finally:
+            if running:  # who takes the outcomes has gone
+                self._taken.release(running)
 
     def _thread(
         self, lanes: deque[list[Operation]], outcomes: queue.SimpleQueue[Outcome | None]
@@ -126,6 +137,8 @@ class Sender:
         try:
             for outcome in self._work(lanes):
                 outcomes.put(outcome)
+                if self._journal is not None:
+                    self._taken.acquire()
         finally:
             outcomes.put(None)
 
@@ -153,7 +166,19 @@ class Sender:
             if self.stopped or self._paused:
                 return False
             self.begun.add(operation.number)
-            return True
+        return self._journal is None or self._is_marked(operation)
+
+    def _is_marked(self, operation: Operation) -> bool:
+        """Write that an operation is about to be sent; what can't be written is not begun."""
+        try:
+            self._journal.begin([operation])
+        except JournalError as error:
+            with self._lock:
+                self.begun.discard(operation.number)
+                self.broken = error
+            self.stop()
+            return False
+        return True
 
 
 def _lanes(operations: list[Operation]) -> list[list[Operation]]:

@@ -103,6 +103,7 @@ def together(earlier: Outcome, outcome: Outcome) -> Outcome:
         requests=earlier.requests + outcome.requests,
         retries=earlier.retries + outcome.retries + min(1, outcome.requests),
         begun=earlier.begun,
+        begun_there=earlier.begun_there,
         age=earlier.age,
     )
 

@@ -12,7 +12,9 @@ from typing import Any
 
 from objmapper import answering, naturalkey, ordering, planning, settling, signals
 from objmapper.exceptions import (
+    CommitError,
     CommitInterrupted,
+    JournalError,
     ObjMapperError,
     SessionError,
     TransportError,
@@ -41,13 +43,21 @@ def commit(
     on_error: str = "stop",
     progress: bool | Progress = False,
     deadline: float | None = None,
+    done: Sequence[tuple[str, Any]] = (),
 ) -> CommitReport:
-    """Find out, ask, plan, send: all of `Session.commit`, for what is *chosen*."""
+    """Find out, ask, plan, send: all of `Session.commit`, for what is *chosen*.
+
+    *done*: kinds and objects of what earlier processes have done, for the report.
+    """
     _check_options(workers, on_error, deadline)
+    if session.journal is not None:
+        session.journal.bind(session, chosen)
     settled = _settled_first(session, chosen)
     vetoed = planning.ask_receivers(session, chosen, fields)
+    if session.journal is not None:
+        session.journal.bind(session, chosen)  # what receivers have added
     planned = planning.plan(session, *chosen(), fields, vetoed)
-    return _run(session, planned, settled, workers, on_error, progress, deadline)
+    return _run(session, planned, settled, workers, on_error, progress, deadline, done)
 
 
 def apply(
@@ -62,6 +72,8 @@ def apply(
     """Send exactly this plan: all of `Session.apply`; receivers may veto, and change nothing."""
     _check_options(workers, on_error, deadline)
     chosen = planning.chosen_by(planned)
+    if session.journal is not None:
+        session.journal.bind(session, chosen)
     planning.refuse_stale(session, planned)
     vetoed = planning.ask_receivers(session, chosen, None)
     planning.refuse_stale(session, planned, by=", by a receiver that may only veto")
@@ -78,6 +90,7 @@ def _run(
     on_error: str,
     progress: bool | Progress,
     deadline: float | None,
+    done: Sequence[tuple[str, Any]] = (),
 ) -> CommitReport:
     for operation in planned:
         for obj in operation.objects:
@@ -86,7 +99,7 @@ def _run(
     with progress_bar(progress, len(planned)) as told:
         workers = session.client.workers if workers is None else workers
         sender = Sender(session, workers, stops=on_error == "stop", deadline=deadline)
-        return Commit(session, planned, sender, progress=told, settled=settled).run()
+        return Commit(session, planned, sender, progress=told, settled=settled, done=done).run()
 
 
 def _check_options(workers: int | None, on_error: str, deadline: float | None) -> None:
@@ -104,7 +117,10 @@ def _settled_first(session: Any, chosen: planning.Chosen) -> list[Outcome]:
     if not session.members.uncertain:
         return []
     objects, deleted = chosen()
-    return settling.first(session, [*planning.closure(session, objects), *deleted])
+    found = settling.first(session, [*planning.closure(session, objects), *deleted])
+    for outcome in found if session.journal is not None else ():
+        session.journal.note(outcome)
+    return found
 
 
 class Commit:
@@ -118,12 +134,16 @@ class Commit:
         *,
         progress: Progress | None = None,
         settled: Sequence[Outcome] = (),
+        done: Sequence[tuple[str, Any]] = (),
     ) -> None:
         self.session, self.plan, self.sender = session, plan, sender
         self.stops, self.progress = sender.stops, progress
         self.retries: int = session.client.retries
+        self.journal: Any = session.journal
         #: What an earlier commit has sent and turned out to be done.
         self.settled = settled
+        #: What earlier processes have done.
+        self.done = done
         self.outcomes: dict[int, Outcome] = {}
         #: What failed, was skipped or is uncertain, by number: what waits for it is skipped.
         self.lost: dict[int, Operation] = {}
@@ -144,12 +164,18 @@ class Commit:
             try:
                 for wave in self.plan.waves:
                     self.send(self.ready(wave))
+                    if self.journal is not None:
+                        self.write_down()
                     self.announce(wave)
             except KeyboardInterrupt:  # the second one, or somebody's own
                 self.interrupt()
             finally:
                 self.end()
+            if self.journal is not None:
+                self.write_down()
             report = self.report(time.perf_counter() - started)
+        if self.sender.broken is not None:
+            raise CommitError(f"{self.sender.broken} The commit: {report}", report)
         if self.interrupted:
             raise CommitInterrupted(f"The commit was interrupted: {report}", report)
         report.raise_for_failed()
@@ -164,7 +190,17 @@ class Commit:
                 f"{objects[number]!r} is sent by a commit that is under way, and would be sent "
                 "twice: commit it when that one has ended."
             )
+        if self.journal is not None:
+            self.journal.intend(self.session, self.plan)
         under_way.update(objects)
+
+    def write_down(self) -> None:
+        """Have the journal keep what happened where a power failure leaves it."""
+        try:
+            self.journal.sync()
+        except JournalError as error:
+            self.sender.broken = error
+            self.sender.stop()
 
     def ready(self, wave: list[Operation]) -> list[Operation]:
         """Return what of a wave waits for nothing that is lost; the rest is skipped."""
@@ -252,6 +288,8 @@ class Commit:
 
     def note(self, outcome: Outcome) -> None:
         """Remember an outcome, and tell how far the commit is."""
+        if self.journal is not None:
+            self.journal.note(outcome)
         operation, members = outcome.operation, self.session.members
         self.outcomes[operation.number] = outcome
         if self.unsure:
@@ -313,6 +351,8 @@ class Commit:
     def report(self, seconds: float) -> CommitReport:
         """Return what became of every object, after ``post_commit`` receivers have seen it."""
         report = CommitReport(errors=self.errors, seconds=seconds)
+        for kind, obj in self.done:
+            report.recall(kind, obj)
         for outcome in self.settled:
             report.add(outcome._replace(requests=0, retries=0))
         for operation in self.plan:

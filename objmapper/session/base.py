@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from objmapper import paging, reading
 from objmapper.budget import Budget
 from objmapper.exceptions import DetachedError, QueryError, SessionThreadError
+from objmapper.journal import Journal
 from objmapper.members import Members
 from objmapper.state import Page
 from objmapper.turns import Turns
@@ -25,9 +27,13 @@ if TYPE_CHECKING:
 class SessionBase:
     """One thread at a time reads through it; its objects live as long as it does."""
 
-    def __init__(self, client: Client, *, keep: int = 1000) -> None:
+    def __init__(
+        self, client: Client, *, keep: int = 1000, journal: str | os.PathLike[str] | None = None
+    ) -> None:
         if keep < 0:
             raise ValueError(f"keep={keep} is below 0; 0 keeps nothing.")
+        #: The record of its commits on disk, None without one.
+        self.journal: Journal | None = None if journal is None else Journal(client, journal)
         #: The client that it sends through.
         self.client: Client = client
         #: The client's dialect.
@@ -53,6 +59,8 @@ class SessionBase:
         self.closed = True
         with self._turns.if_free() as free:
             if free:
+                if self.journal is not None:
+                    self.journal.close(self)
                 self.members.clear()
 
     @contextmanager

@@ -6,6 +6,7 @@ itself; leaving it with pending changes warns.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterable, Iterator
 from contextvars import Token
@@ -17,6 +18,7 @@ from objmapper.exceptions import (
     ObjectDoesNotExist,
     SessionError,
 )
+from objmapper.journal.recovery import Secrets
 from objmapper.models import Model
 from objmapper.operation import Plan
 from objmapper.progress import Progress
@@ -48,14 +50,22 @@ class Session(SessionBase):
     While ``with`` lasts it is the current one, which ``Task.objects`` asks; leaving it with pending
     changes warns, as it never commits by itself. ``in``, ``len`` and iteration tell what it knows and
     send nothing. *keep*: how many of the rows read last are kept alive beside what the program holds
-    itself; ValueError for one below 0. It can't be pickled.
+    itself; ValueError for one below 0. *journal*: the path of a file that keeps what its commits mean to
+    send and what became of it, so that a program that dies can go on; JournalError for one that can't
+    serve. It can't be pickled.
 
     One thread at a time uses it: else its methods raise SessionThreadError, and DetachedError after
     ``close()``.
     """
 
-    def __init__(self, client: Client, *, keep: int = 1000) -> None:
-        super().__init__(client, keep=keep)
+    def __init__(
+        self,
+        client: Client,
+        *,
+        keep: int = 1000,
+        journal: str | os.PathLike[str] | None = None,
+    ) -> None:
+        super().__init__(client, keep=keep, journal=journal)
         self._tokens: list[Token[Any]] = []
 
     # -- the session of a context -----------------------------------------------------------------
@@ -135,7 +145,8 @@ class Session(SessionBase):
         """Mark a new object for the next commit, or attach a detached one; nothing is sent.
 
         New objects that it refers to, or was given as children, come along. One that is marked for
-        deletion no longer is. *tag*, a name of yours, is kept with it. Raises SessionError for one of
+        deletion no longer is. *tag* is a name of yours, by which a journal knows the object when the
+        program is run again. Raises SessionError for one of
         another session, for a detached one without a key, and where there is another object of its
         key (see ``merge``); TypeError for what is no model object.
         """
@@ -251,7 +262,11 @@ class Session(SessionBase):
         Raises ValidationError, CircularDependencyError.
         """
         with self.using():
-            return planning.plan(self, *self.members.pending())
+            objects, deleted = self.members.pending()
+            if self.journal is None:
+                return planning.plan(self, objects, deleted)
+            with self.journal.bound(self, objects):
+                return planning.plan(self, objects, deleted)
 
     def commit(
         self,
@@ -289,6 +304,40 @@ class Session(SessionBase):
                 progress=progress,
                 deadline=deadline,
             )
+
+    def recover(
+        self,
+        *,
+        secrets: Secrets | None = None,
+        workers: int | None = None,
+        on_error: OnError = "stop",
+        progress: bool | Progress = False,
+        deadline: float | None = None,
+    ) -> CommitReport:
+        """Finish what earlier processes have begun, as the journal tells it; the rest is as for ``commit``.
+
+        What was sent and has no answer is looked up first, what was not done is sent. The report is of
+        all that the journal tells: what was done before stands in it, too. Without anything to finish
+        nothing is sent.
+
+        *secrets* tells the values of write-only fields, which are never written to disk: it is called
+        with an object, the field's name and the object's tag. Raises JournalError, before anything is
+        sent, where one is needed that it does not tell, or where a model is not declared in this
+        process; SessionError for a session without a journal.
+        """
+        with self.using():
+            if self.journal is None:
+                raise SessionError("This session has no journal: Session(client, journal=path).")
+            with self.journal.recovered(self, secrets) as (chosen, done):
+                return unitofwork.commit(
+                    self,
+                    chosen,
+                    workers=workers,
+                    on_error=on_error,
+                    progress=progress,
+                    deadline=deadline,
+                    done=done,
+                )
 
     def apply(
         self,

@@ -1,0 +1,229 @@
+"""Objects that a program makes again are bound to what an earlier run has made of them.
+
+They are known by their tags, else by their natural keys. What is done is not sent again: the object
+becomes the persistent one, and only what the program says otherwise than then is a change.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from objmapper import planning
+from objmapper.exceptions import JournalError, TransportError
+from objmapper.journal import encoding
+from objmapper.journal.history import Item
+from objmapper.journal.restoring import Restorer
+from objmapper.operation import Change, Draft, Fate, Kind, Operation, Outcome, Pending, Request
+from objmapper.state import (
+    InstanceState,
+    Lifecycle,
+    Page,
+    Stateful,
+    changed_keys,
+    copied,
+    is_new,
+    same,
+)
+
+
+class Names:
+    """The new objects of this run by what they are known by: one of each name."""
+
+    def __init__(self) -> None:
+        self._holders: dict[tuple[type, str], tuple[int, weakref.ref[Any]]] = {}
+
+    def claim(self, session: Any, obj: Any, name: str, made: set[int]) -> None:
+        """Let an object have a name; *made*: what this run has created.
+
+        Raises JournalError where another one of this run has it.
+        """
+        held = self._holders.get((type(obj), name))
+        if held is None:
+            return
+        number, ref = held
+        other = ref()
+        if other is None and number in made:
+            told = "one that was created before"
+        elif other is not None and other is not obj and other in session.members:
+            told = repr(other)
+        else:
+            return
+        raise JournalError(
+            f"{obj!r} and {told} both have {encoding.told(name)}: run again, the program could not "
+            "tell them apart. Give each a tag of its own: session.add(obj, tag=...)."
+        )
+
+    def hold(self, obj: Any, name: str, number: int) -> None:
+        """Remember whose name it is."""
+        self._holders[type(obj), name] = number, weakref.ref(obj)
+
+
+def number_new(journal: Any, session: Any, objects: list[Any]) -> list[Any]:
+    """Give new objects their numbers, those of earlier runs where they are known; return these.
+
+    Raises JournalError for one that nothing tells from others, or two that nothing tells apart.
+    """
+    tags, known, nameless = session.members.tags, [], []
+    for obj in objects:
+        if not is_new(obj):
+            continue
+        found = journal.numbers.get(obj)
+        if found is None:
+            name = encoding.name_of(obj, tags.get(id(obj)) if tags else None, journal.number_of)
+            if name is None:
+                nameless.append(obj)
+                continue
+            journal.claims.claim(session, obj, name, journal.made)
+            found = _number(journal, session, obj, name)
+            journal.claims.hold(obj, name, found)
+            journal.names[found] = name
+        if obj in journal.waiting:
+            known.append(obj)
+    if nameless:
+        more = f" and {len(nameless) - 3} more" if len(nameless) > 3 else ""
+        raise JournalError(
+            f"Nothing tells {', '.join(map(repr, nameless[:3]))}{more} from others when the program "
+            "is run again: give a tag, session.add(obj, tag=...), or declare Meta.natural_key. "
+            "Nothing was sent."
+        )
+    return known
+
+
+def _number(journal: Any, session: Any, obj: Any, name: str) -> int:
+    found: int | None = journal.book.named.get((journal.models.number(type(obj)), name))
+    if found is None:
+        found = journal.number(obj)
+        journal.created.add(found)
+        return found
+    other = journal.alive.get(found)
+    if other is not None and other in journal.rebuilt and other in session.members:
+        session.members.expunge(
+            other
+        )  # a recovery has made it, of what the program makes itself now
+    journal.adopt(obj, found)
+    journal.waiting.add(obj)
+    return found
+
+
+def bind(journal: Any, session: Any, chosen: planning.Chosen) -> None:
+    """Bind what is about to be committed to what the journal knows of it; nothing is sent."""
+    objects, _ = chosen()
+    restorer, doubtful = Restorer(journal, session), set()
+    known = number_new(journal, session, planning.closure(session, objects))
+    items = [(obj, journal.book.items[journal.numbers[obj]]) for obj in known]
+    for obj, item in items:
+        if item.state == "there":
+            _enter(restorer, obj, item)
+        doubtful |= _doubtful(item)
+    restorer.doubtful(sorted(doubtful))
+    for obj in known:
+        journal.waiting.discard(obj)
+
+
+@contextmanager
+def bound(journal: Any, session: Any, objects: list[Any]) -> Iterator[None]:
+    """Have *objects* as ``bind`` would make them while a plan is made; then they are as before."""
+    members = session.members
+    known = number_new(journal, session, planning.closure(session, objects))
+    before = [(obj, obj._row, obj._state) for obj in known]
+    uncertain, touched = members.uncertain, members.touched
+    members.uncertain, members.touched = dict(uncertain), dict(touched)
+    try:
+        for obj in known:
+            item = journal.book.items[journal.numbers[obj]]
+            if item.state == "there":
+                _become(Restorer(journal, session), obj, item)
+            if _doubtful(item):
+                members.uncertain[id(obj)] = obj, _sent_before(obj, item)
+        yield
+    finally:
+        members.uncertain, members.touched = uncertain, touched
+        for obj, row, state in before:
+            obj._row, obj._state = row, state
+
+
+def _doubtful(item: Item) -> set[int]:
+    """Return the operations of unknown fate; a deletion is just said again."""
+    return {
+        part.intent.operation
+        for part in item.open
+        if part.is_unknown and part.intent.kind != Kind.DELETE
+    }
+
+
+def _sent_before(obj: Any, item: Item) -> Outcome:
+    """Return what a plan shows of an object that an earlier run has sent, and knows no answer of."""
+    intent = item.open[-1].intent
+    draft = Draft(intent.kind, (Change(intent.kind, obj),), Request("POST", ""))
+    error = TransportError(
+        "an earlier run has sent it, and has had no answer; a commit looks it up."
+    )
+    return Outcome(Operation(intent.operation, draft), Fate.UNCERTAIN, error=error)
+
+
+def _enter(restorer: Restorer, obj: Any, item: Item) -> None:
+    """Make a new object the session's persistent one."""
+    session, members = restorer.session, restorer.session.members
+    mapper = type(obj).__mapper__
+    children = [child for group in (obj._state.children or {}).values() for child in group]
+    identity = mapper.identity_in(item.row)
+    other = None if identity is None else session.identity.get(mapper.root, identity)
+    if other is not None and other is not obj and changed_keys(other):
+        raise JournalError(
+            f"{obj!r} is what an earlier run has made, and {other!r} is in this session already, with "
+            "changes: commit them first, or make them with the new object."
+        )
+    changed = _become(restorer, obj, item)
+    obj._state.children = None
+    for child in children:
+        members.add(child)
+    tag = members.tags.get(id(obj))
+    members.born(obj, identity)
+    if tag is not None:
+        members.tags[id(obj)] = tag
+    if changed:
+        restorer.journal.again[item.number] = changed
+    for part in item.open:
+        if part.is_unknown and part.intent.kind != Kind.DELETE:
+            restorer.change(obj, restorer.values(mapper, part))
+    if obj._state.originals:
+        session.touched(obj)
+
+
+def _become(restorer: Restorer, obj: Any, item: Item) -> set[str]:
+    """Give a new object the row that the server has; return what it says otherwise than then."""
+    mapper, said = type(obj).__mapper__, obj._row
+    other = {key for key in changed_keys(obj) if not _as_then(restorer.journal, obj, key, item)}
+    row = copied(item.row)
+    identity = mapper.identity_in(row)
+    keys = [] if identity is None else [identity]
+    page = Page(restorer.session.ref, mapper, keys, full=item.full)
+    children = obj._state.children
+    obj._row, obj._state = row, InstanceState(page, Lifecycle.PERSISTENT)
+    obj._state.children = children
+    for key, value in said.items():
+        field = mapper.by_key.get(key)
+        if field is not None and isinstance(value, Stateful) and field.same(row.get(key), value):
+            row[key] = value
+    restorer.change(obj, {key: said[key] for key in sorted(other)})
+    return other
+
+
+def _as_then(journal: Any, obj: Any, key: str, item: Item) -> bool:
+    """Whether a new object says of a field what it said when it was made first."""
+    field = type(obj).__mapper__.by_key[key]
+    if field.hides:  # what was sent then was never written
+        return key in item.hidden
+    now = obj._row.get(key)
+    if key in item.refs:
+        return isinstance(now, Stateful) and journal.number_of(field, now) == item.refs[key]
+    if key not in item.values:
+        return False
+    wire, then = field.dump(now), field.dump(field.tolerant(copied(item.values[key])))
+    return wire.__class__ is not Pending and same(wire, then)
+
+
+__all__ = ["Names", "bind", "bound"]

@@ -1,0 +1,208 @@
+"""Objects, keys and changes as JSON text: what a journal and a saved plan are written in.
+
+Values stand as rows have them. What is write-only is left out, other objects that are not on the
+server yet are told by number.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from objmapper.exceptions import JournalError
+from objmapper.fields import ForeignKey
+from objmapper.models import Model
+from objmapper.operation import Change, Pending, Secret
+from objmapper.state import ABSENT, base_value, thaw
+
+#: ASCII, as text may hold halves of surrogate pairs; NaN as JSON's readers here know it.
+dumps: Callable[[Any], str]
+dumps = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+def loads(text: str | None, what: str = "a value") -> Any:
+    """Return the JSON of a text, None of None. Raises JournalError for what is none."""
+    try:
+        return None if text is None else json.loads(text)
+    except (ValueError, RecursionError, TypeError) as error:
+        raise JournalError(f"{what} in the journal is no JSON: {error}.") from None
+
+
+def full_name(model: type) -> str:
+    """Return module and qualified name."""
+    return f"{model.__module__}:{model.__qualname__}"
+
+
+def fingerprint(model: Any) -> str:
+    """Return what must not change between writing and reading: the names and kinds of the fields."""
+    mapper = model.__mapper__
+    fields = {
+        name: [type(field).__name__, field.key, field.write_key] + ["hidden"] * field.hides
+        for name, field in sorted(mapper.fields.items())
+        if name not in mapper.has_many
+    }
+    return dumps(
+        {"endpoint": mapper.endpoint, "natural_key": list(mapper.natural_key), "fields": fields}
+    )
+
+
+def difference(model: Any, written: str) -> str | None:
+    """Say how a model differs from its fingerprint of then; None where it does not."""
+    now = fingerprint(model)
+    if now == written:
+        return None
+    then, has = loads(written, "a model"), loads(now)
+    try:
+        told, known = dict(then["fields"]), has["fields"]
+        gone = [f"{name!r} is gone" for name in told if name not in known]
+        new = [f"{name!r} is new" for name in known if name not in told]
+        other = [f"{n!r} is another one" for n in told if n in known and told[n] != known[n]]
+        meta = [
+            f"Meta.{name} was {then[name]!r}"
+            for name in ("endpoint", "natural_key")
+            if then[name] != has[name]
+        ]
+    except (TypeError, KeyError, ValueError):
+        return "what is written of it makes no sense"
+    return ", ".join([*gone, *new, *other, *meta]) or "its fields are in another form"
+
+
+def declared() -> dict[str, Any]:
+    """Return all models that are declared in this process, by full name."""
+    found: dict[str, Any] = {}
+    waiting: list[Any] = [Model]
+    for model in waiting:  # grows on the way; of two classes of one name the later one counts
+        waiting += type.__subclasses__(model)
+        mapper = vars(model).get("__mapper__")
+        if mapper is not None and not mapper.abstract and mapper.replaced_by is None:
+            found[full_name(model)] = model
+    return found
+
+
+@cache
+def _open_fields(mapper: Any) -> dict[str, Any]:
+    return {key: field for key, field in mapper.by_key.items() if not field.hides}
+
+
+def row_of(obj: Any) -> str:
+    """Return what the server has of an object, as far as it is known and may be written."""
+    state, row, fields = obj._state, obj._row, _open_fields(type(obj).__mapper__)
+    if state.originals is None and state.snapshots is None:
+        found = {key: row[key] for key in fields if key in row}
+        try:
+            return dumps(found)
+        except (TypeError, ValueError):  # some of it is converted already
+            pass
+    told = {}
+    for key, field in fields.items():
+        base = base_value(obj, field)
+        if base is ABSENT:
+            continue
+        wire = field.to_row(base)
+        if wire.__class__ is not Pending:  # its key was never told
+            told[key] = wire
+    return _written(told, obj)
+
+
+def _written(value: Any, obj: Any) -> str:
+    try:
+        return dumps(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise JournalError(f"{obj!r} can't be written to a journal: {error}.") from None
+
+
+def key_of(obj: Any) -> str | None:
+    """Return what tells an object from others of its root class; None while that is not known."""
+    mapper, row = type(obj).__mapper__, obj._row
+    key = mapper.key_in(row)
+    if not mapper.path_fields and key.__class__ is int:
+        return f"[{key}]"
+    if key is None or not mapper.has_key:
+        return "[]" if mapper.singleton else None
+    path = [field.dump(row.get(field.key)) for field in mapper.path_fields]
+    if any(value is None or isinstance(value, Pending) for value in path):
+        return None
+    return dumps([*path, mapper.pk.to_wire(key)])
+
+
+def sent_of(
+    change: Change, number: Callable[[Any], int]
+) -> tuple[str | None, str | None, str | None]:
+    """Return what a change sends: values, objects whose keys are sent by number, names of secrets."""
+    values, refs, hidden = {}, {}, []
+    rows = change.rows
+    for key, wire in change.sent.items():
+        kind = wire.__class__
+        if kind is Pending:
+            refs[key] = number(wire.of)
+        elif kind is Secret:
+            hidden.append(key)
+        else:
+            values[key] = thaw(rows[key]) if key in rows else wire  # type: ignore[arg-type]
+    return (
+        _written(values, change.object),
+        dumps(refs) if refs else None,
+        dumps(hidden) if hidden else None,
+    )
+
+
+def name_of(obj: Any, tag: str | None, number: Callable[[Any, Any], int | None]) -> str | None:
+    """Return what a new object is known by when the program is run again: its tag, or natural key.
+
+    *number* tells that of an object in the journal, by a relation's field and value. None where
+    nothing tells the object from others.
+    """
+    if tag is not None:
+        return dumps(["tag", tag])
+    mapper, row = type(obj).__mapper__, obj._row
+    fields: Iterable[Any] = [mapper.fields[name] for name in mapper.natural_key]
+    if not fields:
+        if mapper.singleton:
+            return '["singleton"]'
+        # A UUID may be another one at each run.
+        chosen = mapper.has_key and mapper.pk.generated == "client"
+        if not chosen or mapper.pk.has_default or type(mapper.pk).__name__ == "UUID":
+            return None
+        fields = [mapper.pk]
+    parts: list[Any] = ["key"]
+    for field in fields:
+        if field.hides:
+            return None
+        value = row.get(field.key)
+        if value is not None and isinstance(field, ForeignKey):
+            found = number(field, value)
+            if found is not None:
+                parts.append({"#": found})
+                continue
+        parts.append(field.dump(value))
+    try:
+        return dumps(parts)
+    except (TypeError, ValueError):  # a new object that is in no journal, or what is no JSON
+        return None
+
+
+def told(name: str | None) -> str:
+    """Return a name as messages show it."""
+    parts = loads(name, "a name")
+    if not isinstance(parts, list) or not parts:
+        return "no name"
+    if parts[0] == "tag":
+        return f"the tag {parts[-1]!r}"
+    return f"the natural key {parts[1:]!r}"
+
+
+def restored(
+    mapper: Any, sent: Mapping[str, Any], refs: Mapping[str, Any], what: Callable[[int], Any]
+) -> dict[str, Any]:
+    """Return what an object holds of what was sent: values as they are kept, and objects."""
+    found: dict[str, Any] = {}
+    for key, value in sent.items():
+        field = mapper.by_key.get(key)
+        if field is None:
+            raise JournalError(f"{mapper.model.__name__} has no field for {key!r}.")
+        found[key] = field.tolerant(value)
+    for key, number in refs.items():
+        found[key] = what(number)
+    return found

@@ -1,0 +1,215 @@
+"""What a journal tells of the past: each object as the last event left it, and what is open."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from objmapper.exceptions import JournalError
+from objmapper.journal.encoding import loads
+from objmapper.journal.store import Event, Intent, Store
+from objmapper.operation import Fate, Kind
+
+#: What is written of an operation before its request goes out.
+SENDING = "sending"
+#: What is written of an operation that the program has taken back.
+DROPPED = "dropped"
+#: What is written of no operation, but of the server's clock.
+CLOCK = "clock"
+_UNKNOWN = frozenset({SENDING, Fate.UNCERTAIN.value})
+
+
+@dataclass(slots=True)
+class Part:
+    """What of one object an operation sends, and has not done."""
+
+    intent: Intent
+    #: What became of the operation last; None for one that was never sent.
+    fate: str | None
+    values: dict[str, Any]
+    refs: dict[str, int]
+    hidden: list[str]
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it was sent, and nobody knows whether the server has done it."""
+        return self.fate in _UNKNOWN
+
+    @property
+    def keys(self) -> set[str]:
+        """The wire names of what it sends."""
+        return {*self.values, *self.refs, *self.hidden}
+
+    def leave_out(self, keys: set[str]) -> None:
+        """Forget what was sent later as well."""
+        for kept in (self.values, self.refs):
+            for key in keys & kept.keys():
+                del kept[key]
+        self.hidden = [key for key in self.hidden if key not in keys]
+
+
+@dataclass(slots=True)
+class Item:
+    """One object of the journal."""
+
+    number: int
+    model: int
+    name: str | None = None
+    tag: str | None = None
+    key: str | None = None
+    #: "new", "there", "gone", or "dropped": the program has taken its creation back.
+    state: str = "new"
+    #: What the server has of it, as far as it was told.
+    row: dict[str, Any] = field(default_factory=dict)
+    #: Whether that is all that the server would say.
+    full: bool = False
+    #: What the program said when it made the object: values, references, what was never written.
+    values: dict[str, Any] = field(default_factory=dict)
+    refs: dict[str, int] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)
+    #: What is not done of it.
+    open: list[Part] = field(default_factory=list)
+
+    def take(self, part: Part, row: dict[str, Any], keys: dict[int, Any]) -> None:
+        """Bring the next operation in; of one that is done, *row* is what its answer told."""
+        intent, kind, done = part.intent, part.intent.kind, part.fate == Fate.DONE
+        if intent.base is not None:
+            self.row |= _mapping(intent.base)
+        self.key = intent.key or self.key
+        self.tag = intent.tag or self.tag
+        if kind == Kind.CREATE:
+            self.name, self.open = intent.name, []
+        elif kind == Kind.DELETE:
+            self.open = []
+        for earlier in self.open:
+            earlier.leave_out(part.keys)
+        self.open = [each for each in self.open if each.keys or each.intent.kind != Kind.UPDATE]
+        if part.fate == DROPPED:
+            if kind == Kind.CREATE:
+                self.state = DROPPED
+        elif not done:
+            self.state = "new" if kind == Kind.CREATE else self.state
+            self.state = "there" if kind != Kind.CREATE and self.key else self.state
+            self.open.append(part)
+        elif kind == Kind.DELETE:
+            self.state = "gone"
+        else:
+            self.state = "there"
+            sent = {key: keys[number] for key, number in part.refs.items() if number in keys}
+            self.row |= part.values | sent | row
+            self._say(part, {*part.keys} if kind == Kind.CREATE else {*(loads(intent.again) or ())})
+
+    def _say(self, part: Part, keys: set[str]) -> None:
+        """Remember what the program said when it made the object."""
+        if part.intent.kind == Kind.CREATE:
+            self.values, self.refs, self.hidden = {}, {}, set()
+        for key in keys:
+            self.values.pop(key, None)
+            self.refs.pop(key, None)
+        self.values |= {key: value for key, value in part.values.items() if key in keys}
+        self.refs |= {key: number for key, number in part.refs.items() if key in keys}
+        self.hidden |= keys & {*part.hidden}
+
+
+@dataclass(slots=True)
+class Done:
+    """What is done of one object by one operation."""
+
+    kind: str
+    number: int
+
+
+class Book:
+    """All that a journal tells, read once."""
+
+    def __init__(self, store: Store) -> None:
+        self.items: dict[int, Item] = {}
+        #: The numbers of new objects by model and name; the last one of a name counts.
+        self.named: dict[tuple[int, str], int] = {}
+        #: What is done, in the order in which it was intended.
+        self.done: list[Done] = []
+        #: How many requests went out for what is done.
+        self.requests = 0
+        #: The objects of each operation, in its order.
+        self.operations: dict[int, list[Intent]] = defaultdict(list)
+        #: By operation: what became of it last; and when it was sent first.
+        self.fates: dict[int, Event] = {}
+        self.begun: dict[int, float] = {}
+        self._clock: list[tuple[float, datetime]] = []
+        #: By object: what a reference to it reads in a row.
+        self._keys: dict[int, Any] = {}
+        for event in store.events():
+            self._happened(event)
+        for intent in store.intents():
+            self._intended(intent)
+
+    def _happened(self, event: Event) -> None:
+        if event.fate == CLOCK:
+            told = loads(event.detail, "a time")
+            try:
+                self._clock.append((event.at, datetime.fromisoformat(told)))
+            except (TypeError, ValueError) as error:
+                raise JournalError(f"a time in the journal is none: {error}.") from None
+            return
+        self.fates[event.operation] = event
+        if event.fate == SENDING:
+            self.begun.setdefault(event.operation, event.at)
+
+    def _intended(self, intent: Intent) -> None:
+        place = len(self.operations[intent.operation])
+        self.operations[intent.operation].append(intent)
+        event = self.fates.get(intent.operation)
+        item = self.items.get(intent.object)
+        if item is None:
+            item = self.items[intent.object] = Item(intent.object, intent.model)
+        row: dict[str, Any] = {}
+        if event is not None and event.fate == Fate.DONE:
+            key, row, full = self._told(event, place)
+            item.key, item.full = key or item.key, full or item.full
+            self.done.append(Done(intent.kind, intent.object))
+        part = Part(
+            intent,
+            None if event is None else event.fate,
+            _mapping(intent.sent),
+            _mapping(intent.refs),
+            list(loads(intent.hidden) or ()),
+        )
+        item.take(part, row, self._keys)
+        if item.key:
+            self._keys[intent.object] = (loads(item.key, "a key") or [None])[-1]
+        if item.name is not None:
+            self.named[item.model, item.name] = item.number
+
+    def _told(self, event: Event, place: int) -> tuple[str | None, dict[str, Any], bool]:
+        """Return the key and the row that an answer had for one of its objects, and if it had all."""
+        detail = loads(event.detail, "an outcome")
+        try:
+            requests, rows = detail
+            self.requests += requests if place == 0 else 0
+            key, row, full = rows[place] if place < len(rows) and rows[place] else (None, {}, 0)
+            return key, dict(row), bool(full)
+        except (TypeError, ValueError, KeyError) as error:
+            raise JournalError(f"an outcome in the journal makes no sense: {error}.") from None
+
+    def open(self) -> Iterator[Item]:
+        """Yield the objects of which something is not done."""
+        return (item for item in self.items.values() if item.open)
+
+    def server_time(self, at: float) -> datetime | None:
+        """Return what the server's clock showed then; None where it never told."""
+        if not self._clock:
+            return None
+        place = bisect_right(self._clock, at, key=lambda told: told[0])
+        heard, there = self._clock[max(0, place - 1)]
+        return (there + timedelta(seconds=at - heard)).replace(microsecond=0)
+
+
+def _mapping(text: str | None) -> dict[str, Any]:
+    found = loads(text) or {}
+    if not isinstance(found, dict):
+        raise JournalError(f"an intent in the journal makes no sense: {found!r:.60}")
+    return found

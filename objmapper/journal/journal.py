@@ -1,0 +1,408 @@
+"""Journal: what a session means to send, and what became of it, on disk before and as it happens."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from objmapper.exceptions import JournalError, StatusError
+from objmapper.journal import encoding
+from objmapper.journal.binding import Names, bind, bound
+from objmapper.journal.history import CLOCK, DROPPED, SENDING, Book
+from objmapper.journal.recovery import Secrets, recovered
+from objmapper.journal.store import Event, Intent, Store
+from objmapper.operation import Change, Fate, Kind, Operation, Outcome
+from objmapper.planning import Chosen
+from objmapper.state import Stateful, changed_keys, is_new
+
+
+class Journal:
+    """The record of a session's commits on disk; a program reads ``path``, a commit does the rest.
+
+    The intents of a plan are written before its first request; that an operation is about to be
+    sent, before it is; what became of it, before its thread begins another one. So at most
+    ``workers`` operations are of unknown fate whenever the process dies.
+    """
+
+    def __init__(self, client: Any, path: str | os.PathLike[str]) -> None:
+        self._client = client
+        self._store = Store(path)
+        try:
+            self._check_server()
+            self.models = Models(self._store)
+            self.book: Book = Book(self._store)
+        except BaseException:
+            self._store.close()
+            raise
+        #: When it was opened: what was sent before may have been on its way until then.
+        self.opened: float = time.time()
+        self._operations = itertools.count(max(self.book.operations, default=0) + 1)
+        self._objects = itertools.count(max(self.book.items, default=0) + 1)
+        #: The numbers of this session's objects.
+        self.numbers: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        #: The objects of earlier runs that are here again, by number.
+        self.alive: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        #: What a recovery has made, rather than the program.
+        self.rebuilt: weakref.WeakSet[Any] = weakref.WeakSet()
+        #: What the program has made again, and no commit has bound yet.
+        self.waiting: weakref.WeakSet[Any] = weakref.WeakSet()
+        #: Whose the names of this run's new objects are.
+        self.claims = Names()
+        #: The numbers of what this run has created, and of all that some run was to create.
+        self.made: set[int] = set()
+        self.created: set[int] = set(self.book.named.values())
+        #: The numbers of what the server has, by root class and key.
+        self._by_key: dict[tuple[type, str], int] = {}
+        #: For how many models those of earlier runs stand there.
+        self._indexed = 0
+        #: By number: what new objects are known by when the program is run again.
+        self.names: dict[int, str] = {}
+        #: By number: what the program says anew of an object that an earlier run has made.
+        self.again: dict[int, set[str]] = {}
+        #: What was intended and is not done, by id of the operation, which it keeps alive.
+        self._open: dict[int, tuple[Operation, int]] = {}
+        self._marked: set[int] = set()
+        #: What happened and is not written yet: it goes with the next mark.
+        self._happened: list[Event] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    @property
+    def path(self) -> str:
+        """Where the file lies."""
+        return self._store.path
+
+    def __repr__(self) -> str:
+        return f"<Journal {self.path!r}>"
+
+    def close(self, session: Any) -> None:
+        """Write what is left of a session, and let go of the file; twice is harmless."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self.reconcile(session)
+            self._flush()
+        finally:
+            self._store.close()
+
+    def _check_server(self) -> None:
+        facts = self._store.facts()
+        mine = {"server": self._client.base_url, "dialect": self._client.dialect.name}
+        for name, value in mine.items():
+            if name not in facts:
+                self._store.remember(name, value)
+            elif facts[name] != value:
+                raise JournalError(
+                    f"The journal {self.path!r} is of the {name} {facts[name]!r}, and this session's "
+                    f"is {value!r}: what is done there is not done here. Give it a journal of its own."
+                )
+
+    # -- what a commit tells ----------------------------------------------------------------------
+
+    def intend(self, session: Any, operations: Iterable[Operation]) -> None:
+        """Write what is about to be sent. Raises JournalError, and then nothing may be sent."""
+        numbered = [(operation, next(self._operations)) for operation in operations]
+        tags = session.members.tags
+        intents = [
+            self._intent(number, operation, change, tags)
+            for operation, number in numbered
+            for change in operation.changes
+        ]
+        if not intents:
+            return
+        self._store.add(self.models.unwritten, intents)
+        self.models.unwritten.clear()
+        self._open.update((id(operation), (operation, number)) for operation, number in numbered)
+        self.sync()
+
+    def _intent(
+        self, number: int, operation: Operation, change: Change, tags: dict[int, str]
+    ) -> Intent:
+        obj, header = change.object, self._client.idempotency_header
+        known = self.number(obj)
+        name = base = again = None
+        if change.kind == Kind.CREATE:
+            name = self.names.get(known)
+        else:
+            base = encoding.row_of(obj)
+            if known in self.again:
+                again = encoding.dumps(sorted(self.again[known] & change.sent.keys()))
+        sent, refs, hidden = encoding.sent_of(change, self.number)
+        return Intent(
+            number,
+            known,
+            str(change.kind),
+            self.models.number(type(obj)),
+            name,
+            tags.get(id(obj)) if tags else None,
+            encoding.key_of(obj),
+            base,
+            sent,
+            refs,
+            hidden,
+            again,
+            None if header is None else operation.request.headers.get(header),
+        )
+
+    def begin(self, operations: Iterable[Operation]) -> None:
+        """Write that operations are about to be sent, by the thread that sends them.
+
+        Raises JournalError, and then they may not be sent.
+        """
+        now, known = time.time(), self._open
+        marks = [
+            Event(known[id(op)][1], SENDING, now, None) for op in operations if id(op) in known
+        ]
+        self._write(marks)
+        self._marked.update(mark.operation for mark in marks)
+
+    def note(self, outcome: Outcome) -> None:
+        """Remember what became of an operation; it is written before another one begins."""
+        operation, fate = outcome.operation, outcome.fate
+        entry = self._open.get(id(operation))
+        if entry is None:
+            return
+        number, detail = entry[1], None
+        if fate is Fate.DONE:
+            del self._open[id(operation)]
+            self._marked.discard(number)
+            detail = self._told(outcome)
+        elif fate in (Fate.PENDING, Fate.SKIPPED) and number not in self._marked:
+            return  # as it was intended, and no more
+        elif outcome.error is not None:
+            detail = encoding.dumps(_named(outcome.error))
+        self._happened.append(Event(number, fate.value, outcome.ended or time.time(), detail))
+
+    def _told(self, outcome: Outcome) -> str:
+        """Return what the server has now, and how often it was asked."""
+        rows = []
+        for change in outcome.operation.changes:
+            obj = change.object
+            mapper = type(obj).__mapper__
+            if change.kind == Kind.DELETE:
+                self._forget(obj)
+            elif change.kind == Kind.CREATE or mapper.version_field is not None:
+                key, number = encoding.key_of(obj), self.number(obj)
+                self.made.add(number)
+                if key is not None:
+                    self._by_key[mapper.root, key] = number
+                shown = "null" if key is None else encoding.dumps(key)
+                rows.append(f"[{shown},{encoding.row_of(obj)},{int(obj._state.full)}]")
+                continue
+            elif self.again:
+                self.again.pop(self.number(obj), None)
+            rows.append("null")
+        return f"[{outcome.requests},[{','.join(rows)}]]"
+
+    def _forget(self, obj: Any) -> None:
+        """Let go of the name of an object that is deleted: another one may have it."""
+        number = self.numbers.get(obj)
+        if number is not None:
+            self.names.pop(number, None)
+            self.made.discard(number)
+
+    def sync(self) -> None:
+        """Write what happened, and have all of it where a power failure leaves it."""
+        now = time.time()
+        there = self._client.server_time(now)
+        if there is not None:
+            self._happened.append(Event(0, CLOCK, now, encoding.dumps(there.isoformat())))
+        self._flush()
+        self._store.sync()
+
+    def _flush(self) -> None:
+        if self._happened:
+            self._write([])
+
+    def _write(self, marks: list[Event]) -> None:
+        with self._lock:
+            count = len(self._happened)  # the committing thread may add to it meanwhile
+            self._store.happened([*self._happened[:count], *marks])
+            del self._happened[:count]
+
+    # -- objects ----------------------------------------------------------------------------------
+
+    def bind(self, session: Any, chosen: Chosen) -> None:
+        """Bind what is about to be committed to what earlier runs have done of it; nothing is sent."""
+        self.reconcile(session)
+        bind(self, session, chosen)
+
+    def bound(self, session: Any, objects: list[Any]) -> AbstractContextManager[None]:
+        """Have objects as ``bind`` would make them while a plan is made."""
+        return bound(self, session, objects)
+
+    def recovered(
+        self, session: Any, secrets: Secrets | None
+    ) -> AbstractContextManager[tuple[Chosen, list[tuple[str, Any]]]]:
+        """Give what is open to be committed, and what is done, as objects of the session."""
+        return recovered(self, session, secrets)
+
+    def reread(self, session: Any) -> None:
+        """Read again what the journal tells, this session's own part too."""
+        self.reconcile(session)
+        self._flush()
+        self.book = Book(self._store)
+        for operation, _ in self._open.values():
+            for obj in operation.objects:
+                self.alive[self.number(obj)] = obj
+
+    def adopt(self, obj: Any, number: int) -> None:
+        """Let an object be that of a number."""
+        self.numbers[obj] = number
+        self.alive[number] = obj
+
+    def release(self, obj: Any) -> None:
+        """Forget which number an object has."""
+        number = self.numbers.pop(obj, None)
+        if number is not None and self.alive.get(number) is obj:
+            del self.alive[number]
+
+    def reopen(self, operation: Operation, number: int) -> None:
+        """Take an operation of an earlier run over: what becomes of it is written."""
+        self._open[id(operation)] = operation, number
+        self._marked.add(number)
+
+    def is_open(self, number: int) -> bool:
+        """Whether an operation of that number is this session's, and not done."""
+        return any(known == number for _, known in self._open.values())
+
+    def number_of(self, field: Any, value: Any) -> int | None:
+        """Return the number of what a relation leads to, if the journal has it as a new object."""
+        found: int | None = None
+        if isinstance(value, Stateful):
+            found = self.numbers.get(value)
+            key = None if found is not None or is_new(value) else encoding.key_of(value)
+        else:
+            key = f"[{encoding.dumps(field.dump(value))}]"
+        if found is None and key is not None:
+            found = self._by_key_index().get((field.target.__mapper__.root, key))
+        return found if found in self.created else None
+
+    def number(self, obj: Any) -> int:
+        """Return the number of an object, which it gets when it is asked for first."""
+        found = self.numbers.get(obj)
+        if found is None:
+            key = None if is_new(obj) else encoding.key_of(obj)
+            if key is None:
+                found = next(self._objects)
+            else:
+                place = type(obj).__mapper__.root, key
+                index = self._by_key_index()
+                found = index.get(place) or index.setdefault(place, next(self._objects))
+            self.numbers[obj] = found
+        return found
+
+    def _by_key_index(self) -> dict[tuple[type, str], int]:
+        if self._indexed != len(self.models.here):
+            self._indexed = len(self.models.here)
+            for item in self.book.items.values():
+                if item.key is not None and item.model in self.models.here:
+                    place = self.models.here[item.model].__mapper__.root, item.key
+                    self._by_key.setdefault(place, item.number)
+        return self._by_key
+
+    def reconcile(self, session: Any) -> None:
+        """Write what became of open operations beside a commit: taken back, or settled by hand."""
+        for operation, number in list(self._open.values()):
+            fates = {_stands(session, change) for change in operation.changes}
+            if None in fates:
+                continue
+            done = Fate.DONE if Fate.DONE.value in fates else None
+            if done:
+                self.note(Outcome(operation, done))
+            else:
+                del self._open[id(operation)]
+                self._happened.append(Event(number, DROPPED, time.time(), None))
+
+
+def _named(error: BaseException) -> str:
+    """Return what an error is, without what it says: that may quote anything."""
+    status = f" {error.status}" if isinstance(error, StatusError) else ""
+    return type(error).__name__ + status
+
+
+def _stands(session: Any, change: Change) -> str | None:
+    """Say what became of a change; None where it waits, or is under way, still."""
+    obj, members = change.object, session.members
+    number = id(obj)
+    if number in members.uncertain or number in members.under_way:
+        return None
+    if change.kind == Kind.CREATE:
+        if number in members.new:
+            return None
+        return DROPPED if is_new(obj) else Fate.DONE.value
+    if change.kind == Kind.DELETE:
+        return None if number in members.deleted else DROPPED if obj in members else Fate.DONE.value
+    waits = obj in members and not change.sent.keys().isdisjoint(changed_keys(obj))
+    return None if waits else DROPPED
+
+
+class Models:
+    """The models of a journal by number, and those that are not written yet."""
+
+    def __init__(self, store: Store) -> None:
+        self._path = store.path
+        self._written: dict[int, tuple[str, str]] = {}
+        self._known: dict[str, int] = {}
+        self._numbers: dict[Any, int] = {}
+        #: The models that are declared in this process, as far as they are known.
+        self.here: dict[int, Any] = {}
+        #: What goes with the next intents.
+        self.unwritten: list[tuple[int, str, str]] = []
+        for number, name, fields in store.models():
+            self._written[number], self._known[name] = (name, fields), number
+        declared = encoding.declared() if self._written else {}
+        for number, (name, _) in self._written.items():
+            if name in declared:
+                self._check(number, declared[name])
+
+    def _check(self, number: int, model: Any) -> None:
+        name, fields = self._written[number]
+        other = encoding.difference(model, fields)
+        if other is not None:
+            raise JournalError(
+                f"The journal {self._path!r} was written with another {name.partition(':')[2]}: "
+                f"{other}. Finish it with the models it was begun with, or begin another journal."
+            )
+        self._numbers[model], self.here[number] = number, model
+
+    def number(self, model: Any) -> int:
+        """Return the number of a model. Raises JournalError for one whose fields are others now."""
+        found = self._numbers.get(model)
+        if found is None:
+            name = encoding.full_name(model)
+            found = self._known.get(name)
+            if found is None:
+                found = self._known[name] = len(self._known) + 1
+                self._written[found] = (name, encoding.fingerprint(model))
+                self.unwritten.append((found, *self._written[found]))
+            self._check(found, model)
+        return found
+
+    def model(self, number: int) -> Any:
+        """Return the model of a number. Raises JournalError for one that is not declared here."""
+        found = self.here.get(number)
+        if found is None:
+            if number not in self._written:
+                raise JournalError(f"The journal {self._path!r} has no model {number}.")
+            name = self._written[number][0]
+            found = encoding.declared().get(name)
+            if found is None:
+                module, _, short = name.partition(":")
+                raise JournalError(
+                    f"The journal {self._path!r} has objects of {short}, declared in {module!r}, which "
+                    "is not declared in this process: import the module that declares it, or run the "
+                    "program itself again."
+                )
+            self._check(number, found)
+        return found
+
+
+__all__ = ["Journal"]

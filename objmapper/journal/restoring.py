@@ -1,0 +1,216 @@
+"""Objects of a journal come to life again: rows, changes, and what became of their operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from objmapper import planning, wire
+from objmapper.exceptions import JournalError, TransportError
+from objmapper.journal.history import Item, Part
+from objmapper.operation import Change, Draft, Fate, Kind, Operation, Outcome, Secret
+from objmapper.state import (
+    ABSENT,
+    InstanceState,
+    Lifecycle,
+    Page,
+    ages,
+    copied,
+    freeze,
+    own,
+)
+
+
+class Restorer:
+    """Makes the objects of a journal's items in a session, each of them once."""
+
+    def __init__(self, journal: Any, session: Any) -> None:
+        self.journal, self.session = journal, session
+        #: What it has made, in order.
+        self.made: list[Any] = []
+
+    # -- objects ----------------------------------------------------------------------------------
+
+    def object(self, number: int) -> Any:
+        """Return the object of a number: the session's, else one that is made anew."""
+        obj = self.journal.alive.get(number)
+        if obj is None:
+            item = self.journal.book.items.get(number)
+            if item is None:
+                raise JournalError(
+                    f"The journal {self.journal.path!r} refers to object {number}, of which it tells "
+                    "nothing."
+                )
+            makers = {"new": self._new, "there": self._there}
+            obj = makers.get(item.state, self._gone)(item)
+        return obj
+
+    def undo(self) -> None:
+        """Take what was made out of the session."""
+        for obj in self.made:
+            if obj in self.session.members:
+                self.session.members.expunge(obj)
+            self.journal.release(obj)
+
+    def _alive(self, obj: Any, item: Item) -> None:
+        self.journal.adopt(obj, item.number)
+        self.journal.rebuilt.add(obj)
+        self.made.append(obj)
+
+    def _gone(self, item: Item) -> Any:
+        """Return a detached object: it was deleted, or its creation was taken back."""
+        model = self.journal.models.model(item.model)
+        obj = object.__new__(model)
+        obj._row = copied(item.row)
+        page = Page(None, model.__mapper__, [], full=False)
+        obj._state = InstanceState(page, Lifecycle.DETACHED)
+        self._alive(obj, item)
+        return obj
+
+    def _new(self, item: Item) -> Any:
+        """Return a new object that waits for its creation."""
+        model = self.journal.models.model(item.model)
+        mapper = model.__mapper__
+        obj = object.__new__(model)
+        obj._row = {}
+        obj._state = state = InstanceState(mapper.blank_page, Lifecycle.PENDING)
+        state.session = self.session.ref
+        self._alive(obj, item)  # before its references: they may lead back
+        for part in item.open:
+            obj._row |= self.values(mapper, part)
+        state.originals = dict.fromkeys(obj._row, ABSENT)
+        self.session.members.new[id(obj)] = obj
+        if item.tag is not None:
+            self.session.members.tags[id(obj)] = item.tag
+        if item.name is not None:
+            self.journal.names[item.number] = item.name
+        return obj
+
+    def _there(self, item: Item) -> Any:
+        """Return an object that the server has, with the changes that wait to be sent."""
+        model = self.journal.models.model(item.model)
+        mapper, session = model.__mapper__, self.session
+        row = copied(item.row)
+        identity = mapper.identity_in(row)
+        obj = None if identity is None else session.identity.get(mapper.root, identity)
+        if obj is None:
+            obj = object.__new__(model)
+            obj._row = row
+            self.persist(obj, identity, item)
+            self._alive(obj, item)
+        else:
+            self.journal.adopt(obj, item.number)
+        for part in item.open:
+            if part.intent.kind == Kind.DELETE:
+                session.members.mark_deleted(obj)
+            else:
+                self.change(obj, self.values(mapper, part))
+        return obj
+
+    def persist(self, obj: Any, identity: Any, item: Item) -> None:
+        """Make an object over its row a persistent one of the session."""
+        mapper, session = type(obj).__mapper__, self.session
+        keys = [] if identity is None else [identity]
+        obj._state = page = Page(session.ref, mapper, keys, full=item.full)
+        if identity is not None:
+            session.identity.add(mapper.root, identity, obj)
+            if mapper.natural_key:
+                session.members.created.setdefault(mapper.root, set()).add(identity)
+        elif mapper.has_key:
+            own(obj).lifecycle = page.lifecycle
+            session.members.keyless.add(obj)
+
+    def change(self, obj: Any, values: Mapping[str, Any]) -> None:
+        """Give a persistent object changes that it does not have yet."""
+        state, by_key = own(obj), type(obj).__mapper__.by_key
+        originals = {} if state.originals is None else state.originals
+        for key, value in values.items():
+            field, base = by_key[key], obj._row.get(key, ABSENT)
+            if key in originals:
+                continue
+            if base is not ABSENT and not field.mutable:
+                base = field.tolerant(base)
+            if base is not ABSENT and field.same(base, value):
+                continue
+            if state.snapshots is not None:
+                state.snapshots.pop(key, None)
+            originals[key], obj._row[key] = base, value
+        state.originals = originals or None
+        self.session.touched(obj)
+
+    def values(self, mapper: Any, part: Part) -> dict[str, Any]:
+        """Return what a part sends, as objects keep it; secrets as somebody has told them."""
+        found: dict[str, Any] = {}
+        for key, value in part.values.items():
+            field = mapper.by_key.get(key)
+            if field is None:
+                raise JournalError(f"{mapper.model.__name__} has no field for {key!r}.")
+            found[key] = field.tolerant(copied(value))
+        for key, number in part.refs.items():
+            found[key] = self.object(number)
+        return found
+
+    # -- operations -------------------------------------------------------------------------------
+
+    def doubtful(self, operations: Iterable[int]) -> None:
+        """Let the session know which operations of unknown fate its objects have."""
+        known = self.session.members.uncertain
+        for operation in operations:
+            for outcome in self._outcomes(operation):
+                for obj in outcome.operation.objects:
+                    known[id(obj)] = obj, outcome
+
+    def _outcomes(self, number: int) -> list[Outcome]:
+        book = self.journal.book
+        changes = []
+        for intent in book.operations[number]:
+            item = book.items[intent.object]
+            parts = [part for part in item.open if part.intent.operation == number]
+            changes += [self._change(self.object(item.number), part) for part in parts]
+        drafts = self.session.dialect.operations(changes)
+        return [self._outcome(number, draft) for draft in drafts]
+
+    def _outcome(self, number: int, draft: Draft) -> Outcome:
+        journal, book = self.journal, self.journal.book
+        token = book.operations[number][0].token
+        if token is not None:
+            header = self.session.client.idempotency_header
+            if header is None:
+                raise JournalError(
+                    f"The journal {journal.path!r} was written by a client with an "
+                    "idempotency_header: this one needs it, too, or what was sent could not be "
+                    "repeated."
+                )
+            draft = planning.known_again(draft, header, token)
+        operation = Operation(number, draft)
+        journal.reopen(operation, number)
+        begun = book.begun.get(number, journal.opened)
+        text = f"{draft.request.method} {draft.request.shown_path}: the process ended before an answer."
+        return Outcome(
+            operation,
+            Fate.UNCERTAIN,
+            error=TransportError(text, draft.request),
+            requests=1,
+            begun=begun,
+            begun_there=book.server_time(begun),
+            # What the dead process had sent may have been on its way until the journal was free.
+            ended=journal.opened,
+            age=next(ages),
+        )
+
+    def _change(self, obj: Any, part: Part) -> Change:
+        """Return the change that was sent, whatever the object holds by now."""
+        mapper, kind = type(obj).__mapper__, part.intent.kind
+        values = {} if kind == Kind.DELETE else self.values(mapper, part)
+        for key in part.hidden:
+            if key in obj._row:
+                values.setdefault(key, obj._row[key])
+        sent, shown, rows = {}, {}, {}
+        for key, value in values.items():
+            field = mapper.by_key[key]
+            sent[key] = wire.wire_value(field, value)
+            shown[field.name] = wire.shown_change(obj, field)
+            if field.mutable and not field.plain:
+                frozen = freeze(field.to_row(value))
+                rows[key] = Secret(frozen) if field.hides else frozen
+        return Change(kind, obj, sent, shown, rows)

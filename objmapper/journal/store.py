@@ -1,0 +1,248 @@
+"""The file of a journal: a SQLite database that is only ever added to.
+
+Intents are written before anything is sent, events as it goes: that a request is about to be sent,
+and what became of it. Nothing that was written is changed, so that a process may die at any time.
+What a process has written outlives its death at once, and a power failure as soon as ``sync`` has
+returned.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
+
+from objmapper.exceptions import JournalError
+
+#: The format that is written; a file of a higher number is refused.
+FORMAT = 1
+#: Tells a journal from other SQLite databases: "objm".
+_APPLICATION = 0x6F626A6D
+_TABLES = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE model (number INTEGER PRIMARY KEY, name TEXT, fields TEXT);
+CREATE TABLE intent (
+    number INTEGER PRIMARY KEY, operation INTEGER, object INTEGER, kind TEXT, model INTEGER,
+    name TEXT, tag TEXT, key TEXT, base TEXT, sent TEXT, refs TEXT, hidden TEXT, again TEXT,
+    token TEXT
+);
+CREATE TABLE event (number INTEGER PRIMARY KEY, operation INTEGER, fate TEXT, at REAL, detail TEXT);
+"""
+_INTENT = "INSERT INTO intent VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+#: Pages of the log, 4 KiB each, that gather before they are moved into the file.
+_LOG_PAGES = 4000
+
+
+class Intent(NamedTuple):
+    """One object's part of an operation, as it is written before anything is sent; JSON is text."""
+
+    #: The operation's number in the journal.
+    operation: int
+    #: The object's number in the journal.
+    object: int
+    #: Create, update, delete, or an action's name; "known" for what is only referred to.
+    kind: str
+    #: The model's number in the journal.
+    model: int
+    #: What a new object is known by when the program is run again; None for others.
+    name: str | None
+    #: The user's own name for it.
+    tag: str | None
+    #: What tells it from others on the server; None while it is new.
+    key: str | None
+    #: What the server had of it.
+    base: str | None
+    #: ``{wire name: value}``, as rows have it.
+    sent: str | None
+    #: ``{wire name: number of the object whose key is sent}``
+    refs: str | None
+    #: The wire names of values that are never written.
+    hidden: str | None
+    #: The wire names of what the program says anew of an object that it had made before.
+    again: str | None
+    #: The idempotency key of the request.
+    token: str | None
+
+
+class Event(NamedTuple):
+    """What happened to an operation."""
+
+    operation: int
+    #: "sending", or a Fate's value; "dropped" for what was taken back; "clock" for the server's time.
+    fate: str
+    #: When, by this machine's clock.
+    at: float
+    #: JSON: what the server has of each object, and how often it was asked.
+    detail: str | None
+
+
+class Store:
+    """The file, open for this process alone. Raises JournalError for one that can't serve.
+
+    *readonly*: nothing is written, and a file that is not there is not made.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, readonly: bool = False) -> None:
+        #: Where the file lies.
+        self.path: str = os.fspath(path)
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        with self._told():
+            if not readonly:
+                # Rows of a server are nobody else's business.
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            elif not os.path.isfile(self.path):
+                raise JournalError(f"There is no journal at {self.path!r}.")
+            self._database = sqlite3.connect(
+                self.path, timeout=0, isolation_level=None, check_same_thread=False
+            )
+        try:
+            with self._told():
+                self._open(readonly)
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _open(self, readonly: bool) -> None:
+        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._database.execute("PRAGMA synchronous = NORMAL")
+        self._database.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+        (application,) = self._database.execute("PRAGMA application_id").fetchone()
+        (written,) = self._database.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application != _APPLICATION and (tables or application or readonly):
+            raise JournalError(f"{self.path!r} is a SQLite database, but no journal of objmapper.")
+        if written > FORMAT:
+            raise JournalError(
+                f"The journal {self.path!r} has the format {written}, and this objmapper knows "
+                f"{FORMAT}: a newer one has written it. Read it with that one."
+            )
+        if not readonly:
+            self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("BEGIN IMMEDIATE")  # from here on nobody else has it
+        if not tables:
+            for statement in _TABLES.split(";"):
+                self._database.execute(statement)
+            self._database.execute(f"PRAGMA application_id = {_APPLICATION}")
+            self._database.execute(f"PRAGMA user_version = {FORMAT}")
+        self._database.execute("COMMIT")
+        problem = self._database.execute("PRAGMA quick_check(1)").fetchone()[0] if tables else "ok"
+        if problem != "ok":
+            raise self._damaged(problem.replace("\n", " "))
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn what SQLite and the disk say into JournalError."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise JournalError(
+                    f"The journal {self.path!r} is open in another session, of this process or of "
+                    "another one: two at once would send everything twice."
+                ) from None
+            raise JournalError(f"The journal {self.path!r} can't be used: {error}.") from error
+        except sqlite3.DatabaseError as error:
+            if "not a database" in str(error):
+                raise JournalError(f"{self.path!r} is not a journal of objmapper.") from None
+            raise self._damaged(str(error)) from error
+        except OSError as error:
+            raise JournalError(
+                f"The journal {self.path!r} can't be used: {error.strerror or error}."
+            ) from error
+
+    def _damaged(self, problem: str) -> JournalError:
+        """Return the error for a file that is damaged, with what can be read of it still."""
+        sent: dict[Any, str] = {}
+        intents = 0
+        with suppress(sqlite3.DatabaseError):
+            for _ in self._database.execute("SELECT operation FROM intent"):
+                intents += 1
+        with suppress(sqlite3.DatabaseError):
+            for operation, fate in self._database.execute("SELECT operation, fate FROM event"):
+                sent[operation] = fate
+        done = sum(fate == "done" for fate in sent.values())
+        return JournalError(
+            f"The journal {self.path!r} is damaged ({problem}). {intents} intents and {len(sent)} "
+            f"outcomes can be read still, {done} of them done. What is missing can't be told: keep "
+            "the file, and compare with what the server has."
+        )
+
+    @contextmanager
+    def _used(self) -> Iterator[sqlite3.Connection]:
+        if self._pid != os.getpid():
+            raise JournalError(
+                f"The journal {self.path!r} was opened before this process was forked off: a process "
+                "opens a journal of its own."
+            )
+        with self._lock, self._told():
+            yield self._database
+
+    # -- writing ----------------------------------------------------------------------------------
+
+    def remember(self, name: str, value: str) -> None:
+        """Keep a fact about the whole journal."""
+        with self._used() as database:
+            database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    def add(self, models: Iterable[tuple[int, str, str]], intents: Iterable[Intent]) -> None:
+        """Write intents, and the models that are new with them: all of it or nothing."""
+        with self._used() as database:
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                database.executemany("INSERT INTO model VALUES (?, ?, ?)", models)
+                database.executemany(_INTENT, intents)
+                database.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    database.execute("ROLLBACK")
+                raise
+
+    def happened(self, events: Sequence[Event]) -> None:
+        """Write events: all of them or nothing."""
+        with self._used() as database:
+            # One statement is one transaction, and costs what one event does.
+            for start in range(0, len(events), 100):
+                some = events[start : start + 100]
+                values = ", ".join(["(NULL, ?, ?, ?, ?)"] * len(some))
+                database.execute(
+                    f"INSERT INTO event VALUES {values}", [each for event in some for each in event]
+                )
+
+    def sync(self) -> None:
+        """Move what was written to the disk itself, where a power failure leaves it."""
+        with self._used() as database:
+            database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    def facts(self) -> dict[str, str]:
+        """Return what is known about the whole journal."""
+        with self._used() as database:
+            return dict(database.execute("SELECT name, value FROM meta").fetchall())
+
+    def models(self) -> list[tuple[int, str, str]]:
+        """Return number, full name and fields of each model."""
+        with self._used() as database:
+            return list(database.execute("SELECT number, name, fields FROM model ORDER BY number"))
+
+    def intents(self) -> list[Intent]:
+        """Return all intents in the order in which they were written."""
+        columns = ", ".join(Intent._fields)
+        with self._used() as database:
+            rows = database.execute(f"SELECT {columns} FROM intent ORDER BY number")
+            return [Intent(*row) for row in rows]
+
+    def events(self) -> list[Event]:
+        """Return all events in the order in which they happened."""
+        with self._used() as database:
+            rows = database.execute("SELECT operation, fate, at, detail FROM event ORDER BY number")
+            return [Event(*row) for row in rows]
+
+    def close(self) -> None:
+        """Let go of the file; twice is harmless."""
+        with suppress(sqlite3.Error):
+            self._database.close()

@@ -1,0 +1,257 @@
+"""A program that is run again has its objects bound to what an earlier run has done of them."""
+
+from contextlib import closing
+
+import pytest
+
+from objmapper import CommitError, JournalError, inspect
+
+
+def made(models, count=4):
+    project = models.Project(name="p")
+    return [models.Task(name=f"t{number}", note="now", project=project) for number in range(count)]
+
+
+def run(place, models, **options):
+    """Run the whole program."""
+    with place.session() as session:
+        tasks = made(models)
+        session.add_all(tasks)
+        session.commit(**options)
+        tasks[1].note = "later"
+        report = session.commit()
+        ids = [(task.id, task.project.id, task.name, task.note) for task in tasks]
+    return report, ids
+
+
+def test_the_second_run_sends_nothing_and_ends_alike(place, models):
+    _, first = run(place, models)
+    asked = len(place.server.seen)
+    _, second = run(place, models)
+    assert second == first
+    assert len(place.server.seen) == asked
+
+
+@pytest.mark.parametrize("done", [False, True])
+@pytest.mark.parametrize("at", range(1, 6))
+def test_a_run_that_died_is_just_run_again(place, models, at, done):
+    session = place.session()
+    session.add_all(made(models))
+    place.die(session, at, done=done)
+    run(place, models)
+    assert place.names() == ["t0", "t1", "t2", "t3"]
+    assert place.names("projects") == ["p"]
+    assert [row["note"] for row in place.server.tables["tasks"].rows.values()].count("later") == 1
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_a_change_of_unknown_fate_is_settled_first(place, models, done):
+    session = place.session()
+    tasks = made(models)
+    session.add_all(tasks)
+    session.commit()
+    tasks[1].note = "later"
+    place.die(session, 1, done=done)
+    place.server.seen.clear()
+    run(place, models)
+    assert len(place.writes()) == (0 if done else 1)
+    assert [row["note"] for row in place.server.tables["tasks"].rows.values()].count("later") == 1
+
+
+def test_a_plan_shows_what_would_be_sent_and_binds_nothing(place, models):
+    run(place, models)
+    with place.session() as session:
+        tasks = [*made(models), models.Task(name="new")]
+        tasks[0].note = "another"
+        session.add_all(tasks)
+        plan = session.plan()
+        assert {(op.request.method, op.request.shown_path) for op in plan} == {
+            ("POST", "/tasks/"),
+            ("PATCH", "/tasks/1/"),
+        }
+        assert len(plan) == 2
+        assert session.new == tasks
+        assert {inspect(task).lifecycle for task in tasks} == {"pending"}
+        assert tasks[0].id is None
+        report = session.apply(plan)
+        assert report.updated.objects == [tasks[0]]
+        assert report.created.objects == [tasks[4]]
+        assert session.commit().counts() == {}
+        assert session.new == []
+
+
+def test_only_what_the_program_says_otherwise_than_then_is_sent(place, models):
+    run(place, models)
+    place.server.seen.clear()
+    with place.session() as session:
+        tasks = made(models)
+        tasks[2].tags = ["night"]
+        tasks[3].secret = "hunter2"
+        session.add_all(tasks)
+        report = session.commit()
+        assert report.updated.objects == [tasks[2], tasks[3]]
+    assert [seen.body for seen in place.server.seen] == [{"tags": ["night"]}, {"secret": "hunter2"}]
+    place.server.seen.clear()
+    with place.session() as session:
+        tasks = made(models)
+        tasks[2].tags = ["night"]
+        tasks[3].secret = "hunter2"
+        session.add_all(tasks)
+        session.commit()
+        assert tasks[1].note == "later"
+    assert place.writes() == []
+    run(place, models)
+    assert place.server.tables["tasks"].rows[3]["tags"] == ["night"]
+
+
+def test_what_is_said_otherwise_goes_again_if_it_was_not_done(place, models):
+    run(place, models)
+    with closing(place.session()) as session:
+        tasks = made(models)
+        tasks[2].note = "x"
+        session.add_all(tasks)
+        place.server.fail("PATCH", "/tasks/3", 400, {"note": ["no"]})
+        with pytest.raises(CommitError):
+            session.commit()
+    with place.session() as session:
+        tasks = made(models)
+        tasks[2].note = "x"
+        session.add_all(tasks)
+        assert session.commit().updated.objects == [tasks[2]]
+    assert place.server.tables["tasks"].rows[3]["note"] == "x"
+
+
+def test_a_tag_names_what_has_no_name(place, models):
+    for _ in range(2):
+        with place.session() as session:
+            for number in range(3):
+                session.add(models.Nameless(note="same"), tag=f"row-{number}")
+            session.commit()
+    assert len(place.server.tables["namelesses"].rows) == 3
+
+
+def test_what_nothing_tells_from_others_is_refused_before_anything_is_sent(place, models):
+    with closing(place.session()) as session:
+        session.add_all([models.Nameless(note="a"), models.Task(name="t")])
+        with pytest.raises(JournalError, match=r"Nothing tells <Nameless new> .*tag=.*natural_key"):
+            session.commit()
+        assert len(session.new) == 2
+    assert place.server.seen == []
+
+
+def test_two_objects_of_one_tag_are_refused_and_both_named(place, models):
+    with closing(place.session()) as session:
+        session.add(models.Task(name="a"), tag="row-1")
+        session.add(models.Task(name="b"), tag="row-1")
+        with pytest.raises(JournalError, match=r"'b'.*'a'.* both have the tag 'row-1'"):
+            session.commit()
+    assert place.server.seen == []
+
+
+def test_two_objects_of_one_natural_key_are_refused_unless_tags_tell_them_apart(place, models):
+    project = models.Project(name="p")
+    with closing(place.session()) as session:
+        session.add(models.Task(name="a", project=project))
+        session.commit()
+        session.add(models.Task(name="a", project=project))
+        with pytest.raises(JournalError, match="both have the natural key"):
+            session.commit()
+        session.rollback()
+        session.add(models.Task(name="a", project=project), tag="the second")
+        session.commit()
+    assert place.names() == ["a", "a"]
+
+
+def test_what_was_deleted_is_made_again(place, models):
+    for _ in range(2):
+        with place.session() as session:
+            task = models.Task(name="a")
+            session.add(task)
+            session.commit()
+            session.delete(task)
+            session.commit()
+    assert place.writes() == ["POST /tasks/", "DELETE /tasks/1/"] * 2
+
+
+def test_an_object_that_somebody_deleted_is_missed_where_it_is_used_first(place, models):
+    run(place, models)
+    del place.server.tables["tasks"].rows[1]
+    with place.session() as session:
+        tasks = made(models)
+        session.add_all(tasks)
+        session.commit()
+        with pytest.raises(models.Task.DoesNotExist):
+            tasks[0].refresh()
+
+
+def test_a_program_may_recover_first_and_then_run(place, models):
+    session = place.session()
+    session.add_all(made(models))
+    place.die(session, 3, done=True)
+    with place.session() as session:
+        assert len(session.recover().created) == 5
+        tasks = made(models)
+        session.add_all(tasks)
+        assert session.commit().counts() == {}
+        assert [task.id for task in tasks] == [1, 2, 3, 4]
+        assert tasks[0].project.id == 1
+    assert place.names() == ["t0", "t1", "t2", "t3"]
+
+
+def test_a_recovery_that_was_refused_does_not_send_twice_what_the_program_adds(place, models):
+    session = place.session()
+    session.add_all(made(models))
+    place.die(session, 3, done=False)
+    place.server.fail("POST", "/tasks", 400, {"name": ["no"]})
+    with place.session() as session:
+        with pytest.raises(CommitError):
+            session.recover()
+        session.add_all(made(models))
+        session.commit()
+        assert session.new == []
+    assert place.names() == ["t0", "t1", "t2", "t3"]
+
+
+def test_a_parent_that_earlier_runs_made_and_one_that_is_read_are_one(place, models):
+    with place.session() as session:
+        project = models.Project(name="p")
+        session.add(project)
+        session.commit()
+        session.add(models.Task(name="a", project=project))
+        session.commit()
+    with place.session() as session:
+        project = models.Project.objects.using(session).get(name="p")
+        session.add(models.Task(name="a", project=project))
+        session.add(models.Task(name="b", project=1))
+        session.commit()
+    with place.session() as session:
+        project = models.Project(name="p")
+        session.add_all(models.Task(name=name, project=project) for name in "ab")
+        session.commit()
+    assert place.names() == ["a", "b"]
+
+
+def test_what_a_query_set_creates_is_bound_as_well(place, models):
+    created = []
+    for _ in range(2):
+        with place.session() as session:
+            task = models.Task.objects.using(session).create(name="a")
+            assert task.id == 1
+            other, new = models.Project.objects.using(session).get_or_create(name="p")
+            created.append(new)
+            assert other.id == 1
+    assert created == [True, False]
+    assert place.writes() == ["POST /tasks/", "POST /projects/"]
+
+
+def test_an_object_that_was_read_gives_way_unless_it_has_changes(place, models):
+    run(place, models)
+    with closing(place.session()) as session:
+        read = models.Task.objects.using(session).get(id=1)
+        read.note = "mine"
+        session.add_all(made(models))
+        with pytest.raises(JournalError, match="in this session already, with changes"):
+            session.commit()
+        read.revert()
+        session.commit()
+        assert inspect(read).lifecycle == "detached"
