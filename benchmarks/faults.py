@@ -12,9 +12,10 @@ import time
 from collections import Counter
 from typing import NamedTuple
 
-from benchmarks import migration, served
+from benchmarks import migration, peers, served
 from benchmarks.measure import Measure, Row, Samples
-from benchmarks.migration import Rows, Work
+from benchmarks.migration import Work
+from benchmarks.worlds import CVAT, OnKinto, Rows, World
 
 #: How many operations the row of the table takes.
 OPERATIONS = 1_000
@@ -39,45 +40,55 @@ class Ended(NamedTuple):
         )
 
 
-def expected(work: Work) -> Rows:
+def expected(world: World, work: Work) -> Rows:
     """Return what is there after the migration over a good network."""
-    with served.cvat() as url:
-        reports = migration.committed(url, work)
+    with world.serve() as url:
+        reports = migration.committed(world, url, work)
         assert all(report.ok for report in reports)
-        return migration.rows(url)
+        return world.rows(url)
 
 
-def ended(way: str, work: Work, due: Rows, rate: float, seed: int) -> Ended:
+def ended(way: str, world: World, work: Work, due: Rows, rate: float, seed: int) -> Ended:
     """Migrate through the proxy, and return how that ended."""
     proxy_of = served.of_tests("faultproxy").FaultyProxy
-    with served.cvat() as url:
+    with world.serve() as url:
         with proxy_of(url, rate=rate, seed=seed) as proxy:
             started = time.perf_counter()
-            reports = migration.WAYS[way](proxy.url, work)
+            reports = migration.WAYS[way](world, proxy.url, work)
             seconds = time.perf_counter() - started
             requests, harmed = len(proxy.seen), proxy.harmed
-        there = migration.rows(url)
+        there = world.rows(url)
     uncertain = len(reports[-1].uncertain) if reports else 0
     lost, duplicated = there.lost(due), there.duplicated(due)
     return Ended(lost, duplicated, uncertain, requests, harmed, seconds)
 
 
 def row(turns: int) -> Row:
-    """Return the counts of one run, with another seed each turn; they are none of time."""
+    """Return the counts of a run or two, each of a seed of its own; they are none of time."""
     work = Work.of(OPERATIONS)
-    due = expected(work)
     measures, notes = [], []
-    for way in migration.WAYS:
-        ends = [ended(way, work, due, RATE, seed) for seed in range(1, min(turns, 2) + 1)]
-        for what in ("lost", "duplicated", "uncertain"):
-            counts = Samples(tuple(float(getattr(end, what)) for end in ends))
-            ours = way == "objmapper"
-            if ours or what != "uncertain":
-                measures.append(Measure(f"{way}, {what}", "", counts, goal=0.0 if ours else None))
-        harmed = sum(end.harmed.total() for end in ends)
-        notes.append(f"{way}: {harmed} of {sum(end.requests for end in ends)} requests harmed")
+    for world in worlds():
+        due = expected(world, work)
+        for way in migration.WAYS:
+            seeds = range(1, min(turns, 2) + 1)
+            ends = [ended(way, world, work, due, RATE, seed) for seed in seeds]
+            for what in ("lost", "duplicated", "uncertain"):
+                counts = Samples(tuple(float(getattr(end, what)) for end in ends))
+                goal = 0.0 if way == "objmapper" else None
+                if goal is not None or what != "uncertain":
+                    measures.append(Measure(f"{way}, {world.name}, {what}", "", counts, goal=goal))
+            harmed, sent = (
+                sum(end.harmed.total() for end in ends),
+                sum(end.requests for end in ends),
+            )
+            notes.append(f"{way}, {world.name}: {harmed} of {sent} requests harmed")
     title = f"{OPERATIONS:,} creates and updates, {RATE:.0%} of all requests harmed"
     return Row("C1", title, measures, notes)
+
+
+def worlds() -> list[World]:
+    """Return the servers that are installed."""
+    return [CVAT(), *([] if "kinto" in peers.MISSING else [OnKinto()])]
 
 
 def main() -> None:
@@ -85,13 +96,18 @@ def main() -> None:
     parser.add_argument("operations", nargs="?", type=int, default=10_000, metavar="N")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rate", type=float, default=RATE)
+    known = {world.name: world for world in worlds()}
+    parser.add_argument("--server", choices=known, action="append", help="default: all")
     arguments = parser.parse_args()
     work = Work.of(arguments.operations)
     print(f"{work}, rate {arguments.rate}, seed {arguments.seed}", flush=True)
-    due = expected(work)
-    print(f"over a good network: {due.total()} rows", flush=True)
-    for way in migration.WAYS:
-        print(f"{way}: {ended(way, work, due, arguments.rate, arguments.seed)}", flush=True)
+    for name in arguments.server or known:
+        world = known[name]
+        due = expected(world, work)
+        print(f"{name}, over a good network: {due.total()} rows", flush=True)
+        for way in migration.WAYS:
+            end = ended(way, world, work, due, arguments.rate, arguments.seed)
+            print(f"{name}, {way}: {end}", flush=True)
 
 
 if __name__ == "__main__":

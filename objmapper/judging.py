@@ -12,7 +12,7 @@ from objmapper import naturalkey
 from objmapper.asking import Row, View, mapper_of
 from objmapper.exceptions import Conflict, ObjMapperError, QueryError, StatusError
 from objmapper.operation import Change, Kind, Outcome, Settle
-from objmapper.state import base_value, same
+from objmapper.state import ABSENT, base_value, same
 
 
 class Verdict(enum.Enum):
@@ -182,10 +182,10 @@ class _Judge:
         done, open_ = [], []
         for key, wire in change.sent.items():
             field = mapper_of(change).by_key[key]
-            if field.write_only or key not in row:
+            if field.write_only or not (key in row or self.session.dialect.omits_unset):
                 why = f"the server does not show {field.name!r}"
                 return Finding(Verdict.UNKNOWN, why=why)
-            has = self.view.form(field, row[key])
+            has = self.view.form(field, row[key]) if key in row else ABSENT
             if same(has, self.view.form(field, wire)):
                 done.append(field.name)
             elif change.kind == Kind.UPDATE and same(has, self._base(change, field)):
@@ -199,4 +199,5 @@ class _Judge:
         return _NOT_DONE if open_ else Finding(Verdict.DONE, (row,))
 
     def _base(self, change: Change, field: Any) -> Any:
-        return self.view.form(field, base_value(change.object, field))
+        base = base_value(change.object, field)
+        return base if base is ABSENT else self.view.form(field, base)

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from objmapper import Client, CommitError, Session
+from objmapper import Client, CommitError, Model, Registry, Session, fields
 from objmapper.cvat import Comment, Issue, Label, Organization, Project, Task
+from objmapper.dialects import Kinto
 from objmapper.server import serve
 from objmapper.transport.policy import Policy
 
@@ -109,6 +110,93 @@ def test_a_migration_over_a_bad_network_ends_as_over_a_good_one(running, seed):
             assert session.uncertain == session.new == session.dirty == session.deleted == []
         assert sum(proxy.harmed.values()) > 15
     assert Looker(running.url).state() == expected()
+
+
+# -- on a server of another kind ------------------------------------------------------------------
+
+kinto_registry = Registry("bad network")
+
+
+class KintoProject(Model):
+    id = fields.String(primary_key=True)
+    name = fields.String(required=True)
+
+    class Meta:
+        endpoint = "projects"
+        natural_key = ("name",)
+        registry = kinto_registry
+
+
+class KintoTask(Model):
+    id = fields.String(primary_key=True)
+    name = fields.String(required=True)
+    project = fields.ForeignKey(KintoProject)
+    subset = fields.String()
+
+    class Meta:
+        endpoint = "tasks"
+        natural_key = ("project", "name")
+        registry = kinto_registry
+
+
+@contextmanager
+def kinto_session(kinto_server, bucket, proxy, retries=6):
+    client = Client(
+        f"{proxy.url}/v1",
+        dialect=Kinto(bucket=bucket),
+        auth=kinto_server.auth,
+        timeout=PATIENCE,
+        settle_after=0.05,
+    )
+    client.transport.policy = Policy(retries, backoff=0.01)
+    with client, Session(client) as session:
+        yield session
+
+
+def kinto_proxy(kinto_server, **options):
+    return FaultyProxy(kinto_server.url.removesuffix("/v1"), **options)
+
+
+def kinto_rows(kinto_server, bucket, collection):
+    return kinto_server.ask("GET", f"/buckets/{bucket}/collections/{collection}/records")
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_on_kinto_too_it_ends_as_over_a_good_network(kinto_server, seed):
+    bucket = kinto_server.bucket("projects", "tasks")
+    with kinto_proxy(kinto_server, rate=0.15, seed=seed) as proxy:
+        with kinto_session(kinto_server, bucket, proxy) as session:
+            projects = [KintoProject(name=f"p{n}") for n in range(PROJECTS)]
+            tasks = [KintoTask(name=f"t{n}", project=projects[n % PROJECTS]) for n in range(TASKS)]
+            session.add_all(tasks)
+            commit(session)
+            for task in tasks:
+                task.subset = "Train"
+            for task in tasks[::10]:
+                session.delete(task)
+            commit(session)
+            assert session.uncertain == session.new == session.dirty == session.deleted == []
+        assert sum(proxy.harmed.values()) > 15
+    names = {row["id"]: row["name"] for row in kinto_rows(kinto_server, bucket, "projects")}
+    rows = kinto_rows(kinto_server, bucket, "tasks")
+    found = [(names[row["project"]], row["name"], row["subset"]) for row in rows]
+    assert (Counter(names.values()), Counter(found)) == expected()[:2]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_field_that_was_never_set_is_set_once_where_rows_leave_out_what_is_not_set(
+    kinto_server, way
+):
+    bucket = kinto_server.bucket("projects", "tasks")
+    path = f"/buckets/{bucket}/collections/tasks/records/t"
+    kinto_server.ask("PUT", path, {"name": "a task without a subset"})
+    with kinto_proxy(kinto_server, rate=1, only=[way], most=1) as proxy:
+        with kinto_session(kinto_server, bucket, proxy) as session:
+            task = KintoTask.objects.get(id="t")
+            task.subset = "Train"
+            assert session.commit().updated.objects == [task]
+        assert proxy.harmed == {way: 1}
+    assert kinto_server.ask("GET", path)["subset"] == "Train"
 
 
 def create_by_hand(url, again):

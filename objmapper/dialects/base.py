@@ -76,6 +76,8 @@ class Dialect:
     lists_are_full: bool = False
     #: Whether the answer to a create has all that the detail has.
     answers_are_full: bool = False
+    #: Whether a full row has each field that was ever set, and none else: what it lacks is not set.
+    omits_unset: bool = False
     #: Whether pages have numbers, so that several can be fetched side by side.
     can_jump: bool = False
     #: Whether a query may begin at any row; else what lies before is fetched and dropped.

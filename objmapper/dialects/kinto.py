@@ -52,6 +52,7 @@ class Kinto(Dialect):
     can_select = True
     lists_are_full = True
     answers_are_full = True
+    omits_unset = True
     ignores_unknown_filters = True
     ignores_unknown_orders = True
     creates_by_put = True
