@@ -53,6 +53,21 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="holds every request and answer against the written contract",
     )
+    arguments.add_argument(
+        "--share", metavar="FOLDER", help="the folder that server_files are taken from"
+    )
+    arguments.add_argument(
+        "--lag",
+        type=int,
+        metavar="N",
+        help="background requests are done when they were asked for N times; default: at once",
+    )
+    arguments.add_argument(
+        "--busy",
+        type=int,
+        metavar="N",
+        help="each chunk and frame is refused N times, with 429, before it is sent",
+    )
     return arguments
 
 

@@ -62,11 +62,12 @@ class Contract:
             at = ["paths", path, "parameters", str(index)]
             parameter, _ = self._resolve(reference, at)
             fits[parameter["name"]] = parameter["schema"].get("pattern", "[^/]+").strip("^$")
-        parts = re.split(r"\{(\w+)\}", path)
+        slash = "x-slash" in self.document["paths"][path]
+        parts = re.split(r"\{(\w+)\}", path.removesuffix("/") if slash else path)
         return "".join(
             fits.get(part, "[^/]+") if index % 2 else re.escape(part)
             for index, part in enumerate(parts)
-        )
+        ) + ("/?" if slash else "")
 
     def template(self, path: str) -> str | None:
         """The path as the document writes it, with variables; None for an unknown one."""
@@ -91,6 +92,8 @@ class Contract:
             return faults
         if _main(content_type) not in wanted["content"]:
             return [*faults, f"content type {content_type!r} is not in the contract"]
+        if not _main(content_type).endswith("json"):
+            return faults
         at = [*pointer, "requestBody", "content", _main(content_type), "schema"]
         return [*faults, *self._check_json("", at, body)]
 
@@ -101,10 +104,11 @@ class Contract:
         template = self.template(path)
         if template is None:
             return [] if status == 404 else [f"{status} for a path that is not in the contract"]
-        operation = self.document["paths"][template].get(
-            "get" if method == "HEAD" else method.lower()
-        )
-        at = ["paths", template, "get" if method == "HEAD" else method.lower(), "responses"]
+        item, name = self.document["paths"][template], method.lower()
+        if name == "head" and name not in item:
+            name = "get"
+        operation = item.get(name)
+        at = ["paths", template, name, "responses"]
         if operation is None:
             if method == "OPTIONS" and status == 200:
                 return []
@@ -116,7 +120,7 @@ class Contract:
         response, at = self._resolve(responses[str(status)], [*at, str(status)])
         faults = list(self._headers(response, at, headers))
         content = response.get("content")
-        if method == "HEAD":
+        if method == "HEAD" or (not body and response.get("x-empty")):
             return faults
         if content is None:
             return [*faults, "a body, where the contract has none"] if body else faults

@@ -63,6 +63,16 @@ class EmbeddedServer:
         """An adapter for ``session.mount(server.base_url, ...)``: the in-process door."""
         return WSGIAdapter(self.app)
 
+    def fail_next_request(self, message: str) -> None:
+        """The next background request that is worked on fails, with this message.
+
+        Each call is good for one request. Raises ValueError where there are none.
+        """
+        hook = getattr(self._application, "fail_next_request", None)
+        if hook is None:
+            raise ValueError(f"an embedded {self.options.kind} has no background requests")
+        hook(message)
+
     def create_token(self, name: str, token: str | None = None) -> str:
         """A personal access token of one user, for ``Authorization: Bearer``."""
         return self._application.create_token(name, token)
@@ -108,6 +118,9 @@ def embedded(
     version: str | None = None,
     throttle: bool | None = None,
     check: bool | None = None,
+    share: str | None = None,
+    lag: int | None = None,
+    busy: int | None = None,
 ) -> EmbeddedServer:
     """A fresh embedded server: ``embedded("embedded://cvat?seed=4x50")``, or keywords.
 
@@ -123,5 +136,8 @@ def embedded(
             version=version,
             throttle=throttle,
             check=check,
+            share=share,
+            lag=lag,
+            busy=busy,
         )
     )

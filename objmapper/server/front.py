@@ -39,7 +39,12 @@ class Front:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         with self._lock:
             self.requests += 1
-        request = Request(environ)
+        # What a form brings along is closed with the request.
+        with Request(environ) as request:
+            response = self._response(request)
+        return response(environ, start_response)
+
+    def _response(self, request: Request) -> Response:
         try:
             response = self._answer(request)
         except Exception as error:
@@ -51,7 +56,7 @@ class Front:
         if self._contract is not None:
             self._review(self._contract, request, response)
         _compress(request, response)
-        return response(environ, start_response)
+        return response
 
     def _record(self, *found: str) -> None:
         if self._contract is not None:
@@ -67,9 +72,10 @@ class Front:
         # nevertheless shows a gap in the document; it is not refused, as CVAT takes it too.
         if status < 400:
             query = request.query_string.decode("latin-1")
-            taken = contract.request_faults(
-                method, path, query, request.get_data(), request.content_type or ""
-            )
+            # Files are not read again: they may be long, and a view has read them.
+            body = request.get_data() if request.is_json else b""
+            kind = request.content_type or ""
+            taken = contract.request_faults(method, path, query, body, kind)
             self._record(*(f"{where}: request {fault}" for fault in taken))
         headers = {name.lower(): value for name, value in response.headers.items()}
         faults = contract.answer_faults(method, path, status, headers, response.get_data())

@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -37,7 +38,7 @@ KINDS = {
     "cvat": Kind(
         "CVAT",
         spoken=("2.15", "2.80"),
-        known=("check", "path", "seed", "throttle", "token", "user", "version"),
+        known=tuple("busy check lag path seed share throttle token user version".split()),
         seeded="PROJECTSxTASKS",
     ),
 }
@@ -69,6 +70,12 @@ class Options:
     throttle: bool = False
     #: Whether requests and answers are held against the written contract.
     check: bool = False
+    #: The folder that is the server's file share; None for none.
+    share: str | None = None
+    #: How many times a background request is asked for before it is done.
+    lag: int = 0
+    #: How many times each chunk and frame is refused as not ready before it is sent.
+    busy: int = 0
 
     @classmethod
     def parse(
@@ -82,6 +89,9 @@ class Options:
         version: str | None = None,
         throttle: bool | None = None,
         check: bool | None = None,
+        share: str | None = None,
+        lag: int | None = None,
+        busy: int | None = None,
     ) -> Options:
         """Options come from ``embedded://cvat?...`` or from a bare kind and keywords.
 
@@ -96,6 +106,9 @@ class Options:
             "version": version,
             "throttle": throttle,
             "check": check,
+            "share": share,
+            "lag": lag,
+            "busy": busy,
         }
         both = sorted(name for name in query if given[name] is not None)
         if both:
@@ -114,6 +127,9 @@ class Options:
             path=_path(given.get("path")),
             throttle=_flag("throttle", given.get("throttle", False)),
             check=_flag("check", given.get("check", False)),
+            share=_share(given.get("share")),
+            lag=_number("lag", given.get("lag", 0)),
+            busy=_number("busy", given.get("busy", 0)),
         )
 
 
@@ -193,6 +209,18 @@ def _path(text: str | None) -> str | None:
     return text
 
 
+def _share(text: str | None) -> str | None:
+    if text is not None and not Path(text).is_dir():
+        raise ValueError(f"option 'share' is a folder, and {text!r} is none")
+    return text
+
+
+def _number(name: str, value: int | str) -> int:
+    if isinstance(value, bool) or not re.fullmatch(r"\d{1,6}", str(value), re.ASCII):
+        raise ValueError(f"option {name!r} is a number from 0 on, not {value!r}")
+    return int(value)
+
+
 def _version(kind: Kind, text: str | None) -> str:
     """A version by its first two numbers, whatever follows them."""
     if text is None:
@@ -226,4 +254,7 @@ def from_arguments(arguments: Mapping[str, Any]) -> Options:
         version=arguments["version"],
         throttle=arguments["throttle"],
         check=arguments["check"],
+        share=arguments["share"],
+        lag=arguments["lag"],
+        busy=arguments["busy"],
     )

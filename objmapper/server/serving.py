@@ -121,6 +121,9 @@ def serve(
     version: str | None = None,
     throttle: bool | None = None,
     check: bool | None = None,
+    share: str | None = None,
+    lag: int | None = None,
+    busy: int | None = None,
 ) -> Running:
     """A fresh embedded server on a loopback socket, in its own thread; port 0 is a free one.
 
@@ -136,6 +139,9 @@ def serve(
         version=version,
         throttle=throttle,
         check=check,
+        share=share,
+        lag=lag,
+        busy=busy,
     )
     try:
         return Running(server, host, port)

@@ -71,9 +71,12 @@ def test_a_flag_is_yes_or_no(word, value):
         ("embedded://cvat/db.sqlite", "a file is \\?path="),
         (
             "embedded://cvat?sed=1x1",
-            "unknown option 'sed'; known are: check, path, seed, throttle, token, user, version",
+            "unknown option 'sed'; known are: busy, check, lag, path, seed, share, throttle, token,",
         ),
         ("embedded://cvat?seed=1x1&seed=2x2", "'seed' is given twice"),
+        ("embedded://cvat?share=/nowhere/at/all", "'share' is a folder, and '/nowhere/at/all' is"),
+        ("embedded://cvat?lag=-1", "'lag' is a number from 0 on, not '-1'"),
+        ("embedded://cvat?busy=soon", "'busy' is a number from 0 on, not 'soon'"),
         ("embedded://cvat?seed=4", "PROJECTSxTASKS, such as 4x50, not '4'"),
         ("embedded://cvat?seed=-1x3", "PROJECTSxTASKS"),
         ("embedded://cvat?version=2.8", "2.8 is not spoken here: .* speaks 2.15 and 2.80"),

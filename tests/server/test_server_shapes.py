@@ -50,7 +50,8 @@ def test_a_browser_gets_a_page(seeded, accept):
         "/tasks/1/nowhere",
         "/tasks/1.5",
         "//tasks",
-        "/tasks/1/data",
+        "/tasks/1/dates",
+        "/jobs/1/data/",
     ],
 )
 def test_an_unknown_path_is_a_404_with_a_page(seeded, path):

@@ -14,10 +14,12 @@ from werkzeug.wrappers import Request, Response
 from objmapper.server.cvat import accounts, sessions
 from objmapper.server.cvat.auth import authenticate
 from objmapper.server.cvat.call import Answer, Call
+from objmapper.server.cvat.data_tables import DATA
 from objmapper.server.cvat.errors import (
     ApiError,
     Forbidden,
     MethodNotAllowed,
+    NotReady,
     Throttled,
     Unauthorized,
     html,
@@ -25,6 +27,7 @@ from objmapper.server.cvat.errors import (
 from objmapper.server.cvat.negotiation import HTML, JSON, negotiate, render
 from objmapper.server.cvat.routes import Route, find
 from objmapper.server.cvat.seed import seed
+from objmapper.server.cvat.site import Site
 from objmapper.server.cvat.tables import SCHEMA
 from objmapper.server.cvat.throttle import Throttle
 from objmapper.server.cvat.versions import VERSIONS
@@ -45,19 +48,33 @@ class Cvat:
         self.credentials = {"USER": name, "PASSWORD": password}
         self._version = VERSIONS[options.version]
         self._throttle = Throttle() if options.throttle else None
-        self._database = Database(options.path, schema=SCHEMA, mark=CVAT)
+        self._site = Site(options)
+        self._database = Database(options.path, schema=SCHEMA + DATA, mark=CVAT)
         try:
             with self._database.transaction() as connection:
                 accounts.prepare(connection, self._database.now, options)
                 if options.seed is not None:
                     seed(connection, *options.seed)
+            self._sweep()
         except BaseException:
             self._database.close()
             raise
 
     def close(self) -> None:
-        """The database is closed."""
+        """The database is closed, and its files are deleted unless they were to stay."""
         self._database.close()
+        self._site.close()
+
+    def fail_next_request(self, message: str) -> None:
+        """The next background request fails with this message."""
+        self._site.fail_next(message)
+
+    def _sweep(self) -> None:
+        """The files that nothing refers to any more are deleted, once that is settled."""
+        with self._database.transaction() as connection:
+            names = [row["name"] for row in connection.execute("SELECT name FROM garbage")]
+            self._site.folder.remove(names)
+            connection.execute("DELETE FROM garbage")
 
     def create_token(self, name: str, token: str | None = None) -> str:
         """A personal access token of a user, by name."""
@@ -74,11 +91,14 @@ class Cvat:
             kind = negotiate(request.headers.get("Accept", ""))
             # A session that begins stays, even if the view refuses.
             with self._database.transaction() as connection:
-                call = Call(connection, request, self._database.now, self._version)
+                call = Call(connection, request, self._database.now, self._version, self._site)
                 self._admit(call, route)
             with self._database.transaction():
                 found = _view(call, route, variables)
+            # Outside of the transaction: nobody waits while a picture is made.
             response = _response(kind, found)
+            if request.method == "DELETE":
+                self._sweep()
         except ApiError as error:
             response = _refusal(kind, error, challenge)
         if call is not None:
@@ -101,9 +121,11 @@ class Cvat:
 
 def _view(call: Call, route: Route, variables: dict[str, str]) -> Answer:
     method = call.request.method
-    if method == "OPTIONS":
+    view = route.views.get(method)
+    if view is None and method == "OPTIONS":
         return Answer(_options(route))
-    view = route.views.get("GET" if method == "HEAD" else method)
+    if view is None and method == "HEAD":
+        view = route.views.get("GET")
     if view is None:
         raise MethodNotAllowed(method)
     if method not in sessions.SAFE and route.is_closed_to(call.token):
@@ -122,8 +144,11 @@ def _options(route: Route) -> dict[str, Any]:
 
 
 def _response(kind: str, found: Answer) -> Response:
-    if found.status == 204:
-        response = Response(status=204)
+    if found.content is not None:
+        body, content_type = found.content.make(), found.content.kind
+        return Response(body, found.status, list(found.headers), content_type=content_type)
+    if found.body is None:
+        response = Response(status=found.status, headers=list(found.headers))
         response.headers.pop("Content-Type", None)
         return response
     text, content_type = render(kind, found.body)
@@ -137,6 +162,6 @@ def _refusal(kind: str, error: ApiError, challenge: str) -> Response:
     response = _response(kind, Answer(error.body, error.status))
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = challenge
-    if isinstance(error, Throttled):
+    if isinstance(error, Throttled | NotReady):
         response.headers["Retry-After"] = str(error.seconds)
     return response

@@ -11,6 +11,7 @@ from typing import Any
 from werkzeug.wrappers import Request
 
 from objmapper.server.cvat.errors import Broken, Invalid, NotFound, Unsupported
+from objmapper.server.cvat.site import Site
 from objmapper.server.cvat.versions import Version
 from objmapper.server.statements import Statements
 
@@ -27,6 +28,7 @@ class Call(Statements):
     request: Request
     clock: Callable[[], str]
     version: Version
+    site: Site
     user: sqlite3.Row | None = None
     # The personal access token that signs the request, if one does.
     token: sqlite3.Row | None = None
@@ -125,12 +127,21 @@ def _refuse(constant: str) -> Any:
 
 
 @dataclass(frozen=True)
+class Content:
+    """A body that is no JSON, and is made when the transaction is over."""
+
+    kind: str
+    make: Callable[[], bytes]
+
+
+@dataclass(frozen=True)
 class Answer:
-    """What a view says: a status, a body that becomes JSON, headers of its own."""
+    """What a view says: a status, a body that becomes JSON or none, headers of its own."""
 
     body: Any = None
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
+    content: Content | None = None
 
 
 View = Callable[[Call, dict[str, str]], Answer]

@@ -8,6 +8,7 @@ ApiError
     NotAcceptable   406
     Unsupported     415
     Throttled       429, with Retry-After
+    NotReady        429, with Retry-After and no body
     UnknownPath     404, an HTML page: no view stands behind the path
     Broken          500, an HTML page: CVAT's own code fails on such a request
 """
@@ -81,6 +82,13 @@ class Throttled(ApiError):
         wait = f"{seconds} second{'' if seconds == 1 else 's'}"
         super().__init__({"detail": f"Request was throttled. Expected available in {wait}."})
         self.seconds = seconds
+
+
+class NotReady(ApiError):
+    """A chunk or a frame is still being made; the body is empty."""
+
+    status = 429
+    seconds = 1
 
 
 class UnknownPath(ApiError):

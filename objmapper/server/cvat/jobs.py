@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from objmapper.server.cvat import projects, storages, users
@@ -20,7 +21,7 @@ from objmapper.server.cvat.permissions import (
     require_known_people,
     visible,
 )
-from objmapper.server.cvat.tasks import DIMENSIONS, MEDIA, MODES
+from objmapper.server.cvat.tasks import CHUNK_SIZE, DIMENSIONS, MEDIA, MODES
 from objmapper.server.cvat.terms import Listing, Term
 from objmapper.server.cvat.validation import Choice, Field, Integer, clean
 
@@ -37,10 +38,12 @@ _FIELDS: dict[str, Field] = {
 LISTING = Listing(
     source=(
         "job AS j JOIN task AS t ON t.id = j.task_id LEFT JOIN project AS p ON p.id = t.project_id"
+        " LEFT JOIN data AS d ON d.id = t.data_id"
         " LEFT JOIN user AS a ON a.id = j.assignee_id"
     ),
     columns=(
-        "j.*, t.organization_id, t.name AS task_name, t.project_id, t.dimension, t.mode,"
+        f"j.*, iif(d.id IS NULL, {CHUNK_SIZE}, d.chunk_size) AS data_chunk_size, t.data_id, t.size,"
+        " t.organization_id, t.name AS task_name, t.project_id, t.dimension, t.mode,"
         " t.bug_tracker AS task_bug_tracker, t.target_storage, t.source_storage,"
         " t.owner_id AS task_owner_id, t.assignee_id AS task_assignee_id,"
         " p.name AS project_name, p.bug_tracker AS project_bug_tracker,"
@@ -95,7 +98,7 @@ def represent(call: Call, rows: list[sqlite3.Row]) -> list[dict[str, Any]]:
 
 
 def _one(base: str, row: sqlite3.Row, who: dict[int | None, Any], issues: int) -> dict[str, Any]:
-    key, stretch = row["id"], range(row["start_frame"], row["stop_frame"] + 1)
+    key = row["id"]
     return {
         "url": f"{base}/api/jobs/{key}",
         "id": key,
@@ -113,10 +116,10 @@ def _one(base: str, row: sqlite3.Row, who: dict[int | None, Any], issues: int) -
         "state": row["state"],
         "mode": row["mode"],
         "media_type": "image",
-        "frame_count": len(stretch if row["frames"] is None else json.loads(row["frames"])),
+        "frame_count": len(frames_of(row)),
         "start_frame": row["start_frame"],
         "stop_frame": row["stop_frame"],
-        "data_chunk_size": 72,
+        "data_chunk_size": row["data_chunk_size"],
         "data_compressed_chunk_type": "imageset",
         "data_original_chunk_type": "imageset",
         "created_date": row["created_date"],
@@ -131,6 +134,14 @@ def _one(base: str, row: sqlite3.Row, who: dict[int | None, Any], issues: int) -
         "parent_job_id": None,
         "replicas_count": 0,
     }
+
+
+def frames_of(row: sqlite3.Row) -> Sequence[int]:
+    """The numbers of a job's frames in its task."""
+    if row["frames"] is None:
+        return range(row["start_frame"], row["stop_frame"] + 1)
+    frames: list[int] = json.loads(row["frames"])
+    return frames
 
 
 def find(call: Call, key: str) -> sqlite3.Row:

@@ -12,16 +12,21 @@ from objmapper.server.cvat import (
     about,
     access_tokens,
     auth,
+    background,
     comments,
     ground_truth,
     invitations,
     issues,
     jobs,
     labels,
+    media,
+    media_meta,
     memberships,
     organizations,
     projects,
+    shares,
     tasks,
+    uploads,
     users,
 )
 from objmapper.server.cvat.call import View
@@ -40,6 +45,8 @@ class Route:
     declared: tuple[str, ...] = ()
     # Whether personal access tokens can't change it.
     fixed: bool = False
+    # Whether a slash may stand at its end.
+    slash: bool = False
     # What a 401 asks for.
     challenge: str = "Token"
 
@@ -47,7 +54,8 @@ class Route:
     def allow(self) -> str:
         """The Allow header, which CVAT sends with every answer of a view."""
         methods = [*self.declared, *self.views]
-        return ", ".join([*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"])
+        more = ["HEAD"] if "GET" in methods else []
+        return ", ".join(dict.fromkeys([*methods, *more, "OPTIONS"]))
 
     def is_closed_to(self, token: sqlite3.Row | None) -> bool:
         """Whether a personal access token may change nothing here."""
@@ -102,8 +110,30 @@ _ROUTES = {
     ),
     "/api/tasks": _collection("Task", tasks.listed, tasks.created),
     "/api/tasks/<key:key>": _detail("Task", tasks.retrieved, tasks.updated, tasks.removed),
+    "/api/tasks/<key:key>/data": Route(
+        "Task Data",
+        {"GET": media.of_task, "POST": uploads.posted, "OPTIONS": uploads.refused_options},
+        slash=True,
+    ),
+    "/api/tasks/<key:key>/data/meta": Route(
+        "Task Metadata", {"GET": media_meta.of_task, "PATCH": media_meta.of_task_updated}
+    ),
+    "/api/tasks/<key:key>/data/<uuid:file>": Route(
+        "Task Data Chunk", {"PATCH": uploads.patched, "HEAD": uploads.asked}
+    ),
+    "/api/tasks/<key:key>/preview": Route("Task Preview", {"GET": media.preview_of_task}),
+    "/api/tasks/<key:key>/status": Route("Task Status", {"GET": background.status}),
     "/api/jobs": _collection("Job", jobs.listed, ground_truth.created),
     "/api/jobs/<key:key>": _detail("Job", jobs.retrieved, jobs.updated, jobs.removed),
+    "/api/jobs/<key:key>/data": Route("Job Data", {"GET": media.of_job}),
+    "/api/jobs/<key:key>/data/meta": Route(
+        "Job Metadata", {"GET": media_meta.of_job, "PATCH": media_meta.of_job_updated}
+    ),
+    "/api/jobs/<key:key>/preview": Route("Job Preview", {"GET": media.preview_of_job}),
+    "/api/requests": _collection("Request", background.listed),
+    "/api/requests/<key:key>": Route("Request Instance", {"GET": background.retrieved}),
+    "/api/requests/<key:key>/cancel": Route("Cancel", {"POST": background.cancelled}),
+    "/api/server/share": Route("Share", {"GET": shares.listed}),
     "/api/labels": _collection("Label", labels.listed),
     "/api/labels/<key:key>": _detail("Label", labels.retrieved, labels.updated, labels.removed),
     "/api/issues": _collection("Issue", issues.listed, issues.created),
@@ -130,7 +160,12 @@ _ROUTES = {
 }
 
 _MAP = Map(
-    [Rule(path, endpoint=path) for path in _ROUTES],
+    [
+        Rule(f"{path}{end}", endpoint=path)
+        for path, route in _ROUTES.items()
+        for end in ("", *(["/"] if route.slash else []))
+    ],
+    strict_slashes=True,
     converters={"key": Key},
     merge_slashes=False,
 )

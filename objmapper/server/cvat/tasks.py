@@ -27,6 +27,8 @@ from objmapper.server.cvat.validation import Field, Integer, Text, clean
 DIMENSIONS = ("1d", "2d", "3d")
 MODES = ("annotation", "interpolation")
 MEDIA = ("image", "point_cloud", "audio")
+#: What the data of made-up tasks have.
+CHUNK_SIZE, QUALITY = 72, 70
 _LARGEST = 2**31 - 1
 _APART = "The task and its project should be in the same organization."
 
@@ -52,10 +54,13 @@ _CHANGEABLE: dict[str, Field] = {**_COMMON, "organization_id": Integer(null=True
 LISTING = Listing(
     source=(
         "task AS t LEFT JOIN project AS p ON p.id = t.project_id"
+        " LEFT JOIN data AS d ON d.id = t.data_id"
         " LEFT JOIN user AS o ON o.id = t.owner_id LEFT JOIN user AS a ON a.id = t.assignee_id"
     ),
     columns=(
-        "t.*, p.name AS project_name,"
+        "t.*, p.name AS project_name, d.image_quality, d.start_frame, d.stop_frame,"
+        # Made-up tasks have data without a row.
+        f" iif(d.id IS NULL, {CHUNK_SIZE}, d.chunk_size) AS data_chunk_size,"
         " p.owner_id AS project_owner_id, p.assignee_id AS project_assignee_id"
     ),
     key="t.id",
@@ -155,12 +160,12 @@ def _one(
 def _data(row: sqlite3.Row, jobs: sqlite3.Row | None) -> dict[str, Any]:
     """The keys that a task without data lacks altogether (observed on CVAT 2.15)."""
     return {
-        "data_chunk_size": 72,
+        "data_chunk_size": row["data_chunk_size"],
         "data_compressed_chunk_type": "imageset",
         "data_original_chunk_type": "imageset",
         "data_cloud_storage_id": None,
         "size": row["size"],
-        "image_quality": 70,
+        "image_quality": QUALITY if row["image_quality"] is None else row["image_quality"],
         "data": row["data_id"],
         "media_type": "image",
         "validation_mode": "gt" if jobs and jobs["truths"] else None,

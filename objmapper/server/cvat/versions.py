@@ -27,6 +27,14 @@ class Version:
     access_tokens: bool
     #: Whether a request with a Token and no session is given one.
     token_starts_session: bool
+    #: Whether it tells of background requests, and answers with their ids.
+    requests: bool = True
+    #: Whether the address of a file in pieces is built on what the client says of itself.
+    tus_needs_origin: bool = False
+    #: Whether data can't do without a quality of their pictures.
+    data_needs_quality: bool = False
+    #: Whether a task's frames are checked by their numbers in the source, as its data start.
+    counts_from_source: bool = False
     #: Paths that it does not have, by how they begin.
     paths: tuple[str, ...] = ()
     #: Keys that its rows don't have and its bodies don't know, by kind.
@@ -84,7 +92,11 @@ VERSIONS = {
         max_page_size=None,
         access_tokens=False,
         token_starts_session=True,
-        paths=("/api/auth/access_tokens",),
+        requests=False,
+        tus_needs_origin=True,
+        data_needs_quality=True,
+        counts_from_source=True,
+        paths=("/api/auth/access_tokens", "/api/requests"),
         keys={
             "server": _names("logo_url subtitle"),
             "users": _names("has_analytics_access"),
@@ -99,6 +111,7 @@ VERSIONS = {
                 " frame_share frames_per_job_count frames_per_job_share random_seed"
             ),
             "invitations": _names("accepted"),
+            "data/meta": _names("chunks_updated_date chapters storage cloud_storage_id"),
         },
         terms={
             "tasks": _names("created_date media_type validation_mode"),

@@ -1,0 +1,244 @@
+"""Media: the frames and chunks of tasks and jobs, and their previews.
+
+A task's chunks are of ``chunk_size`` frames each; a job shows those that its frames are in, by their
+number in the task. Pictures are made when they are asked for, outside of the transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from objmapper.server.cvat import jobs, pictures, tasks
+from objmapper.server.cvat.call import Answer, Call, Content
+from objmapper.server.cvat.data_fields import step_of
+from objmapper.server.cvat.errors import Broken, Invalid, NotFound, NotReady
+from objmapper.server.cvat.permissions import JOB_STAFF, TASK_STAFF, require
+from objmapper.server.cvat.pictures import Frame
+
+KINDS = ("chunk", "frame", "preview", "context_image")
+QUALITIES = ("compressed", "original")
+
+
+@dataclass(frozen=True)
+class Media:
+    """The data of a task."""
+
+    size: int
+    #: None for data that are not there yet.
+    chunk_size: int | None
+    quality: int
+    start: int
+    stop: int
+    filter: str
+    deleted: list[int]
+    updated: str
+    storage: str
+    images: Callable[[int, int], list[Frame]]
+
+    @property
+    def step(self) -> int:
+        return step_of(self.filter)
+
+    def frame(self, number: int) -> Frame:
+        """One frame by its number in the task; 400 for one that is not there."""
+        found = self.images(number, number) if 0 <= number < self.size else []
+        if not found:
+            raise Invalid(f"Incorrect requested frame number: {number}")
+        return found[0]
+
+
+def media_of(call: Call, key: int, size: int) -> Media:
+    """The data of a task by their key; those without a row are made up."""
+    row = call.row("SELECT * FROM data WHERE id = ?", (key,))
+    if row is None:
+        _make_up(call, key, size)
+        return media_of(call, key, size)
+    return Media(
+        size=row["size"],
+        chunk_size=row["chunk_size"],
+        quality=row["image_quality"],
+        start=row["start_frame"],
+        stop=row["stop_frame"],
+        filter=row["frame_filter"],
+        deleted=json.loads(row["deleted_frames"]),
+        updated=row["chunks_updated_date"],
+        storage=row["storage"],
+        images=partial(_images, call, key),
+    )
+
+
+def _make_up(call: Call, key: int, size: int) -> None:
+    """Data that a seed only tells of get a row, and frames, when they are first asked for."""
+    columns = {
+        "id": key,
+        "size": size,
+        "chunk_size": tasks.CHUNK_SIZE,
+        "image_quality": tasks.QUALITY,
+        "stop_frame": size - 1,
+        "chunks_updated_date": call.clock(),
+    }
+    call.insert("data", columns)
+    width, height = pictures.MADE_UP
+    for number in range(size):
+        image = {"data_id": key, "number": number, "frame": number, "name": f"{number:06d}.png"}
+        call.insert("image", image | {"width": width, "height": height})
+
+
+def _images(call: Call, key: int, first: int, last: int) -> list[Frame]:
+    rows = call.rows(
+        "SELECT * FROM image WHERE data_id = ? AND number BETWEEN ? AND ? ORDER BY number",
+        (key, first, last),
+    )
+    return [
+        Frame(row["number"], row["name"], row["width"], row["height"], _path(call, row))
+        for row in rows
+    ]
+
+
+def _path(call: Call, row: sqlite3.Row) -> Path | None:
+    if row["blob"] is not None:
+        return call.site.folder.path(row["blob"])
+    return None if row["shared"] is None else (call.site.share or Path()) / row["shared"]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a request asks for."""
+
+    kind: str
+    number: int
+    quality: str
+
+    @classmethod
+    def by(cls, call: Call) -> _Asked:
+        kind, number = call.parameter("type"), call.parameter("number")
+        quality = call.parameter("quality") or "compressed"
+        if kind not in KINDS:
+            raise Invalid(["Data type not specified or has wrong value"])
+        if kind != "context_image":
+            if number is None:
+                raise Invalid(["Number is not specified"])
+            if quality not in QUALITIES:
+                raise Invalid(["Wrong quality value"])
+        try:
+            return cls(kind, int(number or 0), quality)
+        except ValueError as error:
+            raise Broken(f"{number!r} is no number") from error
+
+
+def of_task(call: Call, path: dict[str, str]) -> Answer:
+    """GET /api/tasks/{id}/data: a frame, a chunk or a preview, by its number."""
+    task = tasks.find(call, path["key"])
+    require(call, task, TASK_STAFF)
+    asked = _Asked.by(call)
+    if task["data_id"] is None:
+        raise Broken("CVAT looks for the data's first frame unguarded")
+    media = media_of(call, task["data_id"], task["size"])
+    stretch = range(media.size)
+    if call.version.counts_from_source:
+        # As CVAT 2.15 does, which then takes the number for one in the task all the same.
+        stretch = range(media.start, media.stop + 1, media.step)
+    if asked.kind == "chunk":
+        return _chunk(call, media, asked, (stretch.start, stretch.stop - 1), "in  the")
+    if asked.number not in stretch:
+        last = stretch.stop - 1
+        raise Invalid(f"The frame number should be in the [{stretch.start}, {last}] range")
+    return _frame(call, media, asked)
+
+
+def of_job(call: Call, path: dict[str, str]) -> Answer:
+    """GET /api/jobs/{id}/data: the same of a job; frames that it leaves out are not in its chunks."""
+    job = jobs.find(call, path["key"])
+    require(call, job, JOB_STAFF)
+    asked = _Asked.by(call)
+    media = media_of(call, job["data_id"], job["size"])
+    if asked.kind == "chunk":
+        bounds = (job["start_frame"], job["stop_frame"])
+        if job["frames"] is None:
+            return _chunk(call, media, asked, bounds, "in  the")
+        return _chunk(call, media, asked, bounds, "in the", json.loads(job["frames"]))
+    if asked.number not in jobs.frames_of(job):
+        raise Invalid("The frame number doesn't belong to the job")
+    return _frame(call, media, asked)
+
+
+def _frame(call: Call, media: Media, asked: _Asked) -> Answer:
+    if asked.kind == "context_image":
+        raise NotFound
+    frame = media.frame(asked.number)
+    if asked.kind == "preview":
+        return _preview(media, frame)
+    _require_ready(call)
+    if asked.quality == "compressed":
+        return _content("image/jpeg", partial(pictures.shown, frame, media.quality))
+    return _content(pictures.kind_of(frame.name), partial(pictures.shown, frame, None))
+
+
+def _content(kind: str, make: Callable[[], Any], *headers: tuple[str, str]) -> Answer:
+    def body() -> bytes:
+        try:
+            made = make()
+        except (pictures.Unreadable, OSError, ValueError, SyntaxError) as error:
+            raise Broken("a picture that can't be read") from error
+        return made if isinstance(made, bytes) else made[0]
+
+    return Answer(headers=headers, content=Content(kind, body))
+
+
+def _chunk(
+    call: Call,
+    media: Media,
+    asked: _Asked,
+    bounds: tuple[int, int],
+    where: str,
+    included: Collection[int] | None = None,
+) -> Answer:
+    length = media.chunk_size or tasks.CHUNK_SIZE
+    first, last = (frame // length for frame in bounds)
+    if not first <= asked.number <= last:
+        raise Invalid(f"The chunk number should be {where} [{first}, {last}] range")
+    if asked.number >= math.ceil(media.size / length):
+        raise Invalid("requested chunk does not exist")
+    _require_ready(call)
+    start = asked.number * length
+    found = media.images(start, min(start + length, media.size) - 1)
+    frames = [each if included is None or each.number in included else None for each in found]
+    quality = media.quality if asked.quality == "compressed" else None
+    name = f'inline; filename="{asked.number}.zip"'
+    make = partial(pictures.chunk, frames, quality)
+    return _content("application/zip", make, ("Content-Disposition", name))
+
+
+def _require_ready(call: Call) -> None:
+    """429 as often as the option ``busy`` says, for each chunk and frame by itself."""
+    if call.site.is_busy(f"{call.request.path}?{call.request.query_string!r}"):
+        raise NotReady
+
+
+def _preview(media: Media, frame: Frame) -> Answer:
+    return _content("image/jpeg", partial(pictures.preview, frame, media.quality))
+
+
+def preview_of_task(call: Call, path: dict[str, str]) -> Answer:
+    """GET /api/tasks/{id}/preview: the first frame, small."""
+    task = tasks.find(call, path["key"])
+    require(call, task, TASK_STAFF)
+    if task["data_id"] is None:
+        raise NotFound("Task image preview not found")
+    media = media_of(call, task["data_id"], task["size"])
+    return _preview(media, media.frame(0))
+
+
+def preview_of_job(call: Call, path: dict[str, str]) -> Answer:
+    """GET /api/jobs/{id}/preview: its first frame, small."""
+    job = jobs.find(call, path["key"])
+    require(call, job, JOB_STAFF)
+    media = media_of(call, job["data_id"], job["size"])
+    return _preview(media, media.frame(jobs.frames_of(job)[0]))
