@@ -15,6 +15,7 @@ from objmapper.exceptions import (
     CommitError,
     CommitInterrupted,
     Conflict,
+    ConflictError,
     ConnectError,
     ContractError,
     DeclarationError,
@@ -53,6 +54,7 @@ from objmapper.mapper import Registry
 from objmapper.models import Model, inspect
 from objmapper.query import FETCH_ONE, FETCH_PEERS, RAISE, Q
 from objmapper.queryset import Manager, QuerySet
+from objmapper.report import MergeConflict
 from objmapper.session import Session
 from objmapper.transport import BearerAuth, TokenAuth
 
@@ -68,6 +70,7 @@ __all__ = [
     "CommitError",
     "CommitInterrupted",
     "Conflict",
+    "ConflictError",
     "connect",
     "ConnectError",
     "ContractError",
@@ -86,6 +89,7 @@ __all__ = [
     "inspect",
     "JournalError",
     "Manager",
+    "MergeConflict",
     "MethodNotAllowed",
     "Model",
     "MultipleObjectsReturned",

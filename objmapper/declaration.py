@@ -187,6 +187,16 @@ def options(name: str, said: dict[str, Any]) -> dict[str, Any]:
     if found["endpoint"] is None:
         found["endpoint"] = plural(snake(name))
     found["endpoint"] = found["endpoint"].strip("/")
+    if found["version"] not in (None, "etag"):
+        raise DeclarationError(
+            f"{name}.Meta.version is 'etag' or None, not {found['version']!r}; a field that tells the "
+            "version is named by version_field."
+        )
+    if found["version"] is not None and found["version_field"] is not None:
+        raise DeclarationError(
+            f"{name}.Meta says both version and version_field: one of them tells the version, say None "
+            "for the other."
+        )
     return found
 
 

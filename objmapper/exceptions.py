@@ -23,7 +23,8 @@
     │ ├ StalePlanError                              a plan whose objects have changed; .objects
     │ ├ JournalError (OSError)                      a journal that can't serve
     │ └ CommitError                                 a commit that did not do everything; .report
-    │   └ CommitInterrupted (KeyboardInterrupt)     stopped by Ctrl-C; .report
+    │   ├ CommitInterrupted (KeyboardInterrupt)     stopped by Ctrl-C; .report
+    │   └ ConflictError                             of one object: .base .mine .theirs .report
     ├ TransportError (OSError)                      .request
     │ ├ ConnectError (ConnectionError)              no connection, or it broke
     │ ├ Timeout (TimeoutError)                      no answer in time
@@ -50,7 +51,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from objmapper.operation import Request, Response
-    from objmapper.report import CommitReport
+    from objmapper.report import CommitReport, MergeConflict
 
 
 class ObjMapperError(Exception):
@@ -229,6 +230,34 @@ class CommitError(SessionError):
 
 class CommitInterrupted(CommitError, KeyboardInterrupt):
     """A commit was stopped by Ctrl-C; ``report`` says what went."""
+
+
+class ConflictError(CommitError):
+    """Somebody else has changed the object that its own ``commit()`` or ``delete()`` was to change.
+
+    The object keeps its changes and its base, and what the server has waits
+    (``inspect(obj).theirs``): ``refresh()`` takes that, ``commit(on_conflict=...)`` decides.
+    """
+
+    def __init__(self, message: str, report: CommitReport, conflict: MergeConflict) -> None:
+        #: What both sides did, by field name.
+        self.conflict: MergeConflict = conflict
+        super().__init__(message, report)
+
+    @property
+    def base(self) -> dict[str, Any]:
+        """The values that both sides began with, by field name."""
+        return self.conflict.base
+
+    @property
+    def mine(self) -> dict[str, Any] | None:
+        """The values here, by field name; None where the object was to be deleted."""
+        return self.conflict.mine
+
+    @property
+    def theirs(self) -> dict[str, Any] | None:
+        """The values on the server, by field name; None where it has the object no more."""
+        return self.conflict.theirs
 
 
 class TransportError(ObjMapperError, OSError):

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from objmapper import signals
+from objmapper import signals, versions
 from objmapper.exceptions import ContractError
 from objmapper.identity import IdentityMap, Ref
 from objmapper.operation import resolve
@@ -112,11 +112,13 @@ def join(obj: Any, row: dict[str, Any], page: Page) -> None:
     changed since the object was read.
     """
     state, known = obj._state, obj._row
-    for key, value in row.items():
+    versioned = page.mapper.is_versioned
+    for key, value in (versions.of_base(page, obj, row) if versioned else row).items():
         if key not in known and not (state.originals and key in state.originals):
             known[key] = value
     if changed_keys(obj):
-        state.theirs = {**(state.theirs or {}), **row}
+        newer = versions.of_whole(page, obj, row) if versioned else row
+        state.theirs = {**(state.theirs or {}), **newer}
     if state.__class__ is not Page:
         state.full = state.full or page.full
     elif page.full or not state.full:
@@ -126,6 +128,8 @@ def join(obj: Any, row: dict[str, Any], page: Page) -> None:
 def receive(obj: Any, row: dict[str, Any], page: Page) -> None:
     """Give a known object a newer row, as the law "Loading never loses" says."""
     state = obj._state
+    if page.mapper.is_versioned:
+        row = versions.of_whole(page, obj, row)
     if state.__class__ is Page:
         obj._row.update(row)
         if page.full or not state.full:
@@ -241,6 +245,21 @@ def catch_up(obj: Any) -> None:
     if state.theirs:
         row, state.theirs = state.theirs, None
         merge_row(obj, row)
+
+
+def rebase(obj: Any, row: dict[str, Any]) -> None:
+    """Move the base of an object to *row*, which the server has now; its changes stay."""
+    own(obj).theirs = None
+    merge_row(obj, row)
+
+
+def give_up(obj: Any, field: Any) -> None:
+    """Take back what was changed of one field."""
+    state, row, key = own(obj), obj._row, field.key
+    restore(obj, field)
+    if state.snapshots is not None and key in state.snapshots and key in row:
+        base = thaw(state.snapshots[key])
+        row[key] = in_place(row[key], field.tolerant(base)) if base is not ABSENT else None
 
 
 def settle(obj: Any) -> bool:

@@ -162,10 +162,12 @@ class Mapper:
         self.singleton: bool = options["singleton"]
         #: Whether values are validated when they are set.
         self.validate_assignment: bool = options["validate_assignment"]
-        #: What versions are told by: "etag", or None.
+        #: "etag" where the version of an object is its entity tag, else None.
         self.version: str | None = options["version"]
         #: The name of the field that tells the version, or None.
         self.version_field: str | None = options["version_field"]
+        #: Whether a commit compares versions.
+        self.is_versioned: bool = self.version is not None or self.version_field is not None
         #: The name of the field that says when the server made an object, or None.
         self.created_field: str | None = options["created_field"]
         #: The names of the fields that make two objects the same while the id is not known.

@@ -7,10 +7,15 @@ it a manager, its own DoesNotExist, and objects of three slots that nothing else
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar, cast
 
 from objmapper import copying, declaration, wire
 from objmapper.exceptions import (
+    CommitError,
+    CommitInterrupted,
+    ConflictError,
     ContractError,
     DeclarationError,
     FieldDoesNotExist,
@@ -32,10 +37,12 @@ from objmapper.state import (
     revert,
     session_of,
 )
+from objmapper.versions import ETAG
 
 if TYPE_CHECKING:
     import marshmallow
 
+    from objmapper.conflicts import OnConflict
     from objmapper.report import CommitReport
     from objmapper.session import Session
 
@@ -162,19 +169,26 @@ class Model(Stateful, metaclass=ModelMeta):
 
     # -- verbs: each acts at once, on this object alone -------------------------------------------
 
-    def commit(self) -> CommitReport:
+    def commit(self, *, on_conflict: OnConflict = "error") -> CommitReport:
         """Send this object's changes now, with the pending parents it refers to.
 
-        A transient object joins the current session and is created. Raises NoActiveSession where
-        there is none, DetachedError when the object's own session is closed, ValidationError before
-        anything is sent, CommitError.
+        A transient object joins the current session and is created. *on_conflict* is that of
+        ``Session.commit``. Raises NoActiveSession where there is none, DetachedError when the object's
+        own session is closed, ValidationError before anything is sent, ConflictError, CommitError.
         """
-        report: CommitReport = _session_for(self).commit_objects([self])
+        session = _session_for(self)
+        with _conflict_of(self):
+            report: CommitReport = session.commit_objects([self], on_conflict=on_conflict)
         return report
 
-    def delete(self) -> CommitReport:
-        """Delete this object on the server now; it keeps its values. Raises DetachedError, CommitError."""
-        report: CommitReport = live_session(self, "Deletion").delete_objects([self])
+    def delete(self, *, on_conflict: OnConflict = "error") -> CommitReport:
+        """Delete this object on the server now; it keeps its values.
+
+        *on_conflict* is that of ``Session.commit``. Raises DetachedError, ConflictError, CommitError.
+        """
+        session = live_session(self, "Deletion")
+        with _conflict_of(self):
+            report: CommitReport = session.delete_objects([self], on_conflict=on_conflict)
         return report
 
     def refresh(self) -> None:
@@ -207,7 +221,8 @@ class Model(Stateful, metaclass=ModelMeta):
     def extra(self) -> dict[str, Any]:
         """What the server sent beside the declared fields, as it came."""
         by_key = type(self).__mapper__.by_key
-        return {key: value for key, value in self._row.items() if key not in by_key}
+        row = self._row.items()
+        return {key: value for key, value in row if key not in by_key and key != ETAG}
 
     # -- what Python asks -------------------------------------------------------------------------
 
@@ -286,6 +301,21 @@ def _session_for(obj: Model) -> Any:
     session = type(obj).__mapper__.registry.session()
     session.add(obj)
     return session
+
+
+@contextmanager
+def _conflict_of(obj: Model) -> Iterator[None]:
+    """Have a commit of one object say in its error that somebody else has changed that one."""
+    try:
+        yield
+    except CommitInterrupted:
+        raise
+    except CommitError as error:
+        entries = (entry for entry in error.report.conflicts if entry.object is obj)
+        conflict = next((entry.conflict for entry in entries if entry.conflict), None)
+        if conflict is None:
+            raise
+        raise ConflictError(str(error), error.report, conflict) from error.__cause__
 
 
 class Inspection:

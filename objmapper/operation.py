@@ -65,6 +65,8 @@ class Fate(enum.StrEnum):
     SKIPPED = "skipped"
     #: It was sent, and nobody here knows whether the server did it.
     UNCERTAIN = "uncertain"
+    #: Somebody else has changed what it would change, and nothing says what to do about it.
+    CONFLICT = "conflict"
     #: It was not begun when the commit stopped.
     PENDING = "pending"
 
@@ -104,6 +106,8 @@ class Draft:
     after: tuple[Any, ...] = ()
     #: Statuses of a refused create that say: it is there already, and here is its key.
     found: frozenset[int] = frozenset()
+    #: What versions are compared by: "etag", or a field's name; None: they are not compared.
+    guard: str | None = None
     #: Reads the rows of the answer, one for each change (None: the answer says nothing of it).
     read: Callable[[Response], list[Any]] | None = None
 
@@ -163,6 +167,7 @@ class Operation:
             "after": sorted(self.after),
             "held_by": [repr(obj) for obj in self.held_by],
             "repeatable": self.repeatable,
+            "guard": self.draft.guard,
             "settle": str(self.draft.settle),
         }
 
@@ -172,7 +177,7 @@ class Outcome(NamedTuple):
 
     #: The operation.
     operation: Operation
-    #: Done, failed, skipped, uncertain or pending.
+    #: Done, failed, skipped, uncertain, conflict or pending.
     fate: Fate
     #: The answer, if one came.
     response: Response | None = None
@@ -192,6 +197,8 @@ class Outcome(NamedTuple):
     why: str = ""
     #: When it was begun by the server's clock, if another process has begun it.
     begun_there: datetime | None = None
+    #: What others have changed of its objects: decided, where it is no conflict any more.
+    conflicts: tuple[Any, ...] = ()
 
 
 class LeftOut(NamedTuple):
@@ -258,7 +265,9 @@ class Plan:
         return "\n".join([self._table() if self.operations else "Nothing to do.", *left_out])
 
     def _table(self) -> str:
-        rows = [("wave", "no", "verb", "url", "body", "objects", "after")]
+        guarded = any(op.draft.guard for op in self.operations)
+        more = ("guard",) if guarded else ()
+        rows = [("wave", "no", "verb", "url", "body", "objects", "after", *more)]
         for op in self.operations:
             body = op.request.shown_body()
             rows.append(
@@ -270,6 +279,7 @@ class Plan:
                     "" if body is None else shortened(json.dumps(body, ensure_ascii=False), 60),
                     str(len(op.objects)),
                     shortened(", ".join(map(str, (*sorted(op.after), *op.held_by))), 20),
+                    *((op.draft.guard or "",) if guarded else ()),
                 )
             )
         return table(rows)

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from objmapper import verifying
+from objmapper import verifying, versions
 from objmapper.dialects import RowPage
 from objmapper.exceptions import ContractError, NotFound, QueryError
 from objmapper.operation import Request
@@ -88,6 +88,7 @@ def row_pages(session: Any, query: Query, ahead: int = 0) -> Iterator[list[dict[
 
     Raises ContractError for pages that loop, never end, or don't answer the query.
     """
+    versions.check(session.dialect, query.mapper)
     query = asked(session, query)
     if query.finds_nothing:
         return

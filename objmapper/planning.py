@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from objmapper import ordering, signals, wire
+from objmapper import ordering, signals, versions, wire
 from objmapper.exceptions import StalePlanError, ValidationError
 from objmapper.operation import Change, Draft, Kind, LeftOut, Plan, Settle
 from objmapper.state import Stateful, is_new
@@ -43,11 +43,22 @@ def plan(
         missing = {id(out.change.object) for out in left_out}
         changes = [change for change in changes if id(change.object) not in missing]
     check(changes, deleted)
-    drafts = session.dialect.operations(ordering.cut_cycles(changes))
-    header = session.client.idempotency_header
+    drafts = drafts_of(session, ordering.cut_cycles(changes))
+    return Plan(ordering.ordered(drafts, left_out), left_out)
+
+
+def drafts_of(session: Any, changes: list[Change]) -> list[Draft]:
+    """Return the requests for *changes*, with what tells versions and repeats."""
+    dialect, header = session.dialect, session.client.idempotency_header
+    kinds = {type(change.object).__mapper__ for change in changes}
+    drafts: list[Draft] = dialect.operations(changes)
+    if any(mapper.is_versioned for mapper in kinds):
+        for mapper in kinds:
+            versions.check(dialect, mapper)
+        drafts = [versions.guarded(dialect, draft) for draft in drafts]
     if header is not None:
         drafts = [known_again(draft, header) for draft in drafts]
-    return Plan(ordering.ordered(drafts, left_out), left_out)
+    return drafts
 
 
 def known_again(draft: Draft, header: str, token: str | None = None) -> Draft:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from objmapper import loading, naturalkey
+from objmapper import loading, naturalkey, versions
 from objmapper.exceptions import (
     BadRequest,
     ContractError,
@@ -25,6 +25,7 @@ from objmapper.paging import asked, page_size, query_page, row_pages
 from objmapper.query import Condition, FetchMode, Query
 from objmapper.state import ABSENT, Page, base_value, own
 from objmapper.transport.urls import with_params
+from objmapper.versions import ETAG
 
 # -- objects --------------------------------------------------------------------------------------
 
@@ -81,6 +82,7 @@ def fetch(session: Any, query: Query) -> list[Any]:
 def one(session: Any, query: Query, key: Any) -> Any:
     """Return the object behind a detail URL. Raises the model's DoesNotExist."""
     mapper = query.mapper
+    versions.check(session.dialect, mapper)
     path = dict(query.path_values)
     request = session.dialect.detail_request(mapper, key, path)
     try:
@@ -140,7 +142,9 @@ def rows_by_keys(session: Any, query: Query, keys: list[Any]) -> dict[Any, dict[
     """Return the rows of those keys that exist; no objects are made."""
     mapper, dialect = query.mapper, session.dialect
     found: list[dict[str, Any]] = []
-    if len(keys) > 1 and dialect.lists_are_full and can_ask_many(session, mapper.pk):
+    # Versions that come in the header of an answer are told of one object at a time.
+    lists_tell = dialect.lists_are_full and (mapper.version is None or dialect.etag_key != ETAG)
+    if len(keys) > 1 and lists_tell and can_ask_many(session, mapper.pk):
         steps = range(0, len(keys), dialect.max_keys)
         chunks = [keys[start : start + dialect.max_keys] for start in steps]
         try:
@@ -309,6 +313,7 @@ def reload(session: Any, obj: Any, *, overwrite: bool = False) -> None:
     if key is None:
         naturalkey.find_key(session, obj)
         key = mapper.key_in(obj._row)
+    versions.check(session.dialect, mapper)
     request = session.dialect.refresh_request(obj, key)
     try:
         response = session.send(request)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from objmapper.exceptions import CommitError
+from objmapper.exceptions import CommitError, cut
 from objmapper.operation import (
     Fate,
     Kind,
@@ -16,6 +16,55 @@ from objmapper.operation import (
     Response,
     shown,
 )
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class MergeConflict:
+    """What both sides did to one object since it was read, by field name, as Python's values.
+
+    The three have the same names: each field that one of the sides has changed. Secrets are masked.
+    """
+
+    #: The object.
+    object: Any
+    #: The values that both sides began with.
+    base: dict[str, Any]
+    #: The values here; None where the object was to be deleted.
+    mine: dict[str, Any] | None
+    #: The values on the server; None where it has the object no more.
+    theirs: dict[str, Any] | None
+    #: The names of the fields that both have changed, to different values.
+    both: tuple[str, ...] = ()
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """The names of the fields that the other side has changed."""
+        theirs = self.theirs or {}
+        return tuple(name for name in theirs if theirs[name] != self.base[name])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return {
+            "base": shown(self.base),
+            "mine": shown(self.mine),
+            "theirs": shown(self.theirs),
+            "both": list(self.both),
+        }
+
+    def __str__(self) -> str:
+        if self.theirs is None:
+            return "somebody else has deleted it"
+        names = self.both or self.foreign
+        told = [self._line(name, self.theirs) for name in names[:3]]
+        more = [f"{len(names) - 3} more"] if len(names) > 3 else []
+        return f"somebody else has changed it: {', '.join([*told, *more]) or 'its version alone'}"
+
+    def _line(self, name: str, theirs: dict[str, Any]) -> str:
+        here = f", here {cut(self.mine[name], 40)}" if self.mine and name in self.both else ""
+        return f"{name!r} from {cut(self.base[name], 40)} to {cut(theirs[name], 40)}{here}"
+
+    def __repr__(self) -> str:
+        return f"<MergeConflict of {self.object!r}: {self}>"
 
 
 class Entry(NamedTuple):
@@ -41,6 +90,12 @@ class Entry(NamedTuple):
     def answer(self) -> Response | None:
         """The server's answer, None when none came."""
         return self.outcome.response if self.outcome else None
+
+    @property
+    def conflict(self) -> MergeConflict | None:
+        """What both sides have changed of the object, None where no others were met."""
+        met: tuple[MergeConflict, ...] = self.outcome.conflicts if self.outcome else ()
+        return next((each for each in met if each.object is self.object), None)
 
     def __repr__(self) -> str:
         return f"<{self.object!r}: {self.error}>" if self.error else repr(self.object)
@@ -96,8 +151,11 @@ class CommitReport:
     skipped: Entries = field(default_factory=Entries)
     #: What was sent, and nobody here knows whether the server did it.
     uncertain: Entries = field(default_factory=Entries)
-    #: What somebody else had changed. It stays empty so far: no commit compares versions.
+    #: What somebody else has changed too, where nothing says what to do about it.
     conflicts: Entries = field(default_factory=Entries)
+    #: What somebody else has changed too, and ``on_conflict`` has decided; what became of it stands
+    #: in the other lists, but for what was given up.
+    resolved: Entries = field(default_factory=Entries)
     #: What was not begun when the commit stopped.
     pending: Entries = field(default_factory=Entries)
     #: What ``post_`` receivers and the progress callback raised; it undoes nothing.
@@ -130,6 +188,12 @@ class CommitReport:
         """Enter an object of which an earlier process has done something."""
         self._list_of(Fate.DONE, kind).append(Entry(obj, None, None))
 
+    def resolve(self, outcome: Outcome, conflicts: list[MergeConflict]) -> None:
+        """Enter the objects of an operation whose conflicts were decided."""
+        outcome = outcome._replace(conflicts=tuple(conflicts))
+        for conflict in conflicts:
+            self.resolved.append(Entry(conflict.object, outcome.operation, outcome, outcome.error))
+
     def leave_out(self, left_out: LeftOut) -> None:
         """Enter an object that was not sent: vetoed, or of unknown fate since an earlier commit."""
         change, error, outcome = left_out
@@ -140,13 +204,14 @@ class CommitReport:
     def _list_of(self, fate: Fate, kind: str) -> Entries:
         # The other fates are called as their lists are.
         name = _DONE.get(kind, "actions") if fate is Fate.DONE else fate
-        found: Entries = getattr(self, name)
+        found: Entries = self.conflicts if fate is Fate.CONFLICT else getattr(self, name)
         return found
 
     def counts(self) -> dict[str, int]:
         """How many objects met which fate; fates without any are left out."""
         names = (
-            "created existing updated deleted actions failed skipped uncertain conflicts pending"
+            "created existing updated deleted actions failed skipped uncertain conflicts resolved "
+            "pending"
         )
         return {name: len(getattr(self, name)) for name in names.split() if getattr(self, name)}
 
@@ -165,6 +230,7 @@ class CommitReport:
                     "status": entry.answer.status if entry.answer else None,
                     "error": str(entry.error) if entry.error else None,
                     "waited_for": [repr(obj) for obj in entry.waited_for],
+                    "conflict": entry.conflict.to_json() if entry.conflict else None,
                 }
                 for entry in getattr(self, name)
             ]
@@ -204,6 +270,8 @@ class CommitReport:
 def _line(entry: Entry) -> str:
     if entry.waited_for:
         return f"{entry.object!r} waits for {', '.join(map(repr, entry.waited_for))}"
+    if entry.conflict:
+        return f"{entry.object!r}: {entry.conflict}"
     if not entry.error:
         return repr(entry.object)
     why = f" ({entry.outcome.why})" if entry.outcome and entry.outcome.why else ""

@@ -30,7 +30,7 @@ _SCALARS = frozenset({str, int, float, bool, NoneType})
 class Pending:
     """A value that is known once another operation of the plan is done: a new object's key.
 
-    It stands in bodies, parameters and paths until the request goes out.
+    It stands in bodies, parameters, headers and paths until the request goes out.
     """
 
     #: The object that is waited for.
@@ -105,8 +105,8 @@ class Request:
     path: str | tuple[Any, ...]
     #: Query parameters, in order.
     params: tuple[tuple[str, Any], ...] = ()
-    #: Headers beside those of the client.
-    headers: Mapping[str, str] = field(default_factory=dict)
+    #: Headers beside those of the client; one that turns out to be None is left out.
+    headers: Mapping[str, Any] = field(default_factory=dict)
     #: The body: Json, Msgpack, Multipart, Stream, or None.
     body: Body | None = None
     #: Whether sending it twice does what sending it once does; None: the verb decides.
@@ -145,7 +145,9 @@ class Request:
         elif isinstance(body, Multipart):
             body = Multipart(resolve(body.fields), body.files)
         params = tuple((name, resolve(value)) for name, value in self.params)
-        return replace(self, path=path, params=params, body=body)
+        told = {name: resolve(value) for name, value in self.headers.items()}
+        headers = {name: value for name, value in told.items() if value is not None}
+        return replace(self, path=path, params=params, headers=headers, body=body)
 
     def shown_body(self) -> Any:
         """The body as plans and logs show it, JSON-ready: secrets masked, files by name."""

@@ -41,14 +41,27 @@ def fate_of_status(error: StatusError, operation: Operation) -> Fate:
     A 4xx is the server's refusal. A 5xx may be anything, and so may a redirect that is not followed:
     "done, look there", or "not here". A refusal that meets an own repeat may well be about what the
     first attempt has done; a deletion that finds nothing left to delete is, and so is a create that
-    finds what it was to make, where the draft says so.
+    finds what it was to make, where the draft says so. One that may be for the version of an object
+    is looked into.
     """
     if error.status in operation.draft.found:
         return Fate.DONE
     if error.doubtful and isinstance(error, NotFound) and operation.kind == Kind.DELETE:
         return Fate.DONE
+    if is_contested(operation, error) and not error.doubtful:
+        return Fate.CONFLICT
     refused = 400 <= error.status < 500 and not error.doubtful
     return Fate.FAILED if refused else Fate.UNCERTAIN
+
+
+#: Statuses of what may be refused because somebody else has changed or deleted the object.
+_CONTESTED = frozenset({404, 409, 410, 412, 428})
+
+
+def is_contested(operation: Operation, error: BaseException | None) -> bool:
+    """Whether an operation that minds versions was refused as if for one."""
+    guarded = operation.draft.guard is not None
+    return guarded and isinstance(error, StatusError) and error.status in _CONTESTED
 
 
 #: Seconds between two looks of who waits at whether it was stopped.
@@ -153,7 +166,7 @@ class Sender:
                     return
                 outcome = send(self._session, operation)
                 # Here, on the thread that sent it, or another one would go out meanwhile.
-                if self.stops and outcome.fate is Fate.UNCERTAIN:
+                if self.stops and outcome.fate in (Fate.UNCERTAIN, Fate.CONFLICT):
                     self.pause()
                 elif self.stops and outcome.fate is not Fate.DONE:
                     self.stop()

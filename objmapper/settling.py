@@ -98,6 +98,8 @@ def together(earlier: Outcome, outcome: Outcome) -> Outcome:
         fate = Fate.DONE
     elif fate is Fate.FAILED and (status in _SAYS_DONE or earlier.fate is Fate.UNCERTAIN):
         fate = Fate.UNCERTAIN
+    elif fate is Fate.CONFLICT and earlier.fate is Fate.UNCERTAIN:
+        fate = Fate.UNCERTAIN  # it may be about what this very operation has done
     return outcome._replace(
         fate=fate,
         requests=earlier.requests + outcome.requests,

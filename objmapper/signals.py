@@ -21,7 +21,7 @@ pre_commit                           session (sender: the session's class)
 post_commit                          session, report
 post_load                            instances (a list: one call a page and class), session
 post_rollback                        session
-conflict                             instance, session
+conflict                             instance, conflict (a MergeConflict), session
 request_sent, response_received      request / request, response (sender: the client's class)
 ===================================  ===============================================================
 """
@@ -88,8 +88,7 @@ post_commit = _signal("A commit has ended, whatever became of it.")
 post_load = _signal("A page of rows became objects.")
 post_rollback = _signal("A session has forgotten its pending changes.")
 conflict = _signal(
-    "Somebody else changed an object that a commit would change. Nothing tells it so far: no commit "
-    "compares versions."
+    "Somebody else has changed what a commit would change too; told before ``on_conflict`` decides."
 )
 request_sent = _signal("A request goes out.")
 response_received = _signal("An answer came.")

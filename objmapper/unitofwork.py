@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from objmapper import answering, naturalkey, ordering, planning, settling, signals
+from objmapper import answering, conflicts, naturalkey, ordering, planning, settling, signals
 from objmapper.exceptions import (
     CommitError,
     CommitInterrupted,
@@ -24,7 +24,7 @@ from objmapper.judging import Verdict, is_refusal
 from objmapper.operation import Fate, Kind, Operation, Outcome, Plan
 from objmapper.progress import Progress, progress_bar
 from objmapper.report import CommitReport, was_there
-from objmapper.sending import Sender
+from objmapper.sending import Sender, is_contested
 from objmapper.state import Lifecycle
 
 _POST: dict[str, signals.ModelSignal] = {
@@ -43,6 +43,7 @@ def commit(
     on_error: str = "stop",
     progress: bool | Progress = False,
     deadline: float | None = None,
+    on_conflict: conflicts.OnConflict = "error",
     done: Sequence[tuple[str, Any]] = (),
 ) -> CommitReport:
     """Find out, ask, plan, send: all of `Session.commit`, for what is *chosen*.
@@ -50,6 +51,7 @@ def commit(
     *done*: kinds and objects of what earlier processes have done, for the report.
     """
     _check_options(workers, on_error, deadline)
+    conflicts.check(on_conflict)
     if session.journal is not None:
         session.journal.bind(session, chosen)
     settled = _settled_first(session, chosen)
@@ -57,7 +59,7 @@ def commit(
     if session.journal is not None:
         session.journal.bind(session, chosen)  # what receivers have added
     planned = planning.plan(session, *chosen(), fields, vetoed)
-    return _run(session, planned, settled, workers, on_error, progress, deadline, done)
+    return _run(session, planned, settled, workers, on_error, progress, deadline, on_conflict, done)
 
 
 def apply(
@@ -68,9 +70,11 @@ def apply(
     on_error: str = "stop",
     progress: bool | Progress = False,
     deadline: float | None = None,
+    on_conflict: conflicts.OnConflict = "error",
 ) -> CommitReport:
     """Send exactly this plan: all of `Session.apply`; receivers may veto, and change nothing."""
     _check_options(workers, on_error, deadline)
+    conflicts.check(on_conflict)
     chosen = planning.chosen_by(planned)
     if session.journal is not None:
         session.journal.bind(session, chosen)
@@ -79,7 +83,7 @@ def apply(
     planning.refuse_stale(session, planned, by=", by a receiver that may only veto")
     if vetoed:
         planned = planning.plan(session, *chosen(), vetoed=(*planned.left_out, *vetoed))
-    return _run(session, planned, (), workers, on_error, progress, deadline)
+    return _run(session, planned, (), workers, on_error, progress, deadline, on_conflict)
 
 
 def _run(
@@ -90,8 +94,10 @@ def _run(
     on_error: str,
     progress: bool | Progress,
     deadline: float | None,
+    on_conflict: conflicts.OnConflict,
     done: Sequence[tuple[str, Any]] = (),
 ) -> CommitReport:
+    conflicts.check_names(on_conflict, planned)
     for operation in planned:
         for obj in operation.objects:
             if obj._state.lifecycle is Lifecycle.TRANSIENT:
@@ -99,7 +105,15 @@ def _run(
     with progress_bar(progress, len(planned)) as told:
         workers = session.client.workers if workers is None else workers
         sender = Sender(session, workers, stops=on_error == "stop", deadline=deadline)
-        return Commit(session, planned, sender, progress=told, settled=settled, done=done).run()
+        return Commit(
+            session,
+            planned,
+            sender,
+            progress=told,
+            settled=settled,
+            done=done,
+            on_conflict=on_conflict,
+        ).run()
 
 
 def _check_options(workers: int | None, on_error: str, deadline: float | None) -> None:
@@ -134,6 +148,7 @@ class Commit:
         *,
         progress: Progress | None = None,
         settled: Sequence[Outcome] = (),
+        on_conflict: conflicts.OnConflict = "error",
         done: Sequence[tuple[str, Any]] = (),
     ) -> None:
         self.session, self.plan, self.sender = session, plan, sender
@@ -153,6 +168,10 @@ class Commit:
         self.tries: Counter[int] = Counter()
         self.errors: list[Exception] = []
         self.interrupted = False
+        #: What was refused as if for a version; who finds out, where the plan has versions.
+        self.contested: dict[int, Outcome] = {}
+        guarded = any(operation.draft.guard for operation in plan)
+        self.referee = conflicts.Referee(session, on_conflict, self.errors) if guarded else None
 
     def run(self) -> CommitReport:
         """Send the plan wave by wave. Raises CommitError unless everything went through."""
@@ -216,14 +235,39 @@ class Commit:
     def send(self, waiting: list[Operation]) -> None:
         """Send a wave, and again what turns out not to be done."""
         while waiting:
+            waiting = self.compared(waiting)
             for outcome in self.sender.send(waiting):
                 self.take(outcome)
             self.settle()
+            self.contend()
             if self.sender.stopped:
                 return
-            # What was held back by a pause, and what is to be begun again.
+            # What was held back by a pause, and what is to be begun again, maybe as another request.
             waiting = [op for op in waiting if op.number not in self.sender.begun]
+            again = self.earlier
+            waiting = [again[op.number].operation if op.number in again else op for op in waiting]
             self.sender.resume()
+
+    def compared(self, waiting: list[Operation]) -> list[Operation]:
+        """Return what goes, after a look at versions that no request can be made to meet."""
+        if self.referee is None or self.sender.stopped:
+            return waiting
+        outcomes = self.referee.before(waiting)
+        for outcome in outcomes:
+            if outcome.fate is not Fate.PENDING:
+                self.note(outcome)
+        return [outcome.operation for outcome in outcomes if outcome.fate is Fate.PENDING]
+
+    def contend(self) -> None:
+        """Find out what others have changed of what was refused; what may still go, goes again."""
+        if self.referee is None or self.interrupted:
+            return
+        for outcome in self.referee.after(list(self.contested.values())):
+            self.contested.pop(outcome.operation.number)
+            if outcome.fate is Fate.PENDING:
+                self.go_again(outcome)
+            else:
+                self.note(outcome)
 
     def settle(self) -> None:
         """Find out what became of operations of unknown fate; what is not done goes again."""
@@ -235,7 +279,10 @@ class Commit:
                 self.note(outcome._replace(why=finding.why))
             elif self.may_go_again(outcome):
                 known = finding.verdict is Verdict.NOT_DONE
+                self.tries[outcome.operation.number] += 1
                 self.go_again(outcome._replace(fate=Fate.PENDING) if known else outcome)
+            elif is_contested(outcome.operation, outcome.error):
+                self.contested[outcome.operation.number] = self.unsure.pop(outcome.operation.number)
             else:
                 known = finding.verdict is Verdict.NOT_DONE
                 self.note(outcome._replace(fate=Fate.FAILED) if known else outcome)
@@ -249,9 +296,8 @@ class Commit:
     def go_again(self, outcome: Outcome) -> None:
         """Have an operation sent again; *outcome* is what became of it if it never is."""
         number = outcome.operation.number
-        self.tries[number] += 1
         self.earlier[number] = outcome
-        self.unsure.pop(number)
+        self.unsure.pop(number, None)
         self.sender.begun.discard(number)
 
     def lost_before(self, operation: Operation) -> tuple[Any, ...]:
@@ -283,6 +329,8 @@ class Commit:
             self.unsure[outcome.operation.number] = outcome
             if self.stops:
                 self.sender.pause()  # also for an answer that makes no sense
+        elif outcome.fate is Fate.CONFLICT:
+            self.contested[outcome.operation.number] = outcome
         else:
             self.note(outcome)
 
@@ -340,6 +388,8 @@ class Commit:
                 continue
             if operation.number in self.unsure:
                 self.note(self.unsure[operation.number])
+            elif operation.number in self.contested:  # it was refused, so it is not done
+                self.note(self.contested[operation.number]._replace(fate=Fate.PENDING))
             elif operation.number in self.sender.begun:
                 request = operation.request
                 text = f"{request.method} {request.shown_path}: interrupted before an answer came."
@@ -357,6 +407,8 @@ class Commit:
             report.add(outcome._replace(requests=0, retries=0))
         for operation in self.plan:
             report.add(self.outcomes[operation.number])
+        for number, decided in self.referee.decided.items() if self.referee is not None else ():
+            report.resolve(self.outcomes[number], decided)
         for left_out in self.plan.left_out:
             report.leave_out(left_out)
         if signals.post_commit.receivers:

@@ -15,6 +15,7 @@ with a Link header. Both take ``fields=id,name``. The fixture ``small`` is one o
 ``small_server(style="rest")`` opens others.
 """
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -75,6 +76,15 @@ class Table:
     #: What a POST and a PATCH answer: "row", "nothing", or "keyless" (the row without its key).
     answers: str = "row"
     singleton: bool = False
+    #: A detail has an ETag, which is ``strong`` or ``weak``, and If-Match is heeded.
+    etags: str | None = None
+    #: A write without If-Match is refused with 428.
+    demands: bool = False
+
+    def etag(self, row: Row) -> str:
+        """The version of a row: what it has now, secret columns too."""
+        told = hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()[:12]
+        return f'{"W/" if self.etags == "weak" else ""}"{told}"'
 
     def next_key(self) -> int:
         return max([0, *(key for key in self.rows if isinstance(key, int))]) + 1
@@ -234,10 +244,8 @@ class SmallServer:
             if any(want != part for want, part in pairs if not want.startswith("{")):
                 continue
             within = {want[1:-1]: _number(part) for want, part in pairs if want.startswith("{")}
-            if table.singleton:
-                return self._detail(request.method, table, "", within, body)
-            if rest:
-                return self._detail(request.method, table, rest[0], within, body)
+            if table.singleton or rest:
+                return self._detail(request, table, rest[0] if rest else "", within, body)
             if request.method == "POST":
                 return self._create(table, within, body)
             return self._list(request, table, within)
@@ -268,18 +276,33 @@ class SmallServer:
             return _json(200, shown, {"X-Total-Count": str(total), **link})
         return _json(200, {"count": total, "next": following, "previous": None, "results": shown})
 
-    def _detail(self, method: str, table: Table, text: str, within: Row, body: Any) -> Response:
+    def _detail(
+        self, request: Request, table: Table, text: str, within: Row, body: Any
+    ) -> Response:
+        method = request.method
         key = next((key for key in table.rows if str(key) == text), None)
         row = None if key is None else table.rows[key]
         if row is None or any(str(row.get(name)) != str(v) for name, v in within.items()):
             raise Refused(404, {"detail": "Not found."})
+        if table.etags and method != "GET":
+            self._check_match(table, row, request.headers.get("If-Match"))
         if method == "DELETE":
             del table.rows[key]
             return Response(status=204)
         if method in ("PATCH", "PUT"):
             self._write(table, row, body)
             return self._written(table, row, 200)
-        return _json(200, self._shown(table, row, None))
+        return _json(200, self._shown(table, row, None), self._tag(table, row))
+
+    def _check_match(self, table: Table, row: Row, said: str | None) -> None:
+        if said is None and table.demands:
+            raise Refused(428, {"detail": "Say If-Match."})
+        # The strong comparison of RFC 9110: a weak tag is equal to none.
+        if said not in (None, "*") and (said != table.etag(row) or said.startswith("W/")):
+            raise Refused(412, {"detail": "It was changed meanwhile."})
+
+    def _tag(self, table: Table, row: Row) -> Mapping[str, str]:
+        return {"ETag": table.etag(row)} if table.etags else {}
 
     def _create(self, table: Table, within: Row, body: Row) -> Response:
         row: Row = {table.key: body.get(table.key, table.next_key()), **within}
@@ -306,7 +329,7 @@ class SmallServer:
         shown = self._shown(table, row, None)
         if table.answers == "keyless":
             del shown[table.key]
-        return _json(status, shown)
+        return _json(status, shown, self._tag(table, row))
 
     def _shown(self, table: Table, row: Row, names: tuple[str, ...] | None) -> Row:
         shown = {}

@@ -342,7 +342,7 @@ def test_a_commit_takes_what_waited(session, server, answers):
     task.name = "mine"
     elsewhere(server, name="theirs", note="theirs")
     Task.objects.get(id=1)
-    task.commit()
+    task.commit(on_conflict="overwrite")
     assert (task.name, task.note) == ("mine", "theirs")
     assert inspect(task).theirs is None
     assert task.changes == {}

@@ -263,6 +263,7 @@ def test_a_plan_for_tools_is_json(server, session):
             "secret": "***",
         },
         "repeatable": False,
+        "guard": None,
         "settle": "ask",
     }
 

@@ -16,6 +16,7 @@ from objmapper.exceptions import ContractError, QueryError, UnsupportedLookup, c
 from objmapper.fields.relations import ForeignKey, HasMany, wire_key
 from objmapper.operation import Change, Draft, Json, Kind, Pending, Request, Response, Settle
 from objmapper.query import And, Condition, Node, Order, Query
+from objmapper.versions import ETAG, strong
 
 
 class RowPage(NamedTuple):
@@ -102,6 +103,10 @@ class Dialect:
     trailing_slash: bool = False
     #: Whether the server strips white space off text that it is sent.
     trims_text: bool = False
+    #: Whether the server tells the version of an object by an entity tag, and heeds ``If-Match``.
+    has_etag: bool = False
+    #: The key of a row that tells its entity tag; the default stands for the header of an answer.
+    etag_key: str = ETAG
     #: Sent with every request.
     headers: Mapping[str, str] = {}
 
@@ -309,7 +314,21 @@ class Dialect:
 
     def read_row(self, mapper: Any, response: Response) -> dict[str, Any]:
         """Return the row of a detail answer. Raises ContractError."""
-        return row_of(response.json(), response)
+        return self.tagged(mapper, row_of(response.json(), response), response)
+
+    def tagged(self, mapper: Any, row: dict[str, Any], response: Response) -> dict[str, Any]:
+        """Return the row of a detail answer with the entity tag of its header, where versions need it."""
+        if mapper.version is not None and self.etag_key == ETAG:
+            row[ETAG] = response.headers.get("etag")
+        return row
+
+    def etag_of(self, row: Mapping[str, Any]) -> str | None:
+        """Return the entity tag of a row as ``If-Match`` says it, None where the row does not tell."""
+        return strong(row.get(self.etag_key))
+
+    def read_conflict(self, response: Response) -> dict[str, Any] | None:
+        """Return the server's row that a refusal brings along (412, 409, 428), None where it has none."""
+        return None
 
     # -- writing ----------------------------------------------------------------------------------
 
@@ -363,10 +382,6 @@ class Dialect:
         Raises Conflict for a success that is none, as a create that is answered with an older object.
         """
         return [self.read_row(mapper, response) if response.content.strip() else None]
-
-    def etag_of(self, row: Mapping[str, Any]) -> str | None:
-        """Return the entity tag of a row as ``If-Match`` says it, None where the row does not tell."""
-        return None
 
     def read_error(self, response: Response) -> tuple[Any, list[str], dict[str, list[str]]] | None:
         """Return body, messages and messages by wire name of an error; None: the usual reading."""

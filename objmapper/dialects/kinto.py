@@ -56,6 +56,8 @@ class Kinto(Dialect):
     ignores_unknown_filters = True
     ignores_unknown_orders = True
     creates_by_put = True
+    has_etag = True
+    etag_key = "last_modified"
     max_keys = 100
     #: The bucket of endpoints that name a collection; ``default`` is each user's own.
     bucket: str = "default"
@@ -156,7 +158,7 @@ class Kinto(Dialect):
 
     def paging(self, query: Query, page_size: int | None) -> Iterator[tuple[str, Any]]:
         if query.only:
-            yield "_fields", ",".join(field.key for field in query.only)
+            yield "_fields", ",".join(field.key for field in query.only)  # and id, last_modified
         if page_size is not None:
             yield "_limit", page_size
 
@@ -204,8 +206,13 @@ class Kinto(Dialect):
         return self.read_written(mapper, response)
 
     def etag_of(self, row: Mapping[str, Any]) -> str | None:
-        version = row.get("last_modified")
+        version = row.get(self.etag_key)
         return f'"{version}"' if version.__class__ is int else None
+
+    def read_conflict(self, response: Response) -> dict[str, Any] | None:
+        details = row_of(response.json(), response).get("details")
+        existing = details.get("existing") if isinstance(details, dict) else None
+        return existing if isinstance(existing, dict) else None
 
 
 def _json(value: Any) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from objmapper import planning, reading, scope, settling, signals, unitofwork
 from objmapper.client import Client
+from objmapper.conflicts import OnConflict
 from objmapper.exceptions import (
     ObjectDoesNotExist,
     SessionError,
@@ -275,6 +276,7 @@ class Session(SessionBase):
         on_error: OnError = "stop",
         progress: bool | Progress = False,
         deadline: float | None = None,
+        on_conflict: OnConflict = "error",
     ) -> CommitReport:
         """Send all pending changes in the right order.
 
@@ -283,6 +285,11 @@ class Session(SessionBase):
         depend on what failed. *progress*: True for a bar on standard error with rate and time left
         (extra ``progress``), or a callable that takes how many operations of how many are through.
         *deadline*: seconds after which nothing more is begun; what is left stays pending.
+
+        *on_conflict*: what to do where somebody else has changed an object that has a version. "error"
+        tells of it; "merge" takes each field from the side that has changed it, and tells of those that
+        both have; there "overwrite" and "theirs" let one side win, a mapping names the side of each
+        field, and a callable, which is given a MergeConflict, returns one of these.
 
         What an earlier commit has sent and met an unknown fate is looked up first, and stays unsent
         until that is settled.
@@ -303,6 +310,7 @@ class Session(SessionBase):
                 on_error=on_error,
                 progress=progress,
                 deadline=deadline,
+                on_conflict=on_conflict,
             )
 
     def recover(
@@ -347,6 +355,7 @@ class Session(SessionBase):
         on_error: OnError = "stop",
         progress: bool | Progress = False,
         deadline: float | None = None,
+        on_conflict: OnConflict = "error",
     ) -> CommitReport:
         """Send exactly *plan*, and nothing else that has changed; the rest is as for ``commit``.
 
@@ -361,6 +370,7 @@ class Session(SessionBase):
                 on_error=on_error,
                 progress=progress,
                 deadline=deadline,
+                on_conflict=on_conflict,
             )
 
     def commit_objects(
@@ -371,6 +381,7 @@ class Session(SessionBase):
         workers: int | None = None,
         on_error: OnError = "stop",
         progress: bool | Progress = False,
+        on_conflict: OnConflict = "error",
     ) -> CommitReport:
         """Send the changes of *objects* alone, with the pending parents they refer to.
 
@@ -387,6 +398,7 @@ class Session(SessionBase):
                 workers=workers,
                 on_error=on_error,
                 progress=progress,
+                on_conflict=on_conflict,
             )
 
     def delete_objects(
@@ -396,6 +408,7 @@ class Session(SessionBase):
         workers: int | None = None,
         on_error: OnError = "stop",
         progress: bool | Progress = False,
+        on_conflict: OnConflict = "error",
     ) -> CommitReport:
         """Delete *objects* now, and nothing else; new ones are just forgotten.
 
@@ -408,7 +421,12 @@ class Session(SessionBase):
                 if is_new(obj):
                     self.members.mark_deleted(obj)
             return unitofwork.commit(
-                self, lambda: ([], known), workers=workers, on_error=on_error, progress=progress
+                self,
+                lambda: ([], known),
+                workers=workers,
+                on_error=on_error,
+                progress=progress,
+                on_conflict=on_conflict,
             )
 
     def _own(self, objects: Iterable[Any]) -> list[Any]:
