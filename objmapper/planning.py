@@ -158,6 +158,11 @@ def check(changes: list[Change], deleted: list[Any]) -> None:
         raise ValidationError.of(problems)
 
 
+def has_receivers() -> bool:
+    """Whether anybody has a say before a commit."""
+    return bool(signals.pre_commit.receivers) or any(s.receivers for s in _PRE.values())
+
+
 def ask_receivers(
     session: Any, chosen: Chosen, fields: frozenset[str] | None
 ) -> tuple[LeftOut, ...]:

@@ -56,8 +56,8 @@ def commit(
         session.journal.bind(session, chosen)
     settled = _settled_first(session, chosen)
     vetoed = planning.ask_receivers(session, chosen, fields)
-    if session.journal is not None:
-        session.journal.bind(session, chosen)  # what receivers have added
+    if session.journal is not None and planning.has_receivers():
+        session.journal.bind(session, chosen)  # what they have added
     planned = planning.plan(session, *chosen(), fields, vetoed)
     return _run(session, planned, settled, workers, on_error, progress, deadline, on_conflict, done)
 

@@ -17,9 +17,21 @@ from objmapper.models import Model
 from objmapper.operation import Change, Pending, Secret
 from objmapper.state import ABSENT, base_value, thaw
 
-#: ASCII, as text may hold halves of surrogate pairs; NaN as JSON's readers here know it.
-dumps: Callable[[Any], str]
-dumps = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+def _encoder() -> Callable[[Any], str]:
+    """Return what encodes: ASCII, as text may hold halves of surrogate pairs."""
+    plain = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return plain.encode
+    quote = json.encoder.encode_basestring_ascii
+    # Made once: ``encode`` makes one for each value, which costs as much again.
+    pieces = make(None, plain.default, quote, None, ":", ",", False, False, True)
+    return lambda value: "".join(pieces(value, 0))
+
+
+dumps = _encoder()
+_JSON = (str, int, float, bool, type(None))
 
 
 def loads(text: str | None, what: str = "a value") -> Any:
@@ -89,21 +101,26 @@ def _open_fields(mapper: Any) -> dict[str, Any]:
 def row_of(obj: Any) -> str:
     """Return what the server has of an object, as far as it is known and may be written."""
     state, row, fields = obj._state, obj._row, _open_fields(type(obj).__mapper__)
-    if state.originals is None and state.snapshots is None:
-        found = {key: row[key] for key in fields if key in row}
-        try:
-            return dumps(found)
-        except (TypeError, ValueError):  # some of it is converted already
-            pass
-    told = {}
-    for key, field in fields.items():
-        base = base_value(obj, field)
-        if base is ABSENT:
-            continue
-        wire = field.to_row(base)
-        if wire.__class__ is not Pending:  # its key was never told
-            told[key] = wire
-    return _written(told, obj)
+    found = {key: row[key] for key in fields if key in row}
+    for key in (*(state.originals or ()), *(state.snapshots or ())):
+        if key in fields:
+            _tell(found, key, fields[key], base_value(obj, fields[key]))
+    try:
+        return dumps(found)
+    except (TypeError, ValueError):  # some of it is converted already
+        for key, value in list(found.items()):
+            if value.__class__ not in _JSON:
+                _tell(found, key, fields[key], value)
+    return _written(found, obj)
+
+
+def _tell(row: dict[str, Any], key: str, field: Any, base: Any) -> None:
+    """Put into a row what the server has of a field; a key that was never told is left out."""
+    wire = ABSENT if base is ABSENT else field.to_row(base)
+    if wire is ABSENT or wire.__class__ is Pending:
+        row.pop(key, None)
+    else:
+        row[key] = wire
 
 
 def _written(value: Any, obj: Any) -> str:

@@ -16,7 +16,7 @@ from objmapper.journal import encoding
 from objmapper.journal.binding import Names, bind, bound
 from objmapper.journal.history import CLOCK, DROPPED, SENDING, Book
 from objmapper.journal.recovery import Secrets, recovered
-from objmapper.journal.store import Event, Intent, Store
+from objmapper.journal.store import Happened, Intent, Store
 from objmapper.operation import Change, Fate, Kind, Operation, Outcome
 from objmapper.planning import Chosen
 from objmapper.state import Stateful, changed_keys, is_new
@@ -69,7 +69,7 @@ class Journal:
         self._open: dict[int, tuple[Operation, int]] = {}
         self._marked: set[int] = set()
         #: What happened and is not written yet: it goes with the next mark.
-        self._happened: list[Event] = []
+        self._happened: list[Happened] = []
         self._lock = threading.Lock()
         self._closed = False
 
@@ -135,6 +135,7 @@ class Journal:
             if known in self.again:
                 again = encoding.dumps(sorted(self.again[known] & change.sent.keys()))
         sent, refs, hidden = encoding.sent_of(change, self.number)
+        key = None if name is not None else encoding.key_of(obj)
         return Intent(
             number,
             known,
@@ -142,7 +143,7 @@ class Journal:
             self.models.number(type(obj)),
             name,
             tags.get(id(obj)) if tags else None,
-            encoding.key_of(obj),
+            key,
             base,
             sent,
             refs,
@@ -157,11 +158,9 @@ class Journal:
         Raises JournalError, and then they may not be sent.
         """
         now, known = time.time(), self._open
-        marks = [
-            Event(known[id(op)][1], SENDING, now, None) for op in operations if id(op) in known
-        ]
-        self._write(marks)
-        self._marked.update(mark.operation for mark in marks)
+        numbers = [known[id(op)][1] for op in operations if id(op) in known]
+        self._write([(number, SENDING, now, None) for number in numbers])
+        self._marked.update(numbers)
 
     def note(self, outcome: Outcome) -> None:
         """Remember what became of an operation; it is written before another one begins."""
@@ -178,7 +177,7 @@ class Journal:
             return  # as it was intended, and no more
         elif outcome.error is not None:
             detail = encoding.dumps(_named(outcome.error))
-        self._happened.append(Event(number, fate.value, outcome.ended or time.time(), detail))
+        self._happened.append((number, fate.value, outcome.ended or time.time(), detail))
 
     def _told(self, outcome: Outcome) -> str:
         """Return what the server has now, and how often it was asked."""
@@ -213,7 +212,7 @@ class Journal:
         now = time.time()
         there = self._client.server_time(now)
         if there is not None:
-            self._happened.append(Event(0, CLOCK, now, encoding.dumps(there.isoformat())))
+            self._happened.append((0, CLOCK, now, encoding.dumps(there.isoformat())))
         self._flush()
         self._store.sync()
 
@@ -221,7 +220,7 @@ class Journal:
         if self._happened:
             self._write([])
 
-    def _write(self, marks: list[Event]) -> None:
+    def _write(self, marks: list[Happened]) -> None:
         with self._lock:
             count = len(self._happened)  # the committing thread may add to it meanwhile
             self._store.happened([*self._happened[:count], *marks])
@@ -319,7 +318,7 @@ class Journal:
                 self.note(Outcome(operation, done))
             else:
                 del self._open[id(operation)]
-                self._happened.append(Event(number, DROPPED, time.time(), None))
+                self._happened.append((number, DROPPED, time.time(), None))
 
 
 def _named(error: BaseException) -> str:

@@ -32,8 +32,16 @@ CREATE TABLE intent (
 CREATE TABLE event (number INTEGER PRIMARY KEY, operation INTEGER, fate TEXT, at REAL, detail TEXT);
 """
 _INTENT = "INSERT INTO intent VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-#: Pages of the log, 4 KiB each, that gather before they are moved into the file.
-_LOG_PAGES = 4000
+#: Several events in one statement, by how many.
+_MANY = 20
+_EVENTS = [
+    "INSERT INTO event VALUES " + ", ".join(["(NULL, ?, ?, ?, ?)"] * count)
+    for count in range(_MANY + 1)
+]
+#: Bytes of a page: each transaction writes one at least.
+_PAGE = 2048
+#: Pages of the log that gather before they are moved into the file.
+_LOG_PAGES = 8000
 
 
 class Intent(NamedTuple):
@@ -79,6 +87,10 @@ class Event(NamedTuple):
     detail: str | None
 
 
+#: An event as it is written.
+Happened = tuple[int, str, float, str | None]
+
+
 class Store:
     """The file, open for this process alone. Raises JournalError for one that can't serve.
 
@@ -89,30 +101,30 @@ class Store:
         #: Where the file lies.
         self.path: str = os.fspath(path)
         self._pid = os.getpid()
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         with self._told():
             if not readonly:
                 # Rows of a server are nobody else's business.
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             elif not os.path.isfile(self.path):
                 raise JournalError(f"There is no journal at {self.path!r}.")
-            self._database = sqlite3.connect(
+            self.database = sqlite3.connect(
                 self.path, timeout=0, isolation_level=None, check_same_thread=False
             )
         try:
             with self._told():
                 self._open(readonly)
         except BaseException:
-            self._database.close()
+            self.database.close()
             raise
 
     def _open(self, readonly: bool) -> None:
-        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        self._database.execute("PRAGMA synchronous = NORMAL")
-        self._database.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
-        (application,) = self._database.execute("PRAGMA application_id").fetchone()
-        (written,) = self._database.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        self.database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self.database.execute("PRAGMA synchronous = NORMAL")
+        self.database.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+        (application,) = self.database.execute("PRAGMA application_id").fetchone()
+        (written,) = self.database.execute("PRAGMA user_version").fetchone()
+        (tables,) = self.database.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if application != _APPLICATION and (tables or application or readonly):
             raise JournalError(f"{self.path!r} is a SQLite database, but no journal of objmapper.")
         if written > FORMAT:
@@ -121,15 +133,17 @@ class Store:
                 f"{FORMAT}: a newer one has written it. Read it with that one."
             )
         if not readonly:
-            self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("BEGIN IMMEDIATE")  # from here on nobody else has it
+            if not tables:
+                self.database.execute(f"PRAGMA page_size = {_PAGE}")
+            self.database.execute("PRAGMA journal_mode = WAL")
+        self.database.execute("BEGIN IMMEDIATE")  # from here on nobody else has it
         if not tables:
             for statement in _TABLES.split(";"):
-                self._database.execute(statement)
-            self._database.execute(f"PRAGMA application_id = {_APPLICATION}")
-            self._database.execute(f"PRAGMA user_version = {FORMAT}")
-        self._database.execute("COMMIT")
-        problem = self._database.execute("PRAGMA quick_check(1)").fetchone()[0] if tables else "ok"
+                self.database.execute(statement)
+            self.database.execute(f"PRAGMA application_id = {_APPLICATION}")
+            self.database.execute(f"PRAGMA user_version = {FORMAT}")
+        self.database.execute("COMMIT")
+        problem = self.database.execute("PRAGMA quick_check(1)").fetchone()[0] if tables else "ok"
         if problem != "ok":
             raise self._damaged(problem.replace("\n", " "))
 
@@ -138,31 +152,37 @@ class Store:
         """Turn what SQLite and the disk say into JournalError."""
         try:
             yield
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error):
-                raise JournalError(
-                    f"The journal {self.path!r} is open in another session, of this process or of "
-                    "another one: two at once would send everything twice."
-                ) from None
-            raise JournalError(f"The journal {self.path!r} can't be used: {error}.") from error
-        except sqlite3.DatabaseError as error:
-            if "not a database" in str(error):
-                raise JournalError(f"{self.path!r} is not a journal of objmapper.") from None
-            raise self._damaged(str(error)) from error
-        except OSError as error:
-            raise JournalError(
-                f"The journal {self.path!r} can't be used: {error.strerror or error}."
-            ) from error
+        except JournalError:
+            raise
+        except (sqlite3.Error, OSError) as error:
+            raise self.error(error) from error
+
+    def error(self, error: sqlite3.Error | OSError) -> JournalError:
+        """Return what is told of an error of SQLite, or of the disk."""
+        if isinstance(error, OSError):
+            why = error.strerror or str(error)
+        elif "locked" in str(error):
+            return JournalError(
+                f"The journal {self.path!r} is open in another session, of this process or of another "
+                "one: two at once would send everything twice."
+            )
+        elif "not a database" in str(error):
+            return JournalError(f"{self.path!r} is not a journal of objmapper.")
+        elif isinstance(error, sqlite3.OperationalError | sqlite3.ProgrammingError):
+            why = str(error)
+        else:
+            return self._damaged(str(error))
+        return JournalError(f"The journal {self.path!r} can't be used: {why}.")
 
     def _damaged(self, problem: str) -> JournalError:
         """Return the error for a file that is damaged, with what can be read of it still."""
         sent: dict[Any, str] = {}
         intents = 0
         with suppress(sqlite3.DatabaseError):
-            for _ in self._database.execute("SELECT operation FROM intent"):
+            for _ in self.database.execute("SELECT operation FROM intent"):
                 intents += 1
         with suppress(sqlite3.DatabaseError):
-            for operation, fate in self._database.execute("SELECT operation, fate FROM event"):
+            for operation, fate in self.database.execute("SELECT operation, fate FROM event"):
                 sent[operation] = fate
         done = sum(fate == "done" for fate in sent.values())
         return JournalError(
@@ -171,15 +191,13 @@ class Store:
             "the file, and compare with what the server has."
         )
 
-    @contextmanager
-    def _used(self) -> Iterator[sqlite3.Connection]:
+    def _used(self) -> _Use:
         if self._pid != os.getpid():
             raise JournalError(
                 f"The journal {self.path!r} was opened before this process was forked off: a process "
                 "opens a journal of its own."
             )
-        with self._lock, self._told():
-            yield self._database
+        return _Use(self)
 
     # -- writing ----------------------------------------------------------------------------------
 
@@ -201,16 +219,23 @@ class Store:
                     database.execute("ROLLBACK")
                 raise
 
-    def happened(self, events: Sequence[Event]) -> None:
+    def happened(self, events: Sequence[Happened]) -> None:
         """Write events: all of them or nothing."""
+        if len(events) > _MANY:
+            with self._used() as database:
+                database.execute("BEGIN IMMEDIATE")
+                try:
+                    database.executemany(_EVENTS[1], events)
+                    database.execute("COMMIT")
+                except BaseException:
+                    with suppress(sqlite3.Error):
+                        database.execute("ROLLBACK")
+                    raise
+            return
+        values = [value for event in events for value in event]
+        # One statement is one transaction.
         with self._used() as database:
-            # One statement is one transaction, and costs what one event does.
-            for start in range(0, len(events), 100):
-                some = events[start : start + 100]
-                values = ", ".join(["(NULL, ?, ?, ?, ?)"] * len(some))
-                database.execute(
-                    f"INSERT INTO event VALUES {values}", [each for event in some for each in event]
-                )
+            database.execute(_EVENTS[len(events)], values)
 
     def sync(self) -> None:
         """Move what was written to the disk itself, where a power failure leaves it."""
@@ -245,4 +270,22 @@ class Store:
     def close(self) -> None:
         """Let go of the file; twice is harmless."""
         with suppress(sqlite3.Error):
-            self._database.close()
+            self.database.close()
+
+
+class _Use:
+    """The database while nobody else uses it; a class, as it is entered once a request."""
+
+    __slots__ = ("_store",)
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._store.lock.acquire()
+        return self._store.database
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self._store.lock.release()
+        if isinstance(error, sqlite3.Error):
+            raise self._store.error(error) from error

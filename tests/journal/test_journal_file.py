@@ -189,8 +189,8 @@ def test_a_disk_that_fills_in_the_middle_stops_the_commit_and_loses_nothing(plac
 def limit(session, pages=2**30):
     """Let SQLite have so many pages more, which is all that it notices of a disk that is full."""
     store = session.journal._store
-    (used,) = store._database.execute("PRAGMA page_count").fetchone()
-    store._database.execute(f"PRAGMA max_page_count = {used + pages}")
+    (used,) = store.database.execute("PRAGMA page_count").fetchone()
+    store.database.execute(f"PRAGMA max_page_count = {used + pages}")
 
 
 def test_what_is_write_only_is_never_written(place, models):
