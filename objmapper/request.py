@@ -24,6 +24,8 @@ except ImportError:  # pragma: no cover - one of the two is there, each tox envi
 MASK = "***"
 #: What holds no other value: most values are of these, and to know that is quicker than to ask.
 _SCALARS = frozenset({str, int, float, bool, NoneType})
+#: The classes that most values with others in them have come first: an abstract one is asked slowly.
+_LISTS, _MAPPINGS = (list, tuple), (dict, Mapping)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +168,14 @@ def resolve(value: Any) -> Any:
     """Return *value* with Pending and Secret replaced, through lists and dicts."""
     if value.__class__ in _SCALARS:
         return value
+    if isinstance(value, _MAPPINGS):
+        return {key: resolve(item) for key, item in value.items()}
+    if isinstance(value, _LISTS):
+        return [resolve(item) for item in value]
     if isinstance(value, Pending):
         return value.key(value.of)
     if isinstance(value, Secret):
         return resolve(value.value)
-    if isinstance(value, Mapping):
-        return {key: resolve(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [resolve(item) for item in value]
     return value
 
 
@@ -195,14 +197,14 @@ def has_pending(value: Any) -> Iterator[Any]:
         value = waiting.pop()
         if value.__class__ in _SCALARS:
             continue
-        if isinstance(value, Pending):
+        if isinstance(value, _LISTS):
+            waiting += value
+        elif isinstance(value, _MAPPINGS):
+            waiting += value.values()
+        elif isinstance(value, Pending):
             yield value.of
         elif isinstance(value, Secret):
             waiting.append(value.value)
-        elif isinstance(value, Mapping):
-            waiting += value.values()
-        elif isinstance(value, list | tuple):
-            waiting += value
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ Schema is made for who wants one, and runs where a model declares schema-level v
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 import marshmallow
@@ -16,6 +18,8 @@ from objmapper.operation import MASK, Change, Kind, Pending, Secret
 from objmapper.state import ABSENT, base_value, changed_keys, copied, freeze, is_new
 
 Problem = tuple[object, str | None, list[str]]
+#: Of most changes: a value whose JSON is another one when it is sent is rare.
+_NO_ROWS: Mapping[str, Any] = MappingProxyType({})
 
 
 def wire_value(field: Any, value: Any) -> Any:
@@ -88,7 +92,8 @@ def update(obj: Any) -> Change:
 
 def _change(kind: Kind, obj: Any, keys: list[str]) -> Change:
     by_key, row = type(obj).__mapper__.by_key, obj._row
-    sent, shown, rows = {}, {}, {}
+    sent, shown = {}, {}
+    rows: Mapping[str, Any] = _NO_ROWS
     for key in keys:
         field = by_key[key]
         sent[key] = wire_value(field, row.get(key))
@@ -96,7 +101,7 @@ def _change(kind: Kind, obj: Any, keys: list[str]) -> Change:
         if field.mutable and not field.plain:
             with suppress(ValueError):
                 frozen = freeze(field.to_row(row.get(key)))
-                rows[key] = Secret(frozen) if field.hides else frozen
+                rows = {**rows, key: Secret(frozen) if field.hides else frozen}
     return Change(kind, obj, sent, shown, rows)
 
 
