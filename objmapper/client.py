@@ -87,7 +87,7 @@ class Client:
                 raise ValueError("An embedded server is reached without a socket; leave http= out.")
             self.server = _embedded(base_url)
             base_url = f"{self.server.base_url}/api"
-            dialect = dialect or "cvat"
+            dialect = dialect or self.server.options.kind
         try:
             #: How the server says it.
             self.dialect: Dialect = find_dialect(dialect or "rest")

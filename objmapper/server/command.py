@@ -27,10 +27,13 @@ def parser() -> argparse.ArgumentParser:
         "--user",
         action="append",
         metavar="NAME:PASSWORD",
-        help="may be repeated; the first is the superuser; default: admin, a random password",
+        help="of cvat; may be repeated; the first is the superuser; default: admin, a random password",
     )
     arguments.add_argument(
-        "--token", action="append", metavar="NAME:TOKEN", help="a personal access token of a user"
+        "--token",
+        action="append",
+        metavar="NAME:TOKEN",
+        help="a token of a user; may be repeated; the first of simvue is the administrator's",
     )
     arguments.add_argument(
         "--version",
@@ -40,17 +43,19 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument(
         "--seed",
         metavar="PxT",
-        help="P projects of T tasks each, with labels and three jobs a task",
+        help="P projects of T tasks each, with labels and three jobs a task; P folders of T runs",
     )
     arguments.add_argument("--path", metavar="FILE", help="keeps the state in an SQLite file")
     arguments.add_argument(
         "--throttle",
         action="store_true",
-        help="refuses more than 100 requests a minute that come without credentials",
+        default=None,
+        help="of cvat: refuses more than 100 requests a minute that come without credentials",
     )
     arguments.add_argument(
         "--check",
         action="store_true",
+        default=None,
         help="holds every request and answer against the written contract",
     )
     arguments.add_argument(

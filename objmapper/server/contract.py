@@ -92,10 +92,11 @@ class Contract:
             return faults
         if _main(content_type) not in wanted["content"]:
             return [*faults, f"content type {content_type!r} is not in the contract"]
-        if not _main(content_type).endswith("json"):
-            return faults
-        at = [*pointer, "requestBody", "content", _main(content_type), "schema"]
-        return [*faults, *self._check_json("", at, body)]
+        kind = _main(content_type)
+        at = [*pointer, "requestBody", "content", kind, "schema"]
+        if kind == "application/msgpack":
+            return [*faults, *self._check_packed("", at, body)]
+        return [*faults, *self._check_json("", at, body)] if kind.endswith("json") else faults
 
     def answer_faults(
         self, method: str, path: str, status: int, headers: Mapping[str, str], body: bytes
@@ -158,6 +159,11 @@ class Contract:
         except ValueError as error:
             return [f"body is not JSON: {error}"]
         return self._check(label, at, value)
+
+    def _check_packed(self, label: str, at: list[str], body: bytes) -> Iterable[str]:
+        import msgpack  # noqa: PLC0415 - who says it has read it
+
+        return self._check(label, at, msgpack.unpackb(body))
 
     def _check(self, label: str, at: list[str], value: Any) -> Iterator[str]:
         key = "/".join(quote(_escape(part), safe="~") for part in at)

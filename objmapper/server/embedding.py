@@ -34,6 +34,10 @@ class Application(Protocol):
 
 
 def _application(options: Options) -> Application:
+    if options.kind == "simvue":
+        from objmapper.server.simvue.app import Simvue  # noqa: PLC0415 - nobody else needs msgpack
+
+        return Simvue(options)
     return Cvat(options)
 
 
@@ -50,7 +54,7 @@ class EmbeddedServer:
     def __init__(self, options: Options) -> None:
         #: What it was started with.
         self.options: Options = options
-        #: ``(name, password)`` of each user; the first is the superuser.
+        #: ``(name, password)`` of each user; the first is the superuser. None of Simvue.
         self.users: list[Pair] = list(options.users)
         #: Its address: a host of its own, as a requests.Session keeps adapters and cookies by host.
         self.base_url = f"http://{options.kind}-{next(_numbers)}.embedded"
@@ -74,12 +78,12 @@ class EmbeddedServer:
         hook(message)
 
     def create_token(self, name: str, token: str | None = None) -> str:
-        """A personal access token of one user, for ``Authorization: Bearer``."""
+        """A token of one user, for ``Authorization: Bearer``."""
         return self._application.create_token(name, token)
 
     @property
     def credentials(self) -> dict[str, str]:
-        """What ``serve`` prints beside the address: the superuser's ``USER`` and ``PASSWORD``."""
+        """What ``serve`` prints beside the address: a name and a password, or Simvue's ``TOKEN``."""
         return dict(self._application.credentials)
 
     @property

@@ -73,7 +73,8 @@ class Front:
         if status < 400:
             query = request.query_string.decode("latin-1")
             # Files are not read again: they may be long, and a view has read them.
-            body = request.get_data() if request.is_json else b""
+            is_read = request.is_json or request.mimetype.endswith("msgpack")
+            body = request.get_data() if is_read else b""
             kind = request.content_type or ""
             taken = contract.request_faults(method, path, query, body, kind)
             self._record(*(f"{where}: request {fault}" for fault in taken))

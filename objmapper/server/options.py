@@ -41,6 +41,12 @@ KINDS = {
         known=tuple("busy check lag path seed share throttle token user version".split()),
         seeded="PROJECTSxTASKS",
     ),
+    "simvue": Kind(
+        "Simvue",
+        spoken=("1.5",),
+        known=("check", "path", "seed", "token", "version"),
+        seeded="FOLDERSxRUNS",
+    ),
 }
 #: The options of all kinds.
 KNOWN = tuple(sorted({name for kind in KINDS.values() for name in kind.known}))
@@ -54,15 +60,16 @@ class Options:
     (4, 50)
     """
 
-    #: Which server: "cvat".
+    #: Which server: "cvat" or "simvue".
     kind: str
     #: The version that is spoken, as "2.80".
     version: str
-    #: ``(name, password)`` of each user; the first is the superuser.
+    #: ``(name, password)`` of each user; the first is the superuser. Simvue has none: its users
+    #: have tokens.
     users: tuple[Pair, ...] = field(repr=False)
-    #: ``(name, token)`` of each personal access token.
+    #: ``(name, token)`` of each token; in Simvue the first is the administrator's.
     tokens: tuple[Pair, ...] = field(default=(), repr=False)
-    #: How many projects it begins with, and how many tasks each of them has.
+    #: How many projects it begins with, and how many tasks each of them has; folders and runs.
     seed: tuple[int, int] | None = None
     #: The SQLite file that keeps the state; None keeps it in memory.
     path: str | None = None

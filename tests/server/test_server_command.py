@@ -56,6 +56,18 @@ def test_it_prints_what_a_client_needs_and_ends_cleanly(number):
         assert (process.returncode, rest, errors) == (0, "", "")
 
 
+def test_a_simvue_prints_its_address_and_a_token():
+    with start("simvue", "--seed", "1x2", "--check") as process, requests.Session() as session:
+        found = announced(process)
+        assert list(found) == ["SIMVUE_URL", "SIMVUE_TOKEN"]
+        session.trust_env = False
+        session.headers["Authorization"] = f"Bearer {found['SIMVUE_TOKEN']}"
+        assert session.get(f"{found['SIMVUE_URL']}/api/runs").json()["count"] == 2
+        process.send_signal(signal.SIGTERM)
+        rest, errors = process.communicate(timeout=20)
+        assert (process.returncode, rest, errors) == (0, "", "")
+
+
 def test_without_a_user_a_random_password_is_made():
     with start("cvat") as process:
         found = announced(process)
@@ -91,7 +103,10 @@ def test_version_and_throttle_are_what_the_options_of_the_url_are():
     ("arguments", "message"),
     [
         ([], "the following arguments are required: kind"),
-        (["simvue"], "no embedded server of kind 'simvue'"),
+        (["girder"], "no embedded server of kind 'girder'; known are: cvat, simvue"),
+        (["simvue", "--user", "a:b"], "unknown option 'user'; known are: check, path, seed, token"),
+        (["simvue", "--throttle"], "unknown option 'throttle'"),
+        (["simvue", "--version", "2.80"], "the embedded Simvue speaks 1.5"),
         (["cvat", "--seed", "4"], "option 'seed' is PROJECTSxTASKS"),
         (["cvat", "--version", "2.16"], "2.16 is not spoken here"),
         (["cvat", "--user", "admin"], "option 'user' is NAME:PASSWORD"),

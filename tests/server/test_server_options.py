@@ -65,7 +65,13 @@ def test_a_flag_is_yes_or_no(word, value):
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("simvue", "no embedded server of kind 'simvue'; known are: cvat"),
+        ("girder", "no embedded server of kind 'girder'; known are: cvat, simvue"),
+        (
+            "embedded://simvue?user=a:b",
+            "unknown option 'user'; known are: check, path, seed, token",
+        ),
+        ("embedded://simvue?version=2.80", "the embedded Simvue speaks 1.5"),
+        ("embedded://simvue?seed=4", "FOLDERSxRUNS, such as 4x50, not '4'"),
         ("embedded://", "no embedded server of kind ''"),
         ("http://cvat", "not an embedded:// URL"),
         ("embedded://cvat/db.sqlite", "a file is \\?path="),

@@ -1,0 +1,44 @@
+"""The bytes of artifacts: sent and fetched by who knows the address, without a token."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from objmapper.server.simvue.call import Answer, Call
+from objmapper.server.simvue.errors import NotFound, Refused, Unprocessable
+
+# The published client's tests look for this sentence.
+_MISMATCH = "The SHA256 you specified did not match the calculated checksum."
+
+
+def put(call: Call, place: str) -> Answer:
+    """The bytes are the body."""
+    _keep(call, place, call.request.get_data())
+    return Answer(status=200)
+
+
+def post(call: Call, place: str) -> Answer:
+    """The bytes are the part ``file`` of a form, beside the fields that were told."""
+    form, file = call.request.form, call.request.files.get("file")
+    if file is None or form.get("key") != place:
+        what = "file" if file is None else "key"
+        raise Unprocessable.at("missing", "Field required", "body", what)
+    _keep(call, place, file.read())
+    return Answer(status=204)
+
+
+def _keep(call: Call, place: str, content: bytes) -> None:
+    row = call.row("SELECT id, checksum FROM artifact WHERE place = ?", (place,))
+    if row is None:
+        raise NotFound
+    if not hmac.compare_digest(hashlib.sha256(content).hexdigest(), row["checksum"]):
+        raise Refused(_MISMATCH)
+    call.update("artifact", row["id"], {"content": content})
+
+
+def get(call: Call, place: str) -> Answer:
+    row = call.row("SELECT content FROM artifact WHERE place = ?", (place,))
+    if row is None or row["content"] is None:
+        raise NotFound
+    return Answer(bytes(row["content"]))

@@ -1,0 +1,241 @@
+"""Fields clean what a body says; what is wrong is collected, in the words of pydantic.
+
+That the real server speaks in these words is told by its answers' shape, which the published client
+reads: ``type``, ``loc`` and ``msg`` (``simvue.utilities.parse_validation_response``).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from objmapper.server.simvue.errors import Fault, Unprocessable
+
+MISSING: Any = object()
+MOMENT = "%Y-%m-%dT%H:%M:%S.%f"
+# What SQLite's integers hold.
+_LARGEST = 2**63 - 1
+
+Place = tuple[str | int, ...]
+
+
+class Field:
+    """A field takes any JSON, and keeps it as text; its kinds narrow that."""
+
+    def __init__(self, *, required: bool = False, null: bool = False, default: Any = None) -> None:
+        self.required = required
+        self.null = null
+        self.default = default
+
+    def clean(self, value: Any, place: Place, faults: list[Fault]) -> Any:
+        if value is None and self.null:
+            return None
+        return self.convert(value, place, faults)
+
+    def convert(self, value: Any, place: Place, faults: list[Fault]) -> Any:
+        if _has_surrogates(value):
+            faults.append(Fault("string_unicode", place, "Input should be valid unicode"))
+        return value
+
+    def stored(self, value: Any) -> Any:
+        """What a column holds for a value."""
+        return None if value is None else json.dumps(value)
+
+    def told(self, column: Any) -> Any:
+        """The value that a column holds."""
+        return None if column is None else json.loads(column)
+
+
+class _Plain(Field):
+    """A value that a column holds as it is."""
+
+    def stored(self, value: Any) -> Any:
+        return value
+
+    def told(self, column: Any) -> Any:
+        return column
+
+
+class Text(_Plain):
+    def __init__(
+        self, *, pattern: str = "", choices: Sequence[str] = (), least: int = 0, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.pattern = pattern
+        self.choices = choices
+        self.least = least
+
+    def convert(self, value: Any, place: Place, faults: list[Fault]) -> Any:
+        if not isinstance(value, str):
+            faults.append(Fault("string_type", place, "Input should be a valid string"))
+        elif _has_surrogates(value):
+            faults.append(Fault("string_unicode", place, "Input should be valid unicode"))
+        elif self.choices and value not in self.choices:
+            wanted = " or ".join(repr(choice) for choice in self.choices)
+            faults.append(Fault("literal_error", place, f"Input should be {wanted}"))
+        elif len(value) < self.least:
+            text = f"String should have at least {self.least} character"
+            faults.append(Fault("string_too_short", place, text))
+        elif self.pattern and not re.search(self.pattern, value):
+            text = f"String should match pattern '{self.pattern}'"
+            faults.append(Fault("string_pattern_mismatch", place, text))
+        return value
+
+
+class Moment(_Plain):
+    """A time in UTC without a zone, as the published client writes it."""
+
+    def convert(self, value: Any, place: Place, faults: list[Fault]) -> Any:
+        try:
+            return datetime.strptime(value, MOMENT).strftime(MOMENT)
+        except (TypeError, ValueError):
+            text = "Input should be a valid datetime, such as 2026-01-31T12:00:00.000000"
+            faults.append(Fault("datetime_parsing", place, text))
+        return value
+
+
+class Integer(_Plain):
+    def __init__(self, *, least: int = -_LARGEST, **options: Any) -> None:
+        super().__init__(**options)
+        self.least = least
+
+    def convert(self, value: Any, place: Place, faults: list[Fault]) -> Any:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            faults.append(Fault("int_type", place, "Input should be a valid integer"))
+        elif value < self.least:
+            text = f"Input should be greater than or equal to {self.least}"
+            faults.append(Fault("greater_than_equal", place, text))
+        elif value > _LARGEST:
+            text = f"Input should be less than or equal to {_LARGEST}"
+            faults.append(Fault("less_than_equal", place, text))
+        return value
+
+
+class Number(_Plain):
+    """A number; a boolean counts as one, as a metric may be one."""
+
+    def convert(self, value: Any, place: Place, faults: list[Fault]) -> Any:
+        if not isinstance(value, int | float):
+            faults.append(Fault("float_type", place, "Input should be a valid number"))
+            return value
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number):
+            faults.append(Fault("finite_number", place, "Input should be a finite number"))
+            return value
+        return number if abs(value) > _LARGEST else value
+
+
+class Boolean(_Plain):
+    def convert(self, value: Any, place: Place, faults: list[Fault]) -> Any:
+        if not isinstance(value, bool):
+            faults.append(Fault("bool_type", place, "Input should be a valid boolean"))
+        return value
+
+    def told(self, column: Any) -> Any:
+        return None if column is None else bool(column)
+
+
+class Many(Field):
+    def __init__(
+        self, item: Field, *, least: int = 0, most: int | None = None, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.item = item
+        self.least, self.most = least, most
+
+    def convert(self, value: Any, place: Place, faults: list[Fault]) -> Any:
+        if not isinstance(value, list):
+            faults.append(Fault("list_type", place, "Input should be a valid list"))
+            return value
+        if len(value) < self.least:
+            text = f"List should have at least {self.least} items, not {len(value)}"
+            faults.append(Fault("too_short", place, text))
+        if self.most is not None and len(value) > self.most:
+            text = f"List should have at most {self.most} items, not {len(value)}"
+            faults.append(Fault("too_long", place, text))
+        return [self.item.clean(each, (*place, at), faults) for at, each in enumerate(value)]
+
+
+class Object(Field):
+    """An object whose keys are free."""
+
+    def __init__(self, item: Field | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.item = item or Field(null=True)
+
+    def convert(self, value: Any, place: Place, faults: list[Fault]) -> Any:
+        if not isinstance(value, dict):
+            faults.append(Fault("dict_type", place, "Input should be a valid dictionary"))
+            return value
+        return {key: self.item.clean(each, (*place, key), faults) for key, each in value.items()}
+
+
+class Nested(Field):
+    """An object of known keys; those that are not said get their defaults."""
+
+    def __init__(self, fields: Mapping[str, Field], **options: Any) -> None:
+        super().__init__(**options)
+        self.fields = fields
+
+    def convert(self, value: Any, place: Place, faults: list[Fault]) -> Any:
+        said = said_in(value, self.fields, place, faults, partial=False)
+        return {name: each.default for name, each in self.fields.items()} | said
+
+
+def said_in(
+    value: Any, fields: Mapping[str, Field], place: Place, faults: list[Fault], *, partial: bool
+) -> dict[str, Any]:
+    """The cleaned values of the keys that are said; an unknown or a missing one is a fault."""
+    if not isinstance(value, dict):
+        faults.append(Fault("dict_type", place, "Input should be a valid dictionary"))
+        return {}
+    found = {}
+    for name, each in value.items():
+        if name not in fields:
+            faults.append(
+                Fault("extra_forbidden", (*place, name), "Extra inputs are not permitted")
+            )
+        else:
+            found[name] = fields[name].clean(each, (*place, name), faults)
+    for name, field in fields.items():
+        if field.required and not partial and name not in value:
+            faults.append(Fault("missing", (*place, name), "Field required"))
+    return found
+
+
+def clean(
+    value: Any, fields: Mapping[str, Field], *, partial: bool = False, place: Place = ("body",)
+) -> dict[str, Any]:
+    """The cleaned values of a body. Raises Unprocessable, with every fault that is found."""
+    faults: list[Fault] = []
+    found = said_in(value, fields, place, faults, partial=partial)
+    if faults:
+        raise Unprocessable(faults)
+    return found
+
+
+def clean_one(value: Any, field: Field, place: Place = ("body",)) -> Any:
+    """The cleaned value of a body that is no object of known keys."""
+    faults: list[Fault] = []
+    found = field.clean(value, place, faults)
+    if faults:
+        raise Unprocessable(faults)
+    return found
+
+
+def _has_surrogates(value: Any) -> bool:
+    """Halves of surrogate pairs can be said in JSON, and be neither stored nor answered."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
