@@ -162,6 +162,13 @@ class Client:
         """
         return self.transport.send(request)
 
+    def judged(self, request: Request, response: Response) -> Response:
+        """Return an answer to *request* that came as a part of another one, as `send` would.
+
+        Raises StatusError and its kin, as `send` would for it.
+        """
+        return self.transport.judged(request, response)
+
     def server_time(self, at: float) -> datetime | None:
         """Return what the server's clock showed at *at* (``time.time()``), to the second and not later.
 

@@ -114,7 +114,10 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """One request of a plan: for which objects, after what, and how its fate can be settled."""
+    """One request of a plan: for which objects, after what, and how its fate can be settled.
+
+    It may travel with others of its wave, as a part of one request that the server takes apart.
+    """
 
     #: Its place in the plan, from 1.
     number: int
@@ -126,6 +129,8 @@ class Operation:
     wave: int = 1
     #: Objects that it needs and that the plan leaves out: it can't go.
     held_by: tuple[Any, ...] = ()
+    #: Which operations it shares a request with: those of this number; None: it goes alone.
+    batch: int | None = None
 
     @property
     def kind(self) -> str:
@@ -164,6 +169,7 @@ class Operation:
             "path": request.shown_path,
             "params": [[name, shown(value)] for name, value in request.params],
             "body": request.shown_body(),
+            "batch": self.batch,
             "after": sorted(self.after),
             "held_by": [repr(obj) for obj in self.held_by],
             "repeatable": self.repeatable,
@@ -199,6 +205,13 @@ class Outcome(NamedTuple):
     begun_there: datetime | None = None
     #: What others have changed of its objects: decided, where it is no conflict any more.
     conflicts: tuple[Any, ...] = ()
+    #: In how many requests it went along that count as another operation's: those of batches.
+    joined: int = 0
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether it went out, alone or in a batch."""
+        return self.requests > 0 or self.joined > 0
 
 
 class LeftOut(NamedTuple):
@@ -226,7 +239,8 @@ class Plan:
     left_out: tuple[LeftOut, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.operations)
+        batches = [operation.batch for operation in self.operations if operation.batch is not None]
+        return len(self.operations) - len(batches) + len(set(batches))
 
     def __iter__(self) -> Iterator[Operation]:
         return iter(self.operations)
@@ -267,7 +281,7 @@ class Plan:
     def _table(self) -> str:
         guarded = any(op.draft.guard for op in self.operations)
         more = ("guard",) if guarded else ()
-        rows = [("wave", "no", "verb", "url", "body", "objects", "after", *more)]
+        rows = [("wave", "no", "verb", "url", "body", "batch", "objects", "after", *more)]
         for op in self.operations:
             body = op.request.shown_body()
             rows.append(
@@ -277,6 +291,7 @@ class Plan:
                     op.request.method,
                     op.request.shown_url,
                     "" if body is None else shortened(json.dumps(body, ensure_ascii=False), 60),
+                    "" if op.batch is None else str(op.batch),
                     str(len(op.objects)),
                     shortened(", ".join(map(str, (*sorted(op.after), *op.held_by))), 20),
                     *((op.draft.guard or "",) if guarded else ()),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from objmapper import ordering, signals, versions, wire
+from objmapper import batching, ordering, signals, versions, wire
 from objmapper.exceptions import StalePlanError, ValidationError
 from objmapper.operation import Change, Draft, Kind, LeftOut, Plan, Settle
 from objmapper.state import Stateful, is_new
@@ -44,7 +44,8 @@ def plan(
         changes = [change for change in changes if id(change.object) not in missing]
     check(changes, deleted)
     drafts = drafts_of(session, ordering.cut_cycles(changes))
-    return Plan(ordering.ordered(drafts, left_out), left_out)
+    operations = batching.numbered(session.dialect, ordering.ordered(drafts, left_out))
+    return Plan(operations, left_out)
 
 
 def drafts_of(session: Any, changes: list[Change]) -> list[Draft]:

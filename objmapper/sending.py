@@ -1,4 +1,4 @@
-"""Sending a wave: operations side by side on threads, outcomes back on the committing thread."""
+"""Sending a wave: requests side by side on threads, outcomes back on the committing thread."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from objmapper.exceptions import JournalError, NotFound, StatusError, TransportError
+from objmapper import batching
+from objmapper.exceptions import (
+    JournalError,
+    NotFound,
+    RequestBudgetExceeded,
+    StatusError,
+    TooManyRequests,
+    TransportError,
+)
 from objmapper.operation import Fate, Kind, Operation, Outcome, Response
 from objmapper.state import ages
 
@@ -17,22 +25,122 @@ from objmapper.state import ages
 def send(by: Any, operation: Operation) -> Outcome:
     """Send one operation by a session or a client; never raises, but for what is no Exception."""
     begun, age = time.time(), next(ages)
+    try:
+        answer: Response | Exception = by.send(operation.request)
+    except Exception as failure:
+        answer = failure
+    return _outcome(operation, answer, begun, age)
+
+
+def _outcome(operation: Operation, answer: Response | Exception, begun: float, age: int) -> Outcome:
+    """Return what became of an operation that was sent alone, by its answer or by what was raised."""
     response: Response | None = None
     error: Exception | None = None
-    try:
-        response = by.send(operation.request)
-        fate, sent, retries = Fate.DONE, True, response.retries
-    except TransportError as failure:
-        error, sent, retries = failure, failure.sent, failure.retries
+    if isinstance(answer, Response):
+        response, fate, sent, retries = answer, Fate.DONE, True, answer.retries
+    elif isinstance(answer, TransportError):
+        error, sent, retries = answer, answer.sent, answer.retries
         fate = Fate.UNCERTAIN if sent else Fate.FAILED
-        if isinstance(failure, StatusError):
-            response, fate = failure.response, fate_of_status(failure, operation)
-            error = None if failure.status in operation.draft.found else failure
-    except Exception as failure:  # the client's word: it was raised before anything was sent
-        error, fate, sent, retries = failure, Fate.FAILED, False, 0
+        if isinstance(answer, StatusError):
+            response, fate = answer.response, fate_of_status(answer, operation)
+    else:  # the client's word: it was raised before anything was sent
+        error, fate, sent, retries = answer, Fate.FAILED, False, 0
     requests = sent + retries
     ended = time.time()
     return Outcome(operation, fate, response, error, (), requests, retries, begun, ended, age)
+
+
+def send_together(by: Any, operations: Sequence[Operation]) -> list[Outcome]:
+    """Send operations in one request by a session; never raises, but for what is no Exception.
+
+    What the server refuses for now goes again when its time has come, with others of its kind.
+    """
+    outcomes: dict[int, Outcome] = {}
+    waiting, tried = list(operations), 0
+    while waiting:
+        refused, pause = [], 0.0
+        for outcome in _parcel(by, waiting):
+            number = outcome.operation.number
+            outcomes[number] = _sent_again(outcomes.get(number), outcome)
+            wait = _pause(by.client, outcome, tried) if len(waiting) > 1 else None
+            if wait is not None:
+                refused.append(outcome.operation)
+                pause = max(pause, wait)
+        waiting, tried = refused, tried + 1
+        if waiting:
+            by.client.transport.wait(pause)
+    return [outcomes[operation.number] for operation in operations]
+
+
+def _parcel(by: Any, operations: list[Operation]) -> list[Outcome]:
+    """Send operations in one request, or in halves where that is too much for the server."""
+    if len(operations) == 1:
+        return [send(by, operations[0])]
+    begun, age = time.time(), next(ages)
+    try:
+        requests = [batching.addressed(operation.request) for operation in operations]
+        answers, whole = batching.exchange(by, requests)
+    except TransportError as failure:
+        sent = failure.sent + failure.retries
+        if isinstance(failure, StatusError) and batching.is_too_much(failure):
+            half = len(operations) // 2
+            outcomes = [*_parcel(by, operations[:half]), *_parcel(by, operations[half:])]
+            return _counted(outcomes, sent, failure.retries)
+        fate = batching.fate_of_all(failure)
+        outcomes = [_outcome(operation, failure, begun, age) for operation in operations]
+        outcomes = [outcome._replace(fate=fate) for outcome in outcomes]
+        return _shared(outcomes, sent, failure.retries)
+    except RequestBudgetExceeded as failure:
+        return [_outcome(operation, failure, begun, age) for operation in operations]
+    except Exception:  # one of them can't be sent, whatever the others are
+        return [send(by, operation) for operation in operations]
+    pairs = zip(operations, answers, strict=True)
+    outcomes = [
+        _outcome(operation, answer, begun, age)
+        if isinstance(answer, Response | TransportError)
+        else Outcome(operation, Fate.UNCERTAIN, None, answer, (), 1, 0, begun, time.time(), age)
+        for operation, answer in pairs
+    ]
+    return _shared(outcomes, 1 + whole.retries, whole.retries)
+
+
+def _shared(outcomes: list[Outcome], sent: int, retries: int) -> list[Outcome]:
+    """Return the outcomes of operations that shared a request, which counts as that of the first."""
+    joined = int(sent > 0)
+    alone = [outcome._replace(requests=0, retries=0, joined=joined) for outcome in outcomes]
+    alone[0] = alone[0]._replace(joined=0)
+    return _counted(alone, sent, retries)
+
+
+def _counted(outcomes: list[Outcome], sent: int, retries: int) -> list[Outcome]:
+    """Return the outcomes with requests that went out for them all counted at the first."""
+    first, *others = outcomes
+    first = first._replace(requests=first.requests + sent, retries=first.retries + retries)
+    return [first, *others]
+
+
+def _pause(client: Any, outcome: Outcome, tried: int) -> float | None:
+    """Return after how many seconds an operation goes again that is refused for now, if it does."""
+    if not isinstance(outcome.error, TooManyRequests):
+        return None
+    error, request = outcome.error, outcome.operation.request
+    pause: float | None = client.transport.policy.pause_after_answer(
+        request, error.response, max(tried, error.retries)
+    )
+    return pause
+
+
+def _sent_again(earlier: Outcome | None, outcome: Outcome) -> Outcome:
+    """Return what became of an operation that the server had refused for now."""
+    if earlier is None:
+        return outcome
+    return outcome._replace(
+        requests=earlier.requests + outcome.requests,
+        joined=earlier.joined + outcome.joined,
+        retries=earlier.retries + outcome.retries + min(1, outcome.requests),
+        begun=earlier.begun,
+        age=earlier.age,
+    )
 
 
 def fate_of_status(error: StatusError, operation: Operation) -> Fate:
@@ -120,7 +228,7 @@ class Sender:
 
     def send(self, operations: list[Operation]) -> Iterator[Outcome]:
         """Yield the outcomes as they come, on the thread that iterates."""
-        lanes = deque(_lanes(operations))
+        lanes = deque(_lanes(batching.grouped(self._session.dialect, operations)))
         running = min(self._workers, len(lanes))
         if running < 2:
             yield from self._work(lanes)
@@ -145,7 +253,7 @@ class Sender:
                 self._taken.release(running)
 
     def _thread(
-        self, lanes: deque[list[Operation]], outcomes: queue.SimpleQueue[Outcome | None]
+        self, lanes: deque[list[list[Operation]]], outcomes: queue.SimpleQueue[Outcome | None]
     ) -> None:
         try:
             for outcome in self._work(lanes):
@@ -155,55 +263,62 @@ class Sender:
         finally:
             outcomes.put(None)
 
-    def _work(self, lanes: deque[list[Operation]]) -> Iterator[Outcome]:
+    def _work(self, lanes: deque[list[list[Operation]]]) -> Iterator[Outcome]:
         while True:
             try:
                 lane = lanes.popleft()
             except IndexError:
                 return
-            for operation in lane:
-                if not self._begin(operation):
+            for parcel in lane:
+                if not self._begin(parcel):
                     return
-                outcome = send(self._session, operation)
                 # Here, on the thread that sent it, or another one would go out meanwhile.
-                if self.stops and outcome.fate in (Fate.UNCERTAIN, Fate.CONFLICT):
-                    self.pause()
-                elif self.stops and outcome.fate is not Fate.DONE:
-                    self.stop()
-                yield outcome
+                for outcome in self._sent(parcel):
+                    if self.stops and outcome.fate in (Fate.UNCERTAIN, Fate.CONFLICT):
+                        self.pause()
+                    elif self.stops and outcome.fate is not Fate.DONE:
+                        self.stop()
+                    yield outcome
 
-    def _begin(self, operation: Operation) -> bool:
+    def _sent(self, parcel: list[Operation]) -> list[Outcome]:
+        if len(parcel) > 1:
+            return send_together(self._session, parcel)
+        return [send(self._session, parcel[0])]
+
+    def _begin(self, parcel: list[Operation]) -> bool:
+        """Say whether operations may go out in one request now; if so, they count as begun."""
         with self._lock:
             if self._deadline is not None and self._is_late():
                 self.stop()
             if self.stopped or self._paused:
                 return False
-            self.begun.add(operation.number)
-        return self._journal is None or self._is_marked(operation)
+            numbers = [operation.number for operation in parcel]
+            self.begun.update(numbers)
+        return self._journal is None or self._is_marked(parcel, numbers)
 
-    def _is_marked(self, operation: Operation) -> bool:
-        """Write that an operation is about to be sent; what can't be written is not begun."""
+    def _is_marked(self, parcel: list[Operation], numbers: list[int]) -> bool:
+        """Write that operations are about to be sent; what can't be written is not begun."""
         try:
-            self._journal.begin([operation])
+            self._journal.begin(parcel)
         except JournalError as error:
             with self._lock:
-                self.begun.discard(operation.number)
+                self.begun.difference_update(numbers)
                 self.broken = error
             self.stop()
             return False
         return True
 
 
-def _lanes(operations: list[Operation]) -> list[list[Operation]]:
-    """Group operations that must not run side by side; each other one is a lane of its own."""
-    lanes: list[list[Operation]] = []
-    shared: dict[Any, list[Operation]] = {}
-    for operation in operations:
-        name = operation.draft.lane
+def _lanes(parcels: list[list[Operation]]) -> list[list[list[Operation]]]:
+    """Group what must not go side by side; each other request is a lane of its own."""
+    lanes: list[list[list[Operation]]] = []
+    shared: dict[Any, list[list[Operation]]] = {}
+    for parcel in parcels:
+        name = parcel[0].draft.lane
         if name in shared:
-            shared[name].append(operation)
+            shared[name].append(parcel)
             continue
-        lanes.append([operation])
+        lanes.append([parcel])
         if name is not None:
             shared[name] = lanes[-1]
     return lanes

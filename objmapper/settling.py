@@ -90,7 +90,7 @@ def _closed(session: Any, outcome: Outcome, finding: Finding) -> Outcome:
 
 def together(earlier: Outcome, outcome: Outcome) -> Outcome:
     """Return what became of an operation that was sent before; a refusal may be about that."""
-    if not outcome.requests and earlier.fate is Fate.UNCERTAIN:
+    if not outcome.was_sent and earlier.fate is Fate.UNCERTAIN:
         return earlier  # it did not go out
     fate, error = outcome.fate, outcome.error
     status = error.status if isinstance(error, StatusError) else 0
@@ -103,6 +103,7 @@ def together(earlier: Outcome, outcome: Outcome) -> Outcome:
     return outcome._replace(
         fate=fate,
         requests=earlier.requests + outcome.requests,
+        joined=earlier.joined + outcome.joined,
         retries=earlier.retries + outcome.retries + min(1, outcome.requests),
         begun=earlier.begun,
         begun_there=earlier.begun_there,

@@ -102,7 +102,7 @@ def _run(
         for obj in operation.objects:
             if obj._state.lifecycle is Lifecycle.TRANSIENT:
                 session.members.add(obj)  # what pending objects refer to comes along
-    with progress_bar(progress, len(planned)) as told:
+    with progress_bar(progress, len(planned.operations)) as told:
         workers = session.client.workers if workers is None else workers
         sender = Sender(session, workers, stops=on_error == "stop", deadline=deadline)
         return Commit(
@@ -352,7 +352,7 @@ class Commit:
                 members.uncertain[id(change.object)] = (change.object, outcome)
         if self.progress is not None:
             try:
-                self.progress(len(self.outcomes), len(self.plan))
+                self.progress(len(self.outcomes), len(self.plan.operations))
             except KeyboardInterrupt:
                 self.interrupt()
             except Exception as error:

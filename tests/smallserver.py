@@ -76,6 +76,8 @@ class Table:
     #: What a POST and a PATCH answer: "row", "nothing", or "keyless" (the row without its key).
     answers: str = "row"
     singleton: bool = False
+    #: Columns without which a new row is refused; of a list of new rows, all are.
+    required: tuple[str, ...] = ()
     #: A detail has an ETag, which is ``strong`` or ``weak``, and If-Match is heeded.
     etags: str | None = None
     #: A write without If-Match is refused with 428.
@@ -304,11 +306,22 @@ class SmallServer:
     def _tag(self, table: Table, row: Row) -> Mapping[str, str]:
         return {"ETag": table.etag(row)} if table.etags else {}
 
-    def _create(self, table: Table, within: Row, body: Row) -> Response:
+    def _create(self, table: Table, within: Row, body: Row | list[Row]) -> Response:
+        rows = body if isinstance(body, list) else [body]
+        missing = [
+            {name: ["This field is required."] for name in table.required if row.get(name) is None}
+            for row in rows
+        ]
+        if any(missing):
+            raise Refused(400, missing if isinstance(body, list) else missing[0])
+        made = [self._created(table, within, row) for row in rows]
+        return self._written(table, made if isinstance(body, list) else made[0], 201)
+
+    def _created(self, table: Table, within: Row, body: Row) -> Row:
         row: Row = {table.key: body.get(table.key, table.next_key()), **within}
         self._write(table, row, body)
         table.rows[row[table.key]] = row
-        return self._written(table, row, 201)
+        return row
 
     def _write(self, table: Table, row: Row, body: Row) -> None:
         for name, value in body.items():
@@ -323,13 +336,16 @@ class SmallServer:
         if table.version:
             row[table.version] = row.get(table.version, 0) + 1
 
-    def _written(self, table: Table, row: Row, status: int) -> Response:
+    def _written(self, table: Table, row: Row | list[Row], status: int) -> Response:
         if table.answers == "nothing":
             return Response(status=204)
-        shown = self._shown(table, row, None)
-        if table.answers == "keyless":
+        rows = [
+            self._shown(table, each, None) for each in (row if isinstance(row, list) else [row])
+        ]
+        for shown in rows if table.answers == "keyless" else ():
             del shown[table.key]
-        return _json(status, shown, self._tag(table, row))
+        one = not isinstance(row, list)
+        return _json(status, rows[0] if one else rows, self._tag(table, row) if one else {})
 
     def _shown(self, table: Table, row: Row, names: tuple[str, ...] | None) -> Row:
         shown = {}

@@ -222,17 +222,17 @@ def test_a_printed_plan_is_a_table(server, session):
     pending_of_every_kind(session)
     lines = [line.split(maxsplit=4) for line in str(session.plan()).splitlines()]
     assert lines == [
-        ["wave", "no", "verb", "url", "body" + " " * 58 + "objects  after"],
-        ["----", "--", "------", "----------", "-" * 60 + "  -------  -----"],
-        ["1", "1", "POST", "/projects/", '{"name": "new"}' + " " * 47 + "1"],
+        ["wave", "no", "verb", "url", "body" + " " * 58 + "batch  objects  after"],
+        ["----", "--", "------", "----------", "-" * 60 + "  -----  -------  -----"],
+        ["1", "1", "POST", "/projects/", '{"name": "new"}' + " " * 54 + "1"],
         [
             *("1", "2", "PATCH", "/tasks/1/"),
-            '{"name": "renamed", "tags": ["day", "night"]}' + " " * 17 + "1",
+            '{"name": "renamed", "tags": ["day", "night"]}' + " " * 24 + "1",
         ],
         ["1", "3", "DELETE", "/tasks/2/", "1"],
         [
             *("2", "4", "POST", "/tasks/"),
-            '{"name": "task", "project_id": "<key of <Project name=\'new\'…  1        1',
+            '{"name": "task", "project_id": "<key of <Project name=\'new\'…         1        1',
         ],
     ]
 
@@ -252,6 +252,7 @@ def test_a_plan_for_tools_is_json(server, session):
         "kind": "create",
         "after": [1],
         "held_by": [],
+        "batch": None,
         "objects": ["<Task name='task'>"],
         "method": "POST",
         "path": "/tasks/",

@@ -12,10 +12,17 @@ from typing import Any, ClassVar, NamedTuple
 from urllib.parse import quote
 
 from objmapper import wire
-from objmapper.exceptions import ContractError, QueryError, UnsupportedLookup, cut
+from objmapper.dialects.batches import Batches
+from objmapper.exceptions import (
+    ContractError,
+    QueryError,
+    UnsupportedLookup,
+    cut,
+)
 from objmapper.fields.relations import ForeignKey, HasMany, wire_key
-from objmapper.operation import Change, Draft, Json, Kind, Pending, Request, Response, Settle
+from objmapper.operation import Change, Draft, Kind, Settle
 from objmapper.query import And, Condition, Node, Order, Query
+from objmapper.request import Json, Pending, Request, Response
 from objmapper.versions import ETAG, strong
 
 
@@ -51,7 +58,7 @@ def quote_key(value: Any) -> str:
     return text.replace(".", "%2E") if set(text) == {"."} else text
 
 
-class Dialect:
+class Dialect(Batches):
     """What every dialect can be asked; the defaults are a plain REST service's.
 
     Keyword arguments of the constructor override capabilities: ``Rest(lists_are_full=True)``.

@@ -15,13 +15,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
-from objmapper.dialects.base import Dialect, RowPage, row_of, rows_of, total_of, unwrap
-from objmapper.exceptions import AlreadyExists, ContractError, UnsupportedLookup
+from objmapper.dialects.base import (
+    Dialect,
+    RowPage,
+    row_of,
+    rows_of,
+    total_of,
+    unwrap,
+)
+from objmapper.dialects.batches import paired
+from objmapper.exceptions import (
+    AlreadyExists,
+    ContractError,
+    ObjMapperError,
+    UnsupportedLookup,
+    cut,
+)
 from objmapper.fields import Decimal, Dict, List, Raw, String
 from objmapper.fields.containers import Nested
-from objmapper.operation import Change, Draft, Request, Response
+from objmapper.operation import Change, Draft, Json, Request, Response
 from objmapper.query import Condition, Order, Query
+from objmapper.transport.masking import secret_values
 
 _EXACT = frozenset({"exact", "in"})
 _MEASURED = _EXACT | {"gt", "gte", "lt", "lte", "range"}
@@ -59,6 +75,7 @@ class Kinto(Dialect):
     has_etag = True
     etag_key = "last_modified"
     max_keys = 100
+    max_batch = 25
     #: The bucket of endpoints that name a collection; ``default`` is each user's own.
     bucket: str = "default"
 
@@ -205,6 +222,48 @@ class Kinto(Dialect):
             )
         return self.read_written(mapper, response)
 
+    # -- batches ----------------------------------------------------------------------------------
+
+    def company(self, draft: Draft) -> str | None:
+        request = draft.request
+        plain = not request.params and isinstance(request.body, Json | None)
+        return "batch" if plain else None
+
+    def batch_request(self, requests: Sequence[Request]) -> Request:
+        items: list[dict[str, Any]] = []
+        for request in requests:
+            item: dict[str, Any] = {"method": request.method, "path": request.path}
+            if request.headers:
+                item["headers"] = secret_values(request.headers)
+            if isinstance(request.body, Json):
+                item["body"] = request.body.value
+            items.append(item)
+        first = items[0]
+        defaults = {
+            name: first[name]
+            for name in ("method", "path", "headers")
+            if all(name in item and item[name] == first[name] for item in items)
+        }
+        rest = [{n: part for n, part in item.items() if n not in defaults} for item in items]
+        return Request("POST", "/batch", body=Json({"defaults": defaults, "requests": rest}))
+
+    def batch_answers(
+        self, response: Response, requests: Sequence[Request]
+    ) -> list[Response | ObjMapperError]:
+        items = rows_of(unwrap(response.json(), "responses", response), response)
+        pairs = paired(items, requests, response)
+        answers: list[Response | ObjMapperError] = [_answer(*pair, response) for pair in pairs]
+        if any(item["status"] == 409 for item in items):
+            # Kinto ends its transaction then: what it says is done may be rolled back.
+            undone = ContractError(
+                f"{response.url} met a conflict (409), which may undo all of it."
+            )
+            answers = [
+                undone if isinstance(answer, Response) and answer.status < 400 else answer
+                for answer in answers
+            ]
+        return answers
+
     def etag_of(self, row: Mapping[str, Any]) -> str | None:
         version = row.get(self.etag_key)
         return f'"{version}"' if version.__class__ is int else None
@@ -213,6 +272,22 @@ class Kinto(Dialect):
         details = row_of(response.json(), response).get("details")
         existing = details.get("existing") if isinstance(details, dict) else None
         return existing if isinstance(existing, dict) else None
+
+
+def _answer(item: dict[str, Any], request: Request, response: Response) -> Response:
+    """Return an item of a batch's answer as the answer to its request. Raises ContractError."""
+    status, headers, path = item.get("status"), item.get("headers", {}), item.get("path")
+    if status.__class__ is not int or not isinstance(headers, dict) or not isinstance(path, str):
+        raise ContractError(f"{response.url} answered {cut(item)} to one of several requests.")
+    # It has the version in front, and may be quoted otherwise.
+    if not unquote(path).endswith(unquote(str(request.path))):
+        raise ContractError(
+            f"{response.url} answered for {path!r} where {request.path!r} was asked: in another order."
+        )
+    told = {str(name).lower(): str(text) for name, text in headers.items()}
+    content = json.dumps(item["body"]).encode() if "body" in item else b""
+    url = response.url.removesuffix("/batch") + str(request.path)
+    return Response(int(status or 0), told, content, request.method, url, response.seconds)
 
 
 def _json(value: Any) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from objmapper import signals
-from objmapper.exceptions import ContractError, TransportError, ValidationError
+from objmapper.exceptions import ContractError, StatusError, TransportError, ValidationError
 from objmapper.operation import Request, Response, Secret
 from objmapper.transport.auth import Renewal, as_auth, checked_header
 from objmapper.transport.bodies import Payload
@@ -161,6 +161,31 @@ class Transport:
         Raises TransportError and its kin, ContractError for a path of another origin, and
         ValidationError for values that can't be written.
         """
+        return self._run(self._errand(request))
+
+    def judged(self, request: Request, response: Response) -> Response:
+        """Return an answer to *request* that came as a part of another one: a batch's.
+
+        Raises StatusError and its kin, as `send` would for it; credentials are masked in them.
+        """
+        if response.status < 300 or response.status == 304:
+            return response
+        errand = self._errand(request)
+        try:
+            prepared = errand.prepared(trusted=True)
+            response = errand.scrubbed(response, prepared)
+            close_body(prepared)
+        except Exception:  # somebody's auth; what it would have signed with can't be told then
+            response = replace(response, content=b"")
+        refusal = self._refusal(errand.told, response)
+        raise refusal
+
+    def wait(self, seconds: float) -> None:
+        """Wait that long, or until the transport is closed."""
+        self._closed.wait(seconds)
+
+    def _errand(self, request: Request) -> Errand:
+        """Return *request* with all its values, on its way below the base URL."""
         try:
             resolved = request.resolved()
         except RecursionError:
@@ -173,7 +198,7 @@ class Transport:
         if any(isinstance(value, Secret) for _, value in request.params):
             shown_url = masked_url(with_params(self._base.below(path), request.params, show=True))
         payload = Payload.of(resolved.body)
-        return self._run(Errand(self._exchange, resolved, told(request), url, shown_url, payload))
+        return Errand(self._exchange, resolved, told(request), url, shown_url, payload)
 
     def server_time(self, at: float) -> datetime | None:
         """Return what the server's clock showed at *at* (``time.time()``), to the second and not later.
@@ -251,13 +276,16 @@ class Transport:
                         continue
                 pause = self.policy.pause_after_answer(request, response, tried)
                 if pause is None:
-                    wait = retry_after(response.headers)
-                    raise status_error(request, response, self._read_error, retry_after=wait)
+                    raise self._refusal(request, response)
                 errand.goes_again(doubtful=status >= 500)
             tried += 1
             self._closed.wait(pause)
             with self._lock:
                 self.retries_made += 1
+
+    def _refusal(self, request: Request, response: Response) -> StatusError:
+        wait = retry_after(response.headers)
+        return status_error(request, response, self._read_error, retry_after=wait)
 
     def _attempt(self, errand: Errand) -> Response:
         """Send once. Raises TransportError, and what goes wrong before the first attempt is sent."""

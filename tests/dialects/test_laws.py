@@ -1,7 +1,7 @@
 """One body of laws, tried on every dialect with a real server.
 
 Where servers differ, the difference is a named capability of the dialect: ``lookups``, ``can_order``,
-``can_join``, ``can_combine``, ``can_select``, ``max_keys``. No law asks for a dialect's name.
+``can_join``, ``can_combine``, ``can_select``, ``max_keys``, ``max_batch``. No law asks for a dialect's name.
 """
 
 import pytest
@@ -397,7 +397,7 @@ def test_parents_are_created_before_their_children(world, session):
     report = session.commit()
     assert [seen.path for seen in world.writes] == ["/projects", *["/tasks"] * 5]
     assert len(report.created) == 6
-    assert report.requests == 6
+    assert report.requests == (2 if world.dialect.max_batch >= 5 else 6)
     assert {seen.body[world.sent_as["project"]] for seen in world.writes[1:]} == {project.id}
     assert names(project.tasks.all()) == [f"child {n}" for n in range(5)]
 

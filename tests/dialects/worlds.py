@@ -321,18 +321,30 @@ def rest() -> Iterator[World]:
 
 
 class Recording(HTTPAdapter):
-    """Carries requests to a Kinto and notes them, without what all paths and bodies there have."""
+    """Carries requests to a Kinto and notes them, without what all paths and bodies there have.
 
-    def __init__(self, recorder: Recorder, base: str) -> None:
+    Those of a batch are noted one by one.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
         super().__init__(pool_maxsize=20)
-        self._recorder, self._base = recorder, base
+        self._recorder = recorder
 
     def send(self, request: Any, *args: Any, **options: Any) -> Any:
-        path, _, query = request.url.removeprefix(self._base).partition("?")
-        body = json.loads(request.body).get("data") if request.body else None
-        seen = Seen(request.method, path.replace("/records", "", 1), query, body)
-        self._recorder.seen.append(seen)
+        path, _, query = request.url.partition("?")
+        body = json.loads(request.body) if request.body else {}
+        if path.endswith("/batch"):
+            for item in body["requests"]:
+                self._note(**{"body": {}} | body["defaults"] | item)
+        else:
+            self._note(request.method, path, body, query=query)
         return super().send(request, *args, **options)
+
+    def _note(
+        self, method: str, path: str, body: Any, *, query: str = "", headers: Any = None
+    ) -> None:
+        path = path.rpartition("/collections")[2].replace("/records", "", 1)
+        self._recorder.seen.append(Seen(method, path, query, body.get("data")))
 
 
 @dataclass
@@ -376,9 +388,8 @@ def kinto(server: Any) -> Iterator[World]:
     recorder = Recorder(None)
 
     def connect(**options: Any) -> Client:
-        base = f"{server.url}/buckets/{bucket}/collections"
         http = plain_session()
-        http.mount("http://", Recording(recorder, base))
+        http.mount("http://", Recording(recorder))
         return Client(server.url, dialect=Kinto(bucket=bucket), http=http, retries=0, **options)
 
     world = KintoWorld(
