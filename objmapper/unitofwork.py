@@ -213,6 +213,16 @@ class Commit:
             self.journal.intend(self.session, self.plan)
         under_way.update(objects)
 
+    def rewrite(self, before: Operation, outcome: Outcome) -> None:
+        """Have the journal know an operation that was merged with what others have changed."""
+        if self.journal is None or outcome.operation is before:
+            return
+        try:
+            self.journal.replace(self.session, before, outcome)
+        except JournalError as error:
+            self.sender.broken = error
+            self.sender.stop()
+
     def write_down(self) -> None:
         """Have the journal keep what happened where a power failure leaves it."""
         try:
@@ -253,7 +263,8 @@ class Commit:
         if self.referee is None or self.sender.stopped:
             return waiting
         outcomes = self.referee.before(waiting)
-        for outcome in outcomes:
+        for before, outcome in zip(waiting, outcomes, strict=True):
+            self.rewrite(before, outcome)
             if outcome.fate is not Fate.PENDING:
                 self.note(outcome)
         return [outcome.operation for outcome in outcomes if outcome.fate is Fate.PENDING]
@@ -263,7 +274,8 @@ class Commit:
         if self.referee is None or self.interrupted:
             return
         for outcome in self.referee.after(list(self.contested.values())):
-            self.contested.pop(outcome.operation.number)
+            before = self.contested.pop(outcome.operation.number)
+            self.rewrite(before.operation, outcome)
             if outcome.fate is Fate.PENDING:
                 self.go_again(outcome)
             else:

@@ -106,8 +106,13 @@ class Journal:
 
     # -- what a commit tells ----------------------------------------------------------------------
 
-    def intend(self, session: Any, operations: Iterable[Operation]) -> None:
-        """Write what is about to be sent. Raises JournalError, and then nothing may be sent."""
+    def intend(
+        self, session: Any, operations: Iterable[Operation], instead: Iterable[int] = ()
+    ) -> None:
+        """Write what is about to be sent. Raises JournalError, and then nothing may be sent.
+
+        *instead*: the journal's numbers of operations that do not go any more.
+        """
         numbered = [(operation, next(self._operations)) for operation in operations]
         tags = session.members.tags
         intents = [
@@ -117,7 +122,8 @@ class Journal:
         ]
         if not intents:
             return
-        self._store.add(self.models.unwritten, intents)
+        dropped = [(number, DROPPED, time.time(), None) for number in instead]
+        self._store.add(self.models.unwritten, intents, dropped)
         self.models.unwritten.clear()
         self._open.update((id(operation), (operation, number)) for operation, number in numbered)
         self.sync()
@@ -151,6 +157,20 @@ class Journal:
             again,
             None if header is None else operation.request.headers.get(header),
         )
+
+    def replace(self, session: Any, before: Operation, outcome: Outcome) -> None:
+        """Write that an operation goes in another form than was intended, or turned out to be done.
+
+        Raises JournalError, and then it may not be sent.
+        """
+        entry = self._open.get(id(before))
+        if entry is None:
+            return
+        if outcome.fate is Fate.PENDING:
+            self.intend(session, [outcome.operation], instead=(entry[1],))
+        else:
+            self._open[id(outcome.operation)] = outcome.operation, entry[1]
+        del self._open[id(before)]
 
     def begin(self, operations: Iterable[Operation]) -> None:
         """Write that operations are about to be sent, by the thread that sends them.

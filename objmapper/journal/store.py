@@ -206,13 +206,19 @@ class Store:
         with self._used() as database:
             database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
-    def add(self, models: Iterable[tuple[int, str, str]], intents: Iterable[Intent]) -> None:
-        """Write intents, and the models that are new with them: all of it or nothing."""
+    def add(
+        self,
+        models: Iterable[tuple[int, str, str]],
+        intents: Iterable[Intent],
+        events: Iterable[Happened] = (),
+    ) -> None:
+        """Write intents, and the models and events that go with them: all of it or nothing."""
         with self._used() as database:
             database.execute("BEGIN IMMEDIATE")
             try:
                 database.executemany("INSERT INTO model VALUES (?, ?, ?)", models)
                 database.executemany(_INTENT, intents)
+                database.executemany(_EVENTS[1], events)
                 database.execute("COMMIT")
             except BaseException:
                 with suppress(sqlite3.Error):

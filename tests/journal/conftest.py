@@ -55,6 +55,8 @@ class Place:
         self._folder, self._deaths = tmp_path, 0
 
     def session(self, **options):
+        """Open a session on the journal; one request goes at a time, so that ids are in order."""
+        options = {"recommended_workers": 1} | options
         return Session(self.server.client(**options), journal=self.path)
 
     def names(self, endpoint="tasks"):

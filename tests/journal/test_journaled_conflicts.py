@@ -1,0 +1,92 @@
+"""A journal and versions together: what was merged on the way is recovered as it was merged."""
+
+import pytest
+
+from objmapper import CommitError, Model, Registry, Session, fields
+
+registry = Registry("journaled conflicts")
+
+
+class Note(Model):
+    id = fields.Integer(primary_key=True)
+    name = fields.String()
+    text = fields.String(null=True)
+    size = fields.Integer(null=True)
+
+    class Meta:
+        registry = registry
+        version = "etag"
+
+
+@pytest.fixture
+def notes(place):
+    rows = [{"id": n, "name": f"n{n}", "text": "as it was", "size": 1} for n in (1, 2)]
+    place.server.table("notes", rows, etags="strong")
+    return place
+
+
+def stored(notes, number):
+    row = notes.server.tables["notes"].rows[number]
+    return row["name"], row["text"], row["size"]
+
+
+def changed_by_two(notes, session):
+    """Mark a new name, after somebody else has changed the text."""
+    note = Note.objects.using(session).get(id=1)
+    session.client.request("PATCH", "/notes/1", json={"text": "theirs"})
+    note.name = "mine"
+    return note
+
+
+@pytest.fixture
+def notes_session(notes):
+    def opened():
+        client = notes.server.client(has_etag=True)
+        return Session(client, journal=notes.path)
+
+    return opened
+
+
+def test_what_was_merged_is_done_for_the_next_run_too(notes, notes_session):
+    with notes_session() as session:
+        changed_by_two(notes, session)
+        report = session.commit(on_conflict="merge")
+        assert len(report.updated) == 1
+    assert stored(notes, 1) == ("mine", "theirs", 1)
+    before = len(notes.server.seen)
+    with notes_session() as session:
+        report = session.recover()
+        assert len(report.updated) == 1
+    assert len(notes.server.seen) == before
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_death_while_the_merged_request_is_under_way(notes, notes_session, done):
+    session = notes_session()
+    changed_by_two(notes, session)
+    writes = len(notes.writes())
+    notes.die(session, at=2, done=done, on_conflict="merge")
+    assert len(notes.writes()) > writes + 1  # the refused one, and the merged one
+    assert stored(notes, 1)[0] == ("mine" if done else "n1")
+    with notes_session() as session:
+        report = session.recover()
+        assert [len(report.updated), len(report.conflicts), len(report.uncertain)] == [1, 0, 0]
+    assert stored(notes, 1) == ("mine", "theirs", 1)
+
+
+def test_a_conflict_that_was_told_is_open_for_the_next_run(notes, notes_session):
+    session = notes_session()
+    changed_by_two(notes, session)
+    with pytest.raises(CommitError) as caught:
+        session.commit()
+    assert len(caught.value.report.conflicts) == 1
+    session.close()
+    assert stored(notes, 1) == ("n1", "theirs", 1)
+    with notes_session() as session:
+        with pytest.raises(CommitError) as caught:
+            session.recover()
+        session.rollback()
+    (entry,) = caught.value.report.conflicts
+    assert entry.conflict.base["text"] == "as it was"
+    assert entry.conflict.theirs["text"] == "theirs"
+    assert stored(notes, 1) == ("n1", "theirs", 1)
