@@ -46,6 +46,7 @@ from objmapper.exceptions import (
     Timeout,
     TooManyRequests,
     TransportError,
+    UndoError,
     UnsupportedLookup,
     ValidationError,
 )
@@ -117,6 +118,7 @@ __all__ = [
     "TokenAuth",
     "TooManyRequests",
     "TransportError",
+    "UndoError",
     "UnsupportedLookup",
     "validate",
     "ValidationError",

@@ -46,7 +46,9 @@ def found_done(session: Any, outcome: Outcome, rows: Iterable[Any]) -> Outcome:
 def take_in(session: Any, rows: list[tuple[Change, Any]], *, full: bool) -> None:
     """Bring what the server has after each change into its object; *full*: all that it has."""
     for change, row in rows:
-        if change.kind == Kind.DELETE:
+        if change.kind == Kind.DELETE and change.undoes is not None:
+            session.members.unborn(change.object, change.undoes)
+        elif change.kind == Kind.DELETE:
             session.members.forget(change.object)
         else:
             _settle(session, change, row, full=full)
@@ -99,6 +101,8 @@ def _check(change: Change, row: Any, response: Response | None) -> None:
 def _settle(session: Any, change: Change, row: Any, *, full: bool, born: bool = True) -> None:
     obj = change.object
     sent = {key: resolve(value) for key, value in change.sent.items()}
+    if change.undoes is not None:
+        loading.refer_again(obj, change.undoes)
     loading.acknowledge(obj, sent, row, change.rows)
     if change.kind == Kind.CREATE and born:
         _give_birth(session, obj, full=full and row is not None)

@@ -22,6 +22,7 @@
     │ ├ CircularDependencyError                     objects that need each other first
     │ ├ StalePlanError                              a plan whose objects have changed; .objects
     │ ├ JournalError (OSError)                      a journal that can't serve
+    │ ├ UndoError                                   why something that is done can't be taken back
     │ └ CommitError                                 a commit that did not do everything; .report
     │   ├ CommitInterrupted (KeyboardInterrupt)     stopped by Ctrl-C; .report
     │   └ ConflictError                             of one object: .base .mine .theirs .report
@@ -217,6 +218,10 @@ class JournalError(SessionError, OSError):
 
     What is not in the journal is not sent.
     """
+
+
+class UndoError(SessionError):
+    """Why something that a commit did can't be taken back; the report of the undo has it."""
 
 
 class CommitError(SessionError):

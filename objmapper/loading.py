@@ -13,14 +13,16 @@ from typing import Any
 from objmapper import signals, versions
 from objmapper.exceptions import ContractError
 from objmapper.identity import IdentityMap, Ref
-from objmapper.operation import resolve
+from objmapper.operation import Change, Pending, resolve
 from objmapper.state import (
     ABSENT,
     InstanceState,
     Lifecycle,
     OfDefault,
     Page,
+    Stateful,
     changed_keys,
+    copied,
     freeze,
     in_place,
     own,
@@ -237,6 +239,48 @@ def acknowledge(
     for key in dropped:  # last, as a server may echo it
         current.pop(key, None)
         restore(obj, by_key[key])
+
+
+def renew(obj: Any, made: Change) -> None:
+    """Make an object what it was before it was created: *made* has what was set then.
+
+    What was set since stays, and nothing that the server said.
+    """
+    mapper, row = type(obj).__mapper__, obj._row
+    edited = {key: row[key] for key in changed_keys(obj) if not mapper.by_key[key].read_only}
+    kept = {key: _as_set(obj, mapper.by_key[key], made) for key in made.sent if key not in edited}
+    values = {key: edited.pop(key) if key in edited else kept[key] for key in made.sent} | edited
+    obj._state = state = InstanceState(mapper.blank_page, Lifecycle.PENDING)
+    state.originals, state.children = dict.fromkeys(values, ABSENT), made.children
+    row.clear()
+    row.update(values)
+
+
+def _as_set(obj: Any, field: Any, made: Change) -> Any:
+    """Return what the user had set of a field, in the same container where it still has that."""
+    key, wire = field.key, made.sent[field.key]
+    if isinstance(wire, Pending):
+        return wire.of
+    wire, current = resolve(wire), obj._row.get(key)
+    watched = key in (obj._state.snapshots or ())
+    if (watched or field.plain or not field.mutable) and same(field.dump(current), wire):
+        held = field.mutable or isinstance(current, Stateful)
+        return current if held else field.tolerant(current)
+    if key in made.rows:
+        wire = thaw(resolve(made.rows[key]))
+    return field.tolerant(copied(wire) if field.mutable else wire)
+
+
+def refer_again(obj: Any, made: Change) -> None:
+    """Let references lead to the objects that they were set to, not to keys that will be gone.
+
+    What was set since *made* was sent stays.
+    """
+    for key, wire in made.sent.items():
+        if isinstance(wire, Pending):
+            field = type(obj).__mapper__.by_key[key]
+            if same(field.dump(obj._row.get(key)), resolve(wire)):
+                obj._row[key] = wire.of
 
 
 def catch_up(obj: Any) -> None:

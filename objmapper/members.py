@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Mapping
 from typing import Any
 
 from objmapper import loading
@@ -10,7 +11,7 @@ from objmapper.copying import changed_values, twin
 from objmapper.exceptions import SessionError
 from objmapper.identity import IdentityMap
 from objmapper.models import Model
-from objmapper.operation import Outcome
+from objmapper.operation import Change, Outcome
 from objmapper.state import Lifecycle, Page, is_new, own, revert, session_of
 
 
@@ -52,7 +53,11 @@ class Members:
 
     def pending(self) -> tuple[list[Any], list[Any]]:
         """Return what a commit of the whole session looks at: objects to write, and to delete."""
-        return [*self.new.values(), *self.candidates()], list(self.deleted.values())
+        written = [*self.new.values(), *self.candidates()]
+        if self.uncertain:  # what an undo could not settle has no changes
+            known = {*map(id, written), *self.deleted}
+            written += [obj for number, (obj, _) in self.uncertain.items() if number not in known]
+        return written, list(self.deleted.values())
 
     def check(self, obj: Any) -> None:
         """Raise SessionError unless *obj* is of this session, or of none."""
@@ -155,6 +160,31 @@ class Members:
     def forget(self, obj: Any) -> None:
         """Let go of an object that the server has deleted; it keeps its values."""
         self._let_go(obj, Lifecycle.DETACHED)
+
+    def unborn(self, obj: Any, made: Change) -> None:
+        """Make new again what *made* has created and an undo has deleted; edits made since stay."""
+        if id(obj) in self.deleted:  # marked since: it is to be gone
+            self.forget(obj)
+            return
+        mapper = type(obj).__mapper__
+        key = mapper.identity_in(obj._row)
+        self.identity.remove(mapper.root, key, obj)
+        self.created.get(mapper.root, set()).discard(key)
+        for kept in (self.touched, self.uncertain):
+            kept.pop(id(obj), None)
+        self.keyless.discard(obj)
+        loading.renew(obj, made)
+        obj._state.session = self.session
+        self.new[id(obj)] = obj
+
+    def sort(self, places: Mapping[int, int]) -> None:
+        """Put new and touched objects in the order of their *places*, by id; others come after."""
+        for kept in (self.new, self.touched):
+            last = len(places)
+            order = sorted(kept, key=lambda number: places.get(number, last))
+            objects = {number: kept[number] for number in order}
+            kept.clear()
+            kept.update(objects)
 
     def _let_go(self, obj: Any, lifecycle: Lifecycle) -> None:
         for kept in (self.new, self.touched, self.deleted, self.uncertain, self.tags):

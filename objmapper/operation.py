@@ -84,6 +84,15 @@ class Change(NamedTuple):
     changes: Mapping[str, tuple[Any, Any]] = MappingProxyType({})
     #: ``{wire name: marshalled JSON of a row}`` of values whose JSON is another one when it is sent
     rows: Mapping[str, bytes | Secret] = MappingProxyType({})
+    #: ``{wire name: what the server had}`` of what an update sends: JSON of values that change in
+    #: place, else the Python value; ABSENT where that is not known.
+    base: Mapping[str, Any] = MappingProxyType({})
+    #: ``{HasMany name: [objects]}`` that a new object was made with.
+    children: dict[str, list[Any]] | None = None
+    #: What it takes back; None for what takes nothing back.
+    undoes: Change | None = None
+    #: The object in whose request it goes without a word of its own; None for most.
+    within: Any = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

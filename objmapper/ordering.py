@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from objmapper.exceptions import CircularDependencyError
 from objmapper.operation import Change, Draft, Kind, LeftOut, Operation, Pending, has_pending
-from objmapper.state import ABSENT
+from objmapper.state import ABSENT, base_value
 
 
 class Need(NamedTuple):
@@ -50,7 +50,8 @@ def cut_cycles(changes: list[Change]) -> list[Change]:
     for holder, keys in _to_cut(_needed_by_deletes(deletes), deletes):
         by_key = type(holder).__mapper__.by_key
         shown = {by_key[key].name: (by_key[key].__get__(holder), None) for key in keys}
-        first.append(Change(Kind.UPDATE, holder, dict.fromkeys(keys), shown))
+        base = {key: base_value(holder, by_key[key]) for key in keys}
+        first.append(Change(Kind.UPDATE, holder, dict.fromkeys(keys), shown, base=base))
         # For `ordered`: what the object no longer refers to when its delete goes.
         deletes[id(holder)] = deletes[id(holder)]._replace(sent=dict.fromkeys(keys))
     if not first and not later:

@@ -18,7 +18,8 @@ from objmapper.state import Stateful, is_new
 #: Tells which objects a commit writes and which it deletes; asked again after receivers had a say.
 Chosen = Callable[[], tuple[list[Any], list[Any]]]
 
-_PRE: dict[str, signals.ModelSignal] = {
+#: What is told before a change is sent.
+PRE: dict[str, signals.ModelSignal] = {
     Kind.CREATE: signals.pre_create,
     Kind.UPDATE: signals.pre_update,
     Kind.DELETE: signals.pre_delete,
@@ -52,7 +53,12 @@ def drafts_of(session: Any, changes: list[Change]) -> list[Draft]:
     """Return the requests for *changes*, with what tells versions and repeats."""
     dialect, header = session.dialect, session.client.idempotency_header
     kinds = {type(change.object).__mapper__ for change in changes}
-    drafts: list[Draft] = dialect.operations(changes)
+    along = [change for change in changes if change.within is not None]
+    drafts: list[Draft] = dialect.operations(
+        [change for change in changes if change.within is None] if along else changes
+    )
+    if along:
+        drafts = [_with(draft, along) for draft in drafts]
     if any(mapper.is_versioned for mapper in kinds):
         for mapper in kinds:
             versions.check(dialect, mapper)
@@ -60,6 +66,12 @@ def drafts_of(session: Any, changes: list[Change]) -> list[Draft]:
     if header is not None:
         drafts = [known_again(draft, header) for draft in drafts]
     return drafts
+
+
+def _with(draft: Draft, along: list[Change]) -> Draft:
+    """Return a draft with the changes that go in its request without a word of their own."""
+    gone = {id(change.object) for change in draft.changes if change.kind == Kind.DELETE}
+    return replace(draft, changes=(*draft.changes, *(c for c in along if id(c.within) in gone)))
 
 
 def known_again(draft: Draft, header: str, token: str | None = None) -> Draft:
@@ -161,7 +173,7 @@ def check(changes: list[Change], deleted: list[Any]) -> None:
 
 def has_receivers() -> bool:
     """Whether anybody has a say before a commit."""
-    return bool(signals.pre_commit.receivers) or any(s.receivers for s in _PRE.values())
+    return bool(signals.pre_commit.receivers) or any(s.receivers for s in PRE.values())
 
 
 def ask_receivers(
@@ -170,7 +182,7 @@ def ask_receivers(
     """Fire the ``pre_`` signals, also for what receivers change; return what they vetoed."""
     if signals.pre_commit.receivers:
         signals.pre_commit.tell(type(session), session=session)
-    if not any(signal.receivers for signal in _PRE.values()):
+    if not any(signal.receivers for signal in PRE.values()):
         return ()
     asked: set[tuple[int, str]] = set()
     vetoed: list[LeftOut] = []
@@ -187,7 +199,7 @@ def ask_receivers(
             return tuple(vetoed)
         for change in new:
             asked.add((id(change.object), change.kind))
-            errors = announce(_PRE, session, change)
+            errors = announce(PRE, session, change)
             for error in errors:
                 if not isinstance(error, signals.Veto):
                     raise error

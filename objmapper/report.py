@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from objmapper.exceptions import CommitError, cut
+from objmapper.exceptions import CommitError, SessionError, cut
 from objmapper.operation import (
+    Change,
     Fate,
     Kind,
     LeftOut,
@@ -158,6 +161,10 @@ class CommitReport:
     resolved: Entries = field(default_factory=Entries)
     #: What was not begun when the commit stopped.
     pending: Entries = field(default_factory=Entries)
+    #: What was done and was taken back: by an undo, whose own report has it here as well.
+    undone: Entries = field(default_factory=Entries)
+    #: The report of the undo; None as long as nobody has tried one.
+    undoing: CommitReport | None = None
     #: What ``post_`` receivers and the progress callback raised; it undoes nothing.
     errors: list[Exception] = field(default_factory=list)
     #: How many requests went out, those that were sent again included.
@@ -166,27 +173,40 @@ class CommitReport:
     retries: int = 0
     #: How long the commit took, in seconds.
     seconds: float = 0.0
+    #: A weak reference to the session whose commit it was.
+    of: weakref.ref[Any] | None = None
+    #: What is done or uncertain, one after the other.
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def session(self) -> Any:
+        """The session whose commit it was, None if there is none any more."""
+        return None if self.of is None else self.of()
 
     @property
     def ok(self) -> bool:
-        """Whether everything that was planned is done."""
-        return not (self.failed or self.skipped or self.uncertain or self.conflicts or self.pending)
+        """Whether everything that was planned is done, and nothing of it was taken back."""
+        lost = self.failed or self.skipped or self.uncertain or self.conflicts or self.pending
+        return not (lost or (self.undoing is not None and self.undone))
 
     def add(self, outcome: Outcome) -> None:
         """Enter every object of *outcome* under its fate."""
         operation, error = outcome.operation, outcome.error
+        there = outcome.fate is Fate.DONE and was_there(outcome)
         for change in operation.changes:
             entry = Entry(change.object, operation, outcome, error, outcome.waited_for)
-            if outcome.fate is Fate.DONE and was_there(outcome):
+            if there:
                 self.existing.append(entry)
             else:
-                self._list_of(outcome.fate, change.kind).append(entry)
+                self._list_of(outcome.fate, change).append(entry)
+        if outcome.fate is Fate.UNCERTAIN or (outcome.fate is Fate.DONE and not there):
+            self.outcomes.append(outcome)
         self.requests += outcome.requests
         self.retries += outcome.retries
 
     def recall(self, kind: str, obj: Any) -> None:
         """Enter an object of which an earlier process has done something."""
-        self._list_of(Fate.DONE, kind).append(Entry(obj, None, None))
+        self._list_of(Fate.DONE, Change(kind, obj)).append(Entry(obj, None, None))
 
     def resolve(self, outcome: Outcome, conflicts: list[MergeConflict]) -> None:
         """Enter the objects of an operation whose conflicts were decided."""
@@ -198,22 +218,55 @@ class CommitReport:
         """Enter an object that was not sent: vetoed, or of unknown fate since an earlier commit."""
         change, error, outcome = left_out
         operation = outcome.operation if outcome is not None else None
-        entries = self.skipped if outcome is None else self.uncertain
-        entries.append(Entry(change.object, operation, outcome, error))
+        fate = outcome.fate if outcome is not None else Fate.SKIPPED
+        self._list_of(fate, change).append(Entry(change.object, operation, outcome, error))
 
-    def _list_of(self, fate: Fate, kind: str) -> Entries:
+    def _list_of(self, fate: Fate, change: Change) -> Entries:
         # The other fates are called as their lists are.
-        name = _DONE.get(kind, "actions") if fate is Fate.DONE else fate
-        found: Entries = self.conflicts if fate is Fate.CONFLICT else getattr(self, name)
+        name: str = "conflicts" if fate is Fate.CONFLICT else fate
+        if fate is Fate.DONE:
+            name = _DONE.get(change.kind, "actions") if change.undoes is None else "undone"
+        found: Entries = getattr(self, name)
         return found
+
+    def replace(self, outcome: Outcome, now: Outcome) -> None:
+        """Enter what became of an operation in place of what was known of it before."""
+        for change in outcome.operation.changes:
+            entries = self._list_of(outcome.fate, change)
+            entries[:] = [entry for entry in entries if entry.outcome is not outcome]
+        self.outcomes = [each for each in self.outcomes if each is not outcome]
+        self.add(now._replace(requests=0, retries=0))
+
+    def take_back(self, objects: Iterable[Any]) -> None:
+        """Move what was done to *objects* to ``undone``."""
+        taken = {id(obj) for obj in objects}
+        for entries in (self.created, self.updated, self.deleted, self.actions) if taken else ():
+            self.undone += [entry for entry in entries if id(entry.object) in taken]
+            entries[:] = [entry for entry in entries if id(entry.object) not in taken]
+        self.outcomes = [
+            outcome
+            for outcome in self.outcomes
+            if not taken.issuperset(map(id, outcome.operation.objects))
+        ]
+
+    def undo(self, *, workers: int | None = None, progress: Any = False) -> CommitReport:
+        """Take back what this commit has done, as far as that can be, and return the undo's report.
+
+        What was created is deleted, what was updated gets back what it had; the session stands as it
+        stood before the commit, but for what was edited since. ``Session.undo`` does it. Raises as
+        that: CommitError, SessionError; DetachedError when the session is closed.
+        """
+        session = self.session
+        if session is None:
+            raise SessionError("The session of this commit is gone, and only that one can undo it.")
+        undone: CommitReport = session.undo(self, workers=workers, progress=progress)
+        return undone
 
     def counts(self) -> dict[str, int]:
         """How many objects met which fate; fates without any are left out."""
-        names = (
-            "created existing updated deleted actions failed skipped uncertain conflicts resolved "
-            "pending"
-        )
-        return {name: len(getattr(self, name)) for name in names.split() if getattr(self, name)}
+        names = "created existing updated deleted actions undone".split()
+        names += "failed skipped uncertain conflicts resolved pending".split()
+        return {name: len(getattr(self, name)) for name in names if getattr(self, name)}
 
     def raise_for_failed(self) -> None:
         """Raise CommitError unless everything is done."""
@@ -238,6 +291,7 @@ class CommitReport:
         }
         return {
             **lists,
+            **({"undoing": self.undoing.to_json()} if self.undoing is not None else {}),
             "errors": [shown(str(error)) for error in self.errors],
             "requests": self.requests,
             "retries": self.retries,
@@ -264,6 +318,8 @@ class CommitReport:
             if len(entries) > 20:
                 lines.append(f"  {name}: ... and {len(entries) - 20} more")
         lines += [f"  a receiver raised {error!r}" for error in self.errors[:20]]
+        if self.undoing is not None:
+            lines += [f"  undo: {line.strip()}" for line in str(self.undoing).splitlines()]
         return "\n".join(lines)
 
 

@@ -128,7 +128,7 @@ def by_hand(session: Any, obj: Any, found: Any) -> None:
             "what the server has, obj.refresh() takes that over."
         )
     if change.kind == Kind.DELETE and found is None:
-        members.forget(obj)
+        answering.take_in(session, [(change, None)], full=False)
     elif change.kind == Kind.CREATE and found is not None:
         answering.take_in(session, [(change, _row(session, change, found))], full=True)
     members.uncertain.pop(id(obj), None)

@@ -11,130 +11,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from objmapper import answering, conflicts, naturalkey, ordering, planning, settling, signals
-from objmapper.exceptions import (
-    CommitError,
-    CommitInterrupted,
-    JournalError,
-    ObjMapperError,
-    SessionError,
-    TransportError,
-)
-from objmapper.interrupt import orderly
+from objmapper.exceptions import JournalError, ObjMapperError, SessionError, TransportError
 from objmapper.judging import Verdict, is_refusal
 from objmapper.operation import Fate, Kind, Operation, Outcome, Plan
-from objmapper.progress import Progress, progress_bar
+from objmapper.progress import Progress
 from objmapper.report import CommitReport, was_there
 from objmapper.sending import Sender, is_contested
-from objmapper.state import Lifecycle
 
 _POST: dict[str, signals.ModelSignal] = {
     Kind.CREATE: signals.post_create,
     Kind.UPDATE: signals.post_update,
     Kind.DELETE: signals.post_delete,
 }
-
-
-def commit(
-    session: Any,
-    chosen: planning.Chosen,
-    fields: frozenset[str] | None = None,
-    *,
-    workers: int | None = None,
-    on_error: str = "stop",
-    progress: bool | Progress = False,
-    deadline: float | None = None,
-    on_conflict: conflicts.OnConflict = "error",
-    done: Sequence[tuple[str, Any]] = (),
-) -> CommitReport:
-    """Find out, ask, plan, send: all of `Session.commit`, for what is *chosen*.
-
-    *done*: kinds and objects of what earlier processes have done, for the report.
-    """
-    _check_options(workers, on_error, deadline)
-    conflicts.check(on_conflict)
-    if session.journal is not None:
-        session.journal.bind(session, chosen)
-    settled = _settled_first(session, chosen)
-    vetoed = planning.ask_receivers(session, chosen, fields)
-    if session.journal is not None and planning.has_receivers():
-        session.journal.bind(session, chosen)  # what they have added
-    planned = planning.plan(session, *chosen(), fields, vetoed)
-    return _run(session, planned, settled, workers, on_error, progress, deadline, on_conflict, done)
-
-
-def apply(
-    session: Any,
-    planned: Plan,
-    *,
-    workers: int | None = None,
-    on_error: str = "stop",
-    progress: bool | Progress = False,
-    deadline: float | None = None,
-    on_conflict: conflicts.OnConflict = "error",
-) -> CommitReport:
-    """Send exactly this plan: all of `Session.apply`; receivers may veto, and change nothing."""
-    _check_options(workers, on_error, deadline)
-    conflicts.check(on_conflict)
-    chosen = planning.chosen_by(planned)
-    if session.journal is not None:
-        session.journal.bind(session, chosen)
-    planning.refuse_stale(session, planned)
-    vetoed = planning.ask_receivers(session, chosen, None)
-    planning.refuse_stale(session, planned, by=", by a receiver that may only veto")
-    if vetoed:
-        planned = planning.plan(session, *chosen(), vetoed=(*planned.left_out, *vetoed))
-    return _run(session, planned, (), workers, on_error, progress, deadline, on_conflict)
-
-
-def _run(
-    session: Any,
-    planned: Plan,
-    settled: Sequence[Outcome],
-    workers: int | None,
-    on_error: str,
-    progress: bool | Progress,
-    deadline: float | None,
-    on_conflict: conflicts.OnConflict,
-    done: Sequence[tuple[str, Any]] = (),
-) -> CommitReport:
-    conflicts.check_names(on_conflict, planned)
-    for operation in planned:
-        for obj in operation.objects:
-            if obj._state.lifecycle is Lifecycle.TRANSIENT:
-                session.members.add(obj)  # what pending objects refer to comes along
-    with progress_bar(progress, len(planned.operations)) as told:
-        workers = session.client.workers if workers is None else workers
-        sender = Sender(session, workers, stops=on_error == "stop", deadline=deadline)
-        return Commit(
-            session,
-            planned,
-            sender,
-            progress=told,
-            settled=settled,
-            done=done,
-            on_conflict=on_conflict,
-        ).run()
-
-
-def _check_options(workers: int | None, on_error: str, deadline: float | None) -> None:
-    """Raise ValueError for options that make no sense, before anything is asked or sent."""
-    if on_error not in ("stop", "continue"):
-        raise ValueError(f"on_error is 'stop' or 'continue', not {on_error!r}.")
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers is 1 or more, not {workers}.")
-    if deadline is not None and not deadline > 0:
-        raise ValueError(f"deadline is a number of seconds above 0, not {deadline}.")
-
-
-def _settled_first(session: Any, chosen: planning.Chosen) -> list[Outcome]:
-    """Return what an earlier commit has sent, and what turns out to be done."""
-    if not session.members.uncertain:
-        return []
-    objects, deleted = chosen()
-    found = settling.first(session, [*planning.closure(session, objects), *deleted])
-    for outcome in found if session.journal is not None else ():
-        session.journal.note(outcome)
-    return found
 
 
 class Commit:
@@ -174,31 +62,24 @@ class Commit:
         self.referee = conflicts.Referee(session, on_conflict, self.errors) if guarded else None
 
     def run(self) -> CommitReport:
-        """Send the plan wave by wave. Raises CommitError unless everything went through."""
+        """Send the plan wave by wave, and return what became of it."""
         started = time.perf_counter()
-        with orderly(self.interrupt):
-            self.begin()
-            for outcome in self.settled:
-                self.tell(outcome.operation)
-            try:
-                for wave in self.plan.waves:
-                    self.send(self.ready(wave))
-                    if self.journal is not None:
-                        self.write_down()
-                    self.announce(wave)
-            except KeyboardInterrupt:  # the second one, or somebody's own
-                self.interrupt()
-            finally:
-                self.end()
-            if self.journal is not None:
-                self.write_down()
-            report = self.report(time.perf_counter() - started)
-        if self.sender.broken is not None:
-            raise CommitError(f"{self.sender.broken} The commit: {report}", report)
-        if self.interrupted:
-            raise CommitInterrupted(f"The commit was interrupted: {report}", report)
-        report.raise_for_failed()
-        return report
+        self.begin()
+        for outcome in self.settled:
+            self.tell(outcome.operation)
+        try:
+            for wave in self.plan.waves:
+                self.send(self.ready(wave))
+                if self.journal is not None:
+                    self.write_down()
+                self.announce(wave)
+        except KeyboardInterrupt:  # the second one, or somebody's own
+            self.interrupt()
+        finally:
+            self.end()
+        if self.journal is not None:
+            self.write_down()
+        return self.report(time.perf_counter() - started)
 
     def begin(self) -> None:
         """Enter what is to be sent. Raises SessionError if another commit is about to send it."""
@@ -411,8 +292,8 @@ class Commit:
                 self.note(self.earlier.get(operation.number, Outcome(operation, Fate.PENDING)))
 
     def report(self, seconds: float) -> CommitReport:
-        """Return what became of every object, after ``post_commit`` receivers have seen it."""
-        report = CommitReport(errors=self.errors, seconds=seconds)
+        """Return what became of every object."""
+        report = CommitReport(errors=self.errors, seconds=seconds, of=self.session.ref)
         for kind, obj in self.done:
             report.recall(kind, obj)
         for outcome in self.settled:
@@ -423,8 +304,4 @@ class Commit:
             report.resolve(self.outcomes[number], decided)
         for left_out in self.plan.left_out:
             report.leave_out(left_out)
-        if signals.post_commit.receivers:
-            report.errors += signals.post_commit.announce(
-                type(self.session), session=self.session, report=report
-            )
         return report

@@ -92,17 +92,20 @@ def update(obj: Any) -> Change:
 
 def _change(kind: Kind, obj: Any, keys: list[str]) -> Change:
     by_key, row = type(obj).__mapper__.by_key, obj._row
-    sent, shown = {}, {}
+    sent, shown, base = {}, {}, {}
     rows: Mapping[str, Any] = _NO_ROWS
     for key in keys:
         field = by_key[key]
         sent[key] = wire_value(field, row.get(key))
-        shown[field.name] = shown_change(obj, field)
+        old = base_value(obj, field)
+        shown[field.name] = _shown_change(obj, field, old)
+        if kind is Kind.UPDATE:
+            base[key] = ABSENT if field.hides else old
         if field.mutable and not field.plain:
             with suppress(ValueError):
                 frozen = freeze(field.to_row(row.get(key)))
                 rows = {**rows, key: Secret(frozen) if field.hides else frozen}
-    return Change(kind, obj, sent, shown, rows)
+    return Change(kind, obj, sent, shown, rows, base or _NO_ROWS, obj._state.children)
 
 
 def body(change: Change) -> dict[str, Any]:
@@ -122,10 +125,13 @@ def shown_changes(obj: Any) -> dict[str, tuple[Any, Any]]:
 
 def shown_change(obj: Any, field: Any) -> tuple[Any, Any]:
     """Return a field's old and new value; what was never set before is None; secrets are masked."""
-    old, new = base_value(obj, field), obj._row.get(field.key)
+    return _shown_change(obj, field, base_value(obj, field))
+
+
+def _shown_change(obj: Any, field: Any, old: Any) -> tuple[Any, Any]:
     if field.write_only:
         return None, MASK
-    return None if old is ABSENT else field.shown(old), field.shown(new)
+    return None if old is ABSENT else field.shown(old), field.shown(obj._row.get(field.key))
 
 
 def to_dict(obj: Any) -> dict[str, Any]:

@@ -219,7 +219,7 @@ def test_its_options_are_those_of_a_commit(session, pending):
     told = []
     session.apply(session.plan(), workers=2, progress=lambda done, of: told.append((done, of)))
     assert told[-1] == (4, 4)
-    with pytest.raises(ValueError, match="on_error is 'stop' or 'continue'"):
+    with pytest.raises(ValueError, match="on_error is 'stop', 'continue' or 'undo'"):
         session.apply(session.plan(), on_error="go")
 
 

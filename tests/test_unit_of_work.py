@@ -1602,7 +1602,16 @@ def test_a_progress_callback_that_fails_is_reported_and_not_called_again(server,
 # -- what it costs --------------------------------------------------------------------------------
 
 
-ROOMS = ("unitofwork", "ordering", "sending", "answering", "report", "members", "session")
+ROOMS = (
+    "committing",
+    "unitofwork",
+    "ordering",
+    "sending",
+    "answering",
+    "report",
+    "members",
+    "session",
+)
 ROOMS += ("loading", "state", "wire", "operation", "identity", "signals", "models", "mapper")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from objmapper import planning, reading, scope, settling, signals, unitofwork
+from objmapper import committing, planning, reading, scope, settling, signals
 from objmapper.client import Client
 from objmapper.conflicts import OnConflict
 from objmapper.exceptions import (
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=Model)
 _UNSET: Any = object()
-OnError = Literal["stop", "continue"]
+OnError = Literal["stop", "continue", "undo"]
 
 
 class Session(SessionBase):
@@ -282,9 +282,10 @@ class Session(SessionBase):
 
         *workers* operations run side by side (default: what the dialect recommends). *on_error*:
         "stop" ends what is in flight and sends nothing more, "continue" goes on with what does not
-        depend on what failed. *progress*: True for a bar on standard error with rate and time left
-        (extra ``progress``), or a callable that takes how many operations of how many are through.
-        *deadline*: seconds after which nothing more is begun; what is left stays pending.
+        depend on what failed, "undo" stops and takes back what is done (see ``undo``). *progress*:
+        True for a bar on standard error with rate and time left (extra ``progress``), or a callable
+        that takes how many operations of how many are through; an undo is told anew. *deadline*:
+        seconds after which nothing more is begun; what is left stays pending. No undo waits for it.
 
         *on_conflict*: what to do where somebody else has changed an object that has a version. "error"
         tells of it; "merge" takes each field from the side that has changed it, and tells of those that
@@ -303,7 +304,7 @@ class Session(SessionBase):
         not wait.
         """
         with self.using():
-            return unitofwork.commit(
+            return committing.commit(
                 self,
                 self.members.pending,
                 workers=workers,
@@ -337,7 +338,7 @@ class Session(SessionBase):
             if self.journal is None:
                 raise SessionError("This session has no journal: Session(client, journal=path).")
             with self.journal.recovered(self, secrets) as (chosen, done):
-                return unitofwork.commit(
+                return committing.commit(
                     self,
                     chosen,
                     workers=workers,
@@ -363,7 +364,7 @@ class Session(SessionBase):
         anything is sent, if the objects are not as they were when it was made.
         """
         with self.using():
-            return unitofwork.apply(
+            return committing.apply(
                 self,
                 plan,
                 workers=workers,
@@ -372,6 +373,27 @@ class Session(SessionBase):
                 deadline=deadline,
                 on_conflict=on_conflict,
             )
+
+    def undo(
+        self,
+        report: CommitReport,
+        *,
+        workers: int | None = None,
+        progress: bool | Progress = False,
+    ) -> CommitReport:
+        """Take back what a commit of this session did; return what became of that.
+
+        What was created is deleted, and is new in the session again; what was updated gets back what
+        it had, and has its changes again; edits made since stay. What the commit left uncertain is
+        settled first. Nothing is overwritten that somebody changed since: what the server has is read
+        and compared before. What was deleted stays so.
+
+        Raises CommitError unless all of it is taken back: its ``report`` has ``undone``, and what is
+        not, with the reason; CommitInterrupted for Ctrl-C. A second call tries the rest. Raises
+        SessionError where nothing is left, and for a report of another session.
+        """
+        with self.using():
+            return committing.undo(self, report, workers=workers, progress=progress)
 
     def commit_objects(
         self,
@@ -391,7 +413,7 @@ class Session(SessionBase):
             chosen = self._own(objects)
             deleted = [obj for obj in chosen if id(obj) in self.members.deleted]
             names = None if fields is None else frozenset(fields)
-            return unitofwork.commit(
+            return committing.commit(
                 self,
                 lambda: (chosen, deleted),
                 names,
@@ -420,7 +442,7 @@ class Session(SessionBase):
             for obj in chosen if len(known) < len(chosen) else ():
                 if is_new(obj):
                     self.members.mark_deleted(obj)
-            return unitofwork.commit(
+            return committing.commit(
                 self,
                 lambda: ([], known),
                 workers=workers,

@@ -1,0 +1,211 @@
+"""Commit, apply and undo: from what there is to send to the report of what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from objmapper import conflicts, planning, settling, signals, undoing
+from objmapper.exceptions import CommitError, CommitInterrupted
+from objmapper.interrupt import orderly
+from objmapper.operation import Fate, Outcome, Plan
+from objmapper.progress import Progress, progress_bar
+from objmapper.report import CommitReport
+from objmapper.sending import Sender
+from objmapper.state import Lifecycle
+from objmapper.unitofwork import Commit
+
+
+def commit(
+    session: Any,
+    chosen: planning.Chosen,
+    fields: frozenset[str] | None = None,
+    *,
+    workers: int | None = None,
+    on_error: str = "stop",
+    progress: bool | Progress = False,
+    deadline: float | None = None,
+    on_conflict: conflicts.OnConflict = "error",
+    done: Sequence[tuple[str, Any]] = (),
+) -> CommitReport:
+    """Find out, ask, plan, send: all of `Session.commit`, for what is *chosen*.
+
+    *done*: kinds and objects of what earlier processes have done, for the report.
+    """
+    _check_options(workers, on_error, deadline)
+    conflicts.check(on_conflict)
+    if session.journal is not None:
+        session.journal.bind(session, chosen)
+    settled = _settled_first(session, chosen)
+    vetoed = planning.ask_receivers(session, chosen, fields)
+    if session.journal is not None and planning.has_receivers():
+        session.journal.bind(session, chosen)  # what they have added
+    planned = planning.plan(session, *chosen(), fields, vetoed)
+    return _run(session, planned, settled, workers, on_error, progress, deadline, on_conflict, done)
+
+
+def undo(
+    session: Any,
+    report: CommitReport,
+    *,
+    workers: int | None = None,
+    progress: bool | Progress = False,
+) -> CommitReport:
+    """Take back what a commit did: all of `Session.undo`."""
+    _check_options(workers, "undo", None)
+    undoing.check(session, report)
+    if signals.pre_commit.receivers:
+        signals.pre_commit.tell(type(session), session=session)
+    run = Run(session, workers, progress)
+    with orderly(run.interrupt):
+        run.take_back(report)
+        assert report.undoing is not None
+        return run.ended(report.undoing)
+
+
+def apply(
+    session: Any,
+    planned: Plan,
+    *,
+    workers: int | None = None,
+    on_error: str = "stop",
+    progress: bool | Progress = False,
+    deadline: float | None = None,
+    on_conflict: conflicts.OnConflict = "error",
+) -> CommitReport:
+    """Send exactly this plan: all of `Session.apply`; receivers may veto, and change nothing."""
+    _check_options(workers, on_error, deadline)
+    conflicts.check(on_conflict)
+    chosen = planning.chosen_by(planned)
+    if session.journal is not None:
+        session.journal.bind(session, chosen)
+    planning.refuse_stale(session, planned)
+    vetoed = planning.ask_receivers(session, chosen, None)
+    planning.refuse_stale(session, planned, by=", by a receiver that may only veto")
+    if vetoed:
+        planned = planning.plan(session, *chosen(), vetoed=(*planned.left_out, *vetoed))
+    return _run(session, planned, (), workers, on_error, progress, deadline, on_conflict)
+
+
+def _run(
+    session: Any,
+    planned: Plan,
+    settled: Sequence[Outcome],
+    workers: int | None,
+    on_error: str,
+    progress: bool | Progress,
+    deadline: float | None,
+    on_conflict: conflicts.OnConflict,
+    done: Sequence[tuple[str, Any]] = (),
+) -> CommitReport:
+    conflicts.check_names(on_conflict, planned)
+    for operation in planned:
+        for obj in operation.objects:
+            if obj._state.lifecycle is Lifecycle.TRANSIENT:
+                session.members.add(obj)  # what pending objects refer to comes along
+    run = Run(session, workers, progress)
+    with orderly(run.interrupt):
+        report = run.send(
+            planned,
+            stops=on_error != "continue",
+            deadline=deadline,
+            settled=settled,
+            done=done,
+            on_conflict=on_conflict,
+        )
+        if on_error == "undo" and report.outcomes and run.went_wrong and not run.interrupted:
+            run.take_back(report)
+        return run.ended(report)
+
+
+def _check_options(workers: int | None, on_error: str, deadline: float | None) -> None:
+    """Raise ValueError for options that make no sense, before anything is asked or sent."""
+    if on_error not in ("stop", "continue", "undo"):
+        raise ValueError(f"on_error is 'stop', 'continue' or 'undo', not {on_error!r}.")
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers is 1 or more, not {workers}.")
+    if deadline is not None and not deadline > 0:
+        raise ValueError(f"deadline is a number of seconds above 0, not {deadline}.")
+
+
+def _settled_first(session: Any, chosen: planning.Chosen) -> list[Outcome]:
+    """Return what an earlier commit has sent, and what turns out to be done."""
+    if not session.members.uncertain:
+        return []
+    objects, deleted = chosen()
+    found = settling.first(session, [*planning.closure(session, objects), *deleted])
+    for outcome in found if session.journal is not None else ():
+        session.journal.note(outcome)
+    return found
+
+
+class Run:
+    """One call of commit, apply or undo: the plan that is sent, and that of its undo."""
+
+    def __init__(self, session: Any, workers: int | None, progress: bool | Progress) -> None:
+        self.session, self.progress = session, progress
+        self.workers: int = session.client.workers if workers is None else workers
+        self.commit: Commit | None = None
+        self.interrupted = False
+
+    @property
+    def went_wrong(self) -> bool:
+        """Whether something failed of what was sent, or was not sent although nobody vetoed it."""
+        return self.commit is not None and any(
+            outcome.fate is not Fate.DONE
+            and not (outcome.fate is Fate.SKIPPED and not outcome.error)
+            for outcome in self.commit.outcomes.values()
+        )
+
+    def send(
+        self,
+        plan: Plan,
+        *,
+        stops: bool,
+        deadline: float | None = None,
+        what: str = "commit",
+        **options: Any,
+    ) -> CommitReport:
+        """Send a plan, and return what became of it."""
+        with progress_bar(self.progress, len(plan.operations), what) as told:
+            sender = Sender(self.session, self.workers, stops=stops, deadline=deadline)
+            self.commit = Commit(self.session, plan, sender, progress=told, **options)
+            if self.interrupted:
+                self.commit.interrupt()
+            report = self.commit.run()
+        self.interrupted = self.interrupted or self.commit.interrupted
+        return report
+
+    def take_back(self, report: CommitReport) -> None:
+        """Undo what *report* says is done, and enter there what became of that."""
+        try:
+            planned = undoing.plan(self.session, report)
+        except KeyboardInterrupt:  # the second one, or somebody's own
+            self.interrupted = True
+            planned = undoing.untouched(report)
+        except Exception as error:  # whatever a dialect meets: the report is not lost for that
+            planned = undoing.untouched(report, error)
+        places = undoing.places(report)
+        report.undoing = self.send(planned, stops=False, what="undo")
+        report.take_back(report.undoing.undone.objects)
+        self.session.members.sort(places)
+
+    def interrupt(self) -> None:
+        """Ctrl-C: see ``Commit.interrupt``."""
+        self.interrupted = True
+        if self.commit is not None:
+            self.commit.interrupt()
+
+    def ended(self, report: CommitReport) -> CommitReport:
+        """Tell ``post_commit`` receivers. Raises CommitError unless everything is done."""
+        if signals.post_commit.receivers:
+            report.errors += signals.post_commit.announce(
+                type(self.session), session=self.session, report=report
+            )
+        broken = None if self.commit is None else self.commit.sender.broken
+        if broken is not None:
+            raise CommitError(f"{broken} The commit: {report}", report)
+        if self.interrupted:
+            raise CommitInterrupted(f"The commit was interrupted: {report}", report)
+        report.raise_for_failed()
+        return report
