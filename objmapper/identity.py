@@ -43,10 +43,14 @@ class Home(dict[Any, Ref]):
                 del self[ref.key]
 
 
+#: How many rows are worth an entry of the cache, which costs what so many rows do.
+_WORTH_AN_ENTRY = 50
+
+
 class Window(LRUCache[int, list[Any]]):
     """The rows that were read last, ``maxsize`` in all; what leaves gathers in ``left``.
 
-    They come by pages, as an entry of the cache costs what fifty rows do; they leave row by row.
+    They come by pages, and few at a time become a page first; they leave row by row.
     """
 
     def __init__(self, maxsize: int) -> None:
@@ -54,11 +58,14 @@ class Window(LRUCache[int, list[Any]]):
         self.left: list[list[Any]] = []
         #: What is still kept of the page that is leaving.
         self._leaving: list[Any] = []
+        #: What is still too few for a page.
+        self._few: list[Any] = []
         self._number = 0
 
     def keep(self, page: list[Any]) -> None:
         """Keep a page's objects alive, and let go of as many of the oldest."""
-        over = len(self._leaving) + int(self.currsize) + len(page) - int(self.maxsize)
+        self._few += page
+        over = len(self._leaving) + int(self.currsize) + len(self._few) - int(self.maxsize)
         while over > 0 and (self._leaving or self):
             if not self._leaving:
                 self._leaving = list(self.popitem()[1])
@@ -66,15 +73,16 @@ class Window(LRUCache[int, list[Any]]):
             del self._leaving[:over]
             over -= len(self.left[-1])
         if over > 0:
-            self.left.append(page[:over])
-            page = page[over:]
-        if page:
+            self.left.append(self._few[:over])
+            del self._few[:over]
+        if len(self._few) >= _WORTH_AN_ENTRY:
             self._number += 1
-            self[self._number] = page
+            self[self._number], self._few = self._few, []
 
     def clear(self) -> None:
         super().clear()
         self._leaving.clear()
+        self._few.clear()
         self.left.clear()
 
 
