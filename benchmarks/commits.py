@@ -1,10 +1,13 @@
-"""P6: what a commit does for an operation beside HTTP and validation."""
+"""P6: what a commit does for an operation beside HTTP: bookkeeping, validation, the journal."""
 
 from __future__ import annotations
 
 import gc
+import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Measure, Row, Samples, in_turns
@@ -27,20 +30,44 @@ class Numbering(Nowhere):
         return Response(201, {}, b'{"id": %d}' % self.last, request.method)
 
 
-def updates(count: int) -> tuple[Session, list[Any]]:
+def updates(count: int, **options: Any) -> tuple[Session, list[Any]]:
     """Return a session with *count* renamed tasks, and the tasks."""
-    unit, tasks = loaded(count)
+    unit, tasks = loaded(count, **options)
     for task in tasks:
         task.name = "renamed"
     return unit, tasks
 
 
-def creations(count: int) -> tuple[Session, list[Any]]:
+def creations(count: int, **options: Any) -> tuple[Session, list[Any]]:
     """Return a session with *count* new tasks, and the tasks."""
-    unit = Session(Numbering())
+    unit = Session(Numbering(), **options)
     tasks = [Task(name=f"task {number}", size=number) for number in range(count)]
-    unit.add_all(tasks)
+    for number, task in enumerate(tasks):
+        unit.add(task, tag=f"row {number}" if options else None)
     return unit, tasks
+
+
+def journaled(make: Callable[..., Any], count: int, *, collect: bool) -> float:
+    """Return what `sample` does, of a commit whose intents and outcomes are written to a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder, "commit.journal"))
+        return sample(partial(make, journal=path), count, collect=collect)
+
+
+def validation(count: int, *, collect: bool) -> float:
+    """Return the microseconds that the check of a changed field takes."""
+    unit, tasks = updates(count)
+    gc.collect()
+    if not collect:
+        gc.disable()
+    try:
+        started = time.process_time()
+        for task in tasks:
+            task.validate()
+        return (time.process_time() - started) * 1e6 / count
+    finally:
+        gc.enable()
+        unit.close()
 
 
 def sample(make: Callable[[int], Any], count: int, *, collect: bool) -> float:
@@ -59,26 +86,35 @@ def sample(make: Callable[[int], Any], count: int, *, collect: bool) -> float:
     finally:
         gc.enable()
     assert report.requests == count
+    unit.close()
     return ((ended - valid) - (valid - started)) * 1e6 / count
 
 
 def row(turns: int) -> Row:
-    samplers = {}
-    for count in SIZES:
-        for on in (True, False):
-            samplers["updates", count, on] = lambda c=count, on=on: sample(updates, c, collect=on)
+    samplers: dict[Any, Callable[[], float]] = {}
+    middle = SIZES[1]
     for on in (True, False):
-        samplers["creations", SIZES[1], on] = lambda on=on: sample(creations, SIZES[1], collect=on)
+        for count in SIZES:
+            samplers["updates", count, on] = lambda c=count, on=on: sample(updates, c, collect=on)
+        samplers["creations", middle, on] = lambda on=on: sample(creations, middle, collect=on)
+        samplers["field", middle, on] = lambda on=on: validation(middle, collect=on)
+        for make in (updates, creations):
+            name = f"journaled {make.__name__}"
+            samplers[name, middle, on] = lambda m=make, on=on: journaled(m, middle, collect=on)
     taken: dict[Any, Samples] = in_turns(samplers, turns)
     measures = [
-        Measure(
-            f"objmapper, {count:,} {what}",
-            "µs",
-            taken[what, count, True],
-            taken[what, count, False],
-            20.0,
-        )
-        for what, count, on in taken
-        if on
+        Measure(f"objmapper, {count:,} {what}", "µs", taken[key], taken[what, count, False], 20.0)
+        for key in taken
+        for what, count, on in [key]
+        if on and what in ("updates", "creations")
     ]
+    checked = taken["field", middle, True], taken["field", middle, False]
+    measures.append(Measure("objmapper, a field checked", "µs", *checked, goal=3.0))
+    for what in ("updates", "creations"):
+        more = [
+            taken[f"journaled {what}", middle, on].less(taken[what, middle, on])
+            for on in (True, False)
+        ]
+        name = f"objmapper, the journal's share of {middle:,} {what}"
+        measures.append(Measure(name, "µs", *more, goal=25.0))
     return Row("P6", "commit bookkeeping, an operation", measures)

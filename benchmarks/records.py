@@ -132,12 +132,14 @@ class Nowhere(Client):
         return Response(204, {}, b"", request.method)
 
 
-def session(pages: list[list[dict[str, Any]]]) -> Session:
+def session(pages: list[list[dict[str, Any]]], **options: Any) -> Session:
     """Return a session whose queries find *pages*; what it commits is taken in silence."""
-    return Session(Nowhere(pages))
+    return Session(Nowhere(pages), **options)
 
 
-def loaded(count: int, model: type[M] = Task, page: int = 500) -> tuple[Session, list[M]]:
+def loaded(
+    count: int, model: type[M] = Task, page: int = 500, **options: Any
+) -> tuple[Session, list[M]]:
     """Return *count* objects that nobody has touched, and their session."""
-    unit = session(pages_of(text_of(count), page))
+    unit = session(pages_of(text_of(count), page), **options)
     return unit, list(model.objects.using(unit).all())

@@ -57,9 +57,10 @@ def test_a_row_that_does_not_exist_is_refused():
 
 def test_a_commit_whose_bookkeeping_is_measured_sends_what_it_should():
     code = """
-from benchmarks.commits import creations, sample, updates
+from benchmarks.commits import creations, journaled, sample, updates
 for make in (updates, creations):
     sample(make, 20, collect=True)  # it counts the requests of the report
+    journaled(make, 20, collect=True)
     session, tasks = make(3)
     session.commit()
     print([task.id for task in tasks], session.dirty, session.new)
