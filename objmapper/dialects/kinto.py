@@ -30,10 +30,11 @@ from objmapper.exceptions import (
     AlreadyExists,
     ContractError,
     ObjMapperError,
+    QueryError,
     UnsupportedLookup,
     cut,
 )
-from objmapper.fields import Decimal, Dict, List, Raw, String
+from objmapper.fields import Boolean, Decimal, Dict, ForeignKey, List, Raw, String
 from objmapper.fields.containers import Nested
 from objmapper.operation import Change, Draft, Json, Request, Response
 from objmapper.query import Condition, Order, Query
@@ -46,7 +47,13 @@ _COMPARED = {"gt": "gt", "gte": "min", "lt": "lt", "lte": "max"}
 _PATTERNS = {"icontains": "*{}*", "istartswith": "{}*", "iendswith": "*{}"}
 #: What a filter of another kind begins with: ``has_children=1`` is none for equality.
 _OPERATOR = re.compile(r"(lt|min|max|not|eq|gt|in|exclude|like|has|contains_any|contains)_")
-_NAME = re.compile(r"[\w.]+", re.ASCII)
+_NAME = re.compile(r"\w+(\.\w+)*", re.ASCII)
+#: Below all numbers, and above all text; what is not there, or null, is on no side of a value then.
+_LOWEST = "-1.7976931348623157e308"
+_GUARDS = {
+    str: (("gt", "null"), ("lt", _LOWEST)),
+    float: (("min", _LOWEST), ("lt", "false")),
+}
 #: Its memory backend takes the text of ``like_`` for a regular expression, PostgreSQL for a pattern.
 _SPECIAL = re.compile(r"[%_*\\.^$+?{}\[\]|()]")
 #: Always there, and of one type: no guard is needed, and Kinto takes none.
@@ -65,6 +72,7 @@ class Kinto(Dialect):
     name = "kinto"
     lookups = _TEXT | {"contains"}
     can_order = True
+    can_reach_in = True
     can_select = True
     lists_are_full = True
     answers_are_full = True
@@ -90,12 +98,16 @@ class Kinto(Dialect):
     # -- reading ----------------------------------------------------------------------------------
 
     def lookups_of(self, path: tuple[Any, ...]) -> frozenset[str]:
-        field = path[-1]
-        if len(path) > 1 or isinstance(field, Dict | Nested | Raw):
-            return frozenset() if len(path) > 1 else frozenset({"exact"})
+        *outer, field = path
+        if any(isinstance(each, ForeignKey) for each in outer):
+            return frozenset()
+        if isinstance(field, Raw) and outer:  # whatever is in the JSON of a field
+            return self.lookups
+        if isinstance(field, Dict | Nested | Raw):
+            return frozenset({"exact"})
         if isinstance(field, List):
             return frozenset({"exact", "contains"})
-        if isinstance(field, Decimal):  # text on the wire, which is sorted as such
+        if isinstance(field, Decimal | Boolean):  # decimals are text there, and sorted as such
             return _EXACT
         return _TEXT if isinstance(field, String) else _MEASURED
 
@@ -107,7 +119,7 @@ class Kinto(Dialect):
         """
         said: dict[str, str] = {}
         guards: dict[str, str] = {}
-        guarded: list[str] = []
+        compared: dict[str, Any] = {}
         for condition in self.conjuncts(query.where):
             self.require(condition)
             for name, value in self._parameters(condition):
@@ -117,27 +129,24 @@ class Kinto(Dialect):
                         "field. Say the narrower one, or evaluate one of them here with "
                         ".filter_locally(lambda obj: ...)."
                     )
-            key = condition.field.key
-            if condition.lookup not in ("exact", "in", "contains") and key not in _OWN:
-                guarded.append(key)
-        for key in guarded:
-            if not said.keys() & {f"lt_{key}", f"max_{key}"}:
-                guards[f"lt_{key}"] = "false"
+            key, lookup = self._key(condition), condition.lookup
+            if lookup not in ("exact", "in", "contains") and key not in _OWN:
+                compared[key] = condition.value[0] if lookup == "range" else condition.value
+        for key, value in compared.items():
+            (low, least), (high, most) = _GUARDS[str if isinstance(value, str) else float]
             if not said.keys() & {f"gt_{key}", f"min_{key}"}:
-                guards[f"gt_{key}"] = "null"
-        # First: the memory backend stops there, and fails when it searches null for text.
+                guards[f"{low}_{key}"] = least
+            if not said.keys() & {f"lt_{key}", f"max_{key}"}:
+                guards[f"{high}_{key}"] = most
+        # First: the memory backend stops there, and fails when it searches for text in what is none.
         yield from {**guards, **said}.items()
 
     def _parameters(self, condition: Condition) -> Iterator[tuple[str, str]]:
         """Yield a condition as parameters. Raises UnsupportedLookup for what Kinto would misread."""
         key, lookup, value = self._key(condition), condition.lookup, condition.value
         if lookup == "exact" and (_OPERATOR.match(key) or key.startswith("_")):
-            if isinstance(value, list | dict):
-                raise UnsupportedLookup(
-                    f"{condition}: Kinto takes the name {key!r} for a filter of another kind. "
-                    "Evaluate it here with .filter_locally(lambda obj: ...)."
-                )
-            lookup, value = "in", (value,)
+            lookup, value = "in", (value,)  # else it would be a filter of another kind
+        _check(condition, lookup, value)
         if lookup == "exact":
             yield key, _json(value)
         elif lookup == "in":
@@ -151,21 +160,15 @@ class Kinto(Dialect):
         elif lookup in _COMPARED:
             yield f"{_COMPARED[lookup]}_{key}", _json(value)
         else:
-            if found := _SPECIAL.search(value):
-                raise UnsupportedLookup(
-                    f"{condition}: Kinto searches text for a pattern, in which {found[0]!r} means "
-                    "something else. Search for a part without it, or evaluate it here with "
-                    ".filter_locally(lambda obj: ...)."
-                )
             yield f"like_{key}", _json(_PATTERNS[lookup].format(value))
 
     def _key(self, said: Condition | Order) -> str:
         """Return a field's name as parameters say it. Raises UnsupportedLookup for what can't be one."""
-        key = self.wire_name(said)
-        if not _NAME.fullmatch(key):
+        key = ".".join(field.key for field in said.path)
+        if any("." in field.key for field in said.path) or not _NAME.fullmatch(key):
             raise UnsupportedLookup(
-                f"{said}: Kinto takes letters, digits, '_' and '.' in the name of a field that it "
-                f"filters or sorts by, and would ignore {key!r}."
+                f"{said}: Kinto takes letters, digits and '_' in the names that it filters or sorts "
+                f"by, and would ignore {key!r}."
             )
         return key
 
@@ -274,6 +277,26 @@ class Kinto(Dialect):
         return existing if isinstance(existing, dict) else None
 
 
+def _check(condition: Condition, lookup: str, value: Any) -> None:
+    """Raise UnsupportedLookup for a value that Kinto would misread."""
+    why = ""
+    if lookup == "in" and any(isinstance(item, list | dict) for item in value):
+        why = "Kinto takes a list in a list of values for two of them"
+    elif lookup in _PATTERNS and not isinstance(value, str):
+        why = "only text is searched"
+    elif lookup in _PATTERNS and (found := _SPECIAL.search(value)):
+        why = f"Kinto searches text for a pattern, in which {found[0]!r} means something else"
+    elif lookup in (*_COMPARED, "range"):
+        ends = value if lookup == "range" else (value,)
+        kinds = {str if isinstance(end, str) else type(end) for end in ends}
+        if not (kinds == {str} or kinds <= {int, float}):
+            why = "text and numbers have an order"
+    if why:
+        raise UnsupportedLookup(
+            f"{condition}: {why}. Evaluate it here with .filter_locally(lambda obj: ...)."
+        )
+
+
 def _answer(item: dict[str, Any], request: Request, response: Response) -> Response:
     """Return an item of a batch's answer as the answer to its request. Raises ContractError."""
     status, headers, path = item.get("status"), item.get("headers", {}), item.get("path")
@@ -291,6 +314,14 @@ def _answer(item: dict[str, Any], request: Request, response: Response) -> Respo
 
 
 def _json(value: Any) -> str:
-    """Return a value as filters say it; a comma in text is escaped, as commas separate values."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """Return a value as filters say it; a comma in text is escaped, as commas separate values.
+
+    Raises QueryError for what has no JSON form.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError):
+        raise QueryError(
+            f"{cut(value)} has no JSON form, so that Kinto can't filter by it."
+        ) from None
     return text.replace(",", "\\u002c") if isinstance(value, str) else text

@@ -10,6 +10,7 @@ from objmapper import (
     Conflict,
     ContractError,
     Model,
+    QueryError,
     Registry,
     Session,
     UnsupportedLookup,
@@ -132,6 +133,41 @@ def test_what_is_null_or_not_there_meets_no_comparison(client, have):
     assert Item.objects.filter(size__gt=0).count() == 2
 
 
+def test_what_is_of_another_type_meets_no_comparison(client, have):
+    have("number", options={"rate": 5})
+    have("text", options={"rate": "5"})
+    have("list", options={"rate": [5]})
+    have("true", options={"rate": True})
+    have("null", options={"rate": None})
+    have("absent", options={})
+    have("none")
+    assert found(options__rate__gt=1) == found(options__rate__lt=9) == {"number"}
+    assert found(options__rate__range=(1, 9)) == {"number"}
+    assert found(options__rate__gt="1") == found(options__rate__lt="9") == {"text"}
+    assert found(options__rate__icontains="5") == {"text"}
+    assert found(options__rate=5) == {"number"}
+    assert found(options__rate__in=["5", True]) == {"text", "true"}
+    assert found(options__rate__contains=5) == {"list"}
+    assert found(options__rate=[5]) == {"list"}
+    for lookup, value in [("gt", True), ("lt", [1]), ("range", (1, "x")), ("icontains", 5)]:
+        with pytest.raises(UnsupportedLookup, match="filter_locally"):
+            found(**{f"options__rate__{lookup}": value})
+    with pytest.raises(UnsupportedLookup, match="two of them"):
+        found(options__rate__in=[[1, 2]])
+    with pytest.raises(QueryError, match="no JSON form"):
+        found(options__rate__contains=object())
+
+
+def test_conditions_and_orders_lead_into_json(client, have):
+    have("small", options={"gpu": {"memory": 8}}, tags=["x"])
+    have("large", options={"gpu": {"memory": 80}})
+    assert found(options__gpu__memory__gte=9) == {"large"}
+    ordered = [item.id for item in Item.objects.order_by("-options__gpu__memory")]
+    assert ordered == ["large", "small"]
+    with pytest.raises(UnsupportedLookup, match=r"a\.b"):
+        found(**{"options__a.b": 1})
+
+
 def test_two_conditions_of_one_kind_on_a_field_are_refused(client):
     with pytest.raises(UnsupportedLookup, match="one condition 'gt' of a field"):
         found(size__gt=1) or Item.objects.filter(size__gt=1).filter(size__gt=2)[0]
@@ -173,6 +209,11 @@ def test_decimals_are_text_and_have_no_order_there(client, have):
     assert found(price=10) == {"ten"}
     with pytest.raises(UnsupportedLookup, match="price__gt"):
         found(price__gt=9)
+
+
+def test_truth_values_have_no_order(client):
+    with pytest.raises(UnsupportedLookup, match="done__gt"):
+        found(done__gt=False)
 
 
 def test_there_is_no_word_for_null_or_absent(client):
