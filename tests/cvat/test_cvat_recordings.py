@@ -21,7 +21,7 @@ ORIGIN = "http://cvat.example:8080"
 MODELS = {name: models.registry[name] for name in models.registry}
 # Answers on covered paths that have no rows, and one of a request that described a path.
 ROWLESS = {"/api/server/about", "/api/server/share", "/api/auth/login", "/api/auth/logout"}
-DATA = re.compile(r"/api/(jobs|tasks)/\d+/(data|preview|status)(/.*)?")
+DATA = re.compile(r"/api/(jobs|tasks)/\d+/(annotations|data|preview|status)(/.*)?")
 DESCRIBED = {"data-annotations-jobs-102"}
 ERRORS = {
     400: BadRequest,

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Request, Response
 from objmapper.server.cvat import accounts, sessions
 from objmapper.server.cvat.auth import authenticate
 from objmapper.server.cvat.call import Answer, Call
-from objmapper.server.cvat.data_tables import DATA
+from objmapper.server.cvat.data_tables import ANNOTATIONS, DATA
 from objmapper.server.cvat.errors import (
     ApiError,
     Forbidden,
@@ -49,7 +49,7 @@ class Cvat:
         self._version = VERSIONS[options.version]
         self._throttle = Throttle() if options.throttle else None
         self._site = Site(options)
-        self._database = Database(options.path, schema=SCHEMA + DATA, mark=CVAT)
+        self._database = Database(options.path, schema=SCHEMA + DATA + ANNOTATIONS, mark=CVAT)
         try:
             with self._database.transaction() as connection:
                 accounts.prepare(connection, self._database.now, options)

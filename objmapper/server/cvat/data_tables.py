@@ -75,3 +75,66 @@ CREATE TRIGGER IF NOT EXISTS blob_is_garbage AFTER DELETE ON blob BEGIN
     INSERT OR IGNORE INTO garbage VALUES (OLD.name);
 END;
 """
+
+# Ids are given out by ``serial``, not by AUTOINCREMENT: an annotation may bring its own along, which
+# does not count as given out (observed on CVAT 2.15).
+ANNOTATIONS = """
+CREATE TABLE IF NOT EXISTS serial (name TEXT PRIMARY KEY, last INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS tag (
+    id INTEGER PRIMARY KEY,
+    job_id INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE,
+    label_id INTEGER NOT NULL REFERENCES label (id) ON DELETE CASCADE,
+    frame INTEGER NOT NULL,
+    "group" INTEGER,
+    source TEXT NOT NULL,
+    attributes TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS tag_job ON tag (job_id, frame);
+CREATE INDEX IF NOT EXISTS tag_label ON tag (label_id);
+CREATE TABLE IF NOT EXISTS shape (
+    id INTEGER PRIMARY KEY,
+    job_id INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE,
+    label_id INTEGER NOT NULL REFERENCES label (id) ON DELETE CASCADE,
+    parent_id INTEGER REFERENCES shape (id) ON DELETE CASCADE,
+    frame INTEGER NOT NULL,
+    "group" INTEGER,
+    source TEXT NOT NULL,
+    score REAL NOT NULL,
+    type TEXT NOT NULL,
+    occluded INTEGER NOT NULL,
+    outside INTEGER NOT NULL,
+    z_order INTEGER NOT NULL,
+    rotation REAL NOT NULL,
+    points TEXT NOT NULL,
+    attributes TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS shape_job ON shape (job_id, frame);
+CREATE INDEX IF NOT EXISTS shape_label ON shape (label_id);
+CREATE INDEX IF NOT EXISTS shape_parent ON shape (parent_id);
+CREATE TABLE IF NOT EXISTS track (
+    id INTEGER PRIMARY KEY,
+    job_id INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE,
+    label_id INTEGER NOT NULL REFERENCES label (id) ON DELETE CASCADE,
+    parent_id INTEGER REFERENCES track (id) ON DELETE CASCADE,
+    frame INTEGER NOT NULL,
+    "group" INTEGER,
+    source TEXT NOT NULL,
+    attributes TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS track_job ON track (job_id);
+CREATE INDEX IF NOT EXISTS track_label ON track (label_id);
+CREATE INDEX IF NOT EXISTS track_parent ON track (parent_id);
+CREATE TABLE IF NOT EXISTS tracked_shape (
+    id INTEGER PRIMARY KEY,
+    track_id INTEGER NOT NULL REFERENCES track (id) ON DELETE CASCADE,
+    frame INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    occluded INTEGER NOT NULL,
+    outside INTEGER NOT NULL,
+    z_order INTEGER NOT NULL,
+    rotation REAL NOT NULL,
+    points TEXT NOT NULL,
+    attributes TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS tracked_shape_track ON tracked_shape (track_id, frame);
+"""

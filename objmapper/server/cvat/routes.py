@@ -11,6 +11,7 @@ from werkzeug.routing import BaseConverter, Map, Rule
 from objmapper.server.cvat import (
     about,
     access_tokens,
+    annotation_views,
     auth,
     background,
     comments,
@@ -80,6 +81,10 @@ def _detail(
     return Route(f"{title} Instance", views, fixed=fixed)
 
 
+def _annotations(title: str, views: dict[str, View]) -> Route:
+    return Route(f"{title} Annotations", views, slash=True)
+
+
 _ROUTES = {
     "/api/server/about": Route("About", {"GET": about.about}, public=True),
     "/api/auth/login": Route("Login", {"POST": auth.login}, public=True),
@@ -121,6 +126,7 @@ _ROUTES = {
     "/api/tasks/<key:key>/data/<uuid:file>": Route(
         "Task Data Chunk", {"PATCH": uploads.patched, "HEAD": uploads.asked}
     ),
+    "/api/tasks/<key:key>/annotations": _annotations("Task", annotation_views.TASK),
     "/api/tasks/<key:key>/preview": Route("Task Preview", {"GET": media.preview_of_task}),
     "/api/tasks/<key:key>/status": Route("Task Status", {"GET": background.status}),
     "/api/jobs": _collection("Job", jobs.listed, ground_truth.created),
@@ -129,6 +135,7 @@ _ROUTES = {
     "/api/jobs/<key:key>/data/meta": Route(
         "Job Metadata", {"GET": media_meta.of_job, "PATCH": media_meta.of_job_updated}
     ),
+    "/api/jobs/<key:key>/annotations": _annotations("Job", annotation_views.JOB),
     "/api/jobs/<key:key>/preview": Route("Job Preview", {"GET": media.preview_of_job}),
     "/api/requests": _collection("Request", background.listed),
     "/api/requests/<key:key>": Route("Request Instance", {"GET": background.retrieved}),

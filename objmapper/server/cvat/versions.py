@@ -35,6 +35,8 @@ class Version:
     data_needs_quality: bool = False
     #: Whether a task's frames are checked by their numbers in the source, as its data start.
     counts_from_source: bool = False
+    #: Whether shapes have a score, and annotations intervals.
+    scores: bool = True
     #: Paths that it does not have, by how they begin.
     paths: tuple[str, ...] = ()
     #: Keys that its rows don't have and its bodies don't know, by kind.
@@ -96,6 +98,7 @@ VERSIONS = {
         tus_needs_origin=True,
         data_needs_quality=True,
         counts_from_source=True,
+        scores=False,
         paths=("/api/auth/access_tokens", "/api/requests"),
         keys={
             "server": _names("logo_url subtitle"),
