@@ -19,11 +19,15 @@ def put(call: Call, place: str) -> Answer:
 
 
 def post(call: Call, place: str) -> Answer:
-    """The bytes are the part ``file`` of a form, beside the fields that were told."""
+    """The bytes are the part ``file`` of a form, beside the fields that were told.
+
+    simvue 2.5.3 sends a form whatever was told.
+    """
     form, file = call.request.form, call.request.files.get("file")
-    if file is None or form.get("key") != place:
-        what = "file" if file is None else "key"
-        raise Unprocessable.at("missing", "Field required", "body", what)
+    if file is None:
+        raise Unprocessable.at("missing", "Field required", "body", "file")
+    if form.get("key", place) != place:
+        raise Unprocessable.at("key", "Input should be the key that was told", "body", "key")
     _keep(call, place, file.read())
     return Answer(status=204)
 
