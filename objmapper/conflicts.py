@@ -298,13 +298,16 @@ class Referee:
         for change in operation.changes:
             if id(change.object) not in left:
                 self.session.members.under_way.discard(id(change.object))
-        if not going:
+        if going:  # anew, or who knows a request again would give it the answer that it had before
+            (draft,) = planning.drafts_of(self.session, going)
+            outcome = outcome._replace(fate=Fate.PENDING)
+        else:
             draft = replace(operation.draft, changes=tuple(done))
-            operation = replace(operation, draft=draft)
-            return outcome._replace(operation=operation, fate=Fate.DONE, response=None, error=None)
-        # Whatever knows a request again would give it the answer that it had before.
-        (draft,) = planning.drafts_of(self.session, going)
-        return outcome._replace(operation=replace(operation, draft=draft), fate=Fate.PENDING)
+            outcome = outcome._replace(fate=Fate.DONE, response=None, error=None)
+        ruled = replace(operation, draft=draft)
+        if self.session.journal is not None:
+            self.session.journal.replace(self.session, operation, ruled)
+        return outcome._replace(operation=ruled)
 
     def _rebased(self, meeting: Meeting, sides: Mapping[str, str]) -> tuple[Change | None, bool]:
         """Give an object the base that the server has now.

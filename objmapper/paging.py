@@ -58,6 +58,7 @@ def page_size(session: Any, query: Query) -> int | None:
 def total(session: Any, query: Query) -> int:
     """Return how many rows match: what a page tells, else they are counted."""
     dialect = session.dialect
+    versions.check(dialect, query.mapper)
     query = replace(query, order_by=(), reversed=False)
     if query.mapper.singleton:
         return sum(len(rows) for rows in row_pages(session, query))

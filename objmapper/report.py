@@ -210,9 +210,9 @@ class CommitReport:
 
     def resolve(self, outcome: Outcome, conflicts: list[MergeConflict]) -> None:
         """Enter the objects of an operation whose conflicts were decided."""
-        outcome = outcome._replace(conflicts=tuple(conflicts))
         for conflict in conflicts:
-            self.resolved.append(Entry(conflict.object, outcome.operation, outcome, outcome.error))
+            told = outcome._replace(conflicts=(conflict,))
+            self.resolved.append(Entry(conflict.object, told.operation, told, told.error))
 
     def leave_out(self, left_out: LeftOut) -> None:
         """Enter an object that was not sent: vetoed, or of unknown fate since an earlier commit."""

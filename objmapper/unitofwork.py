@@ -260,7 +260,7 @@ class Commit:
             outcome = self.outcomes.get(operation.number)
             if outcome is None or operation.number in self.lost or was_there(outcome):
                 continue
-            self.tell(operation)
+            self.tell(outcome.operation)
 
     def tell(self, operation: Operation) -> None:
         """Tell ``post_`` receivers of an operation that is done."""

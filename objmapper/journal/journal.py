@@ -199,6 +199,17 @@ class Journal:
             detail = encoding.dumps(_named(outcome.error))
         self._happened.append((number, fate.value, outcome.ended or time.time(), detail))
 
+    def replace(self, session: Any, operation: Operation, by: Operation) -> None:
+        """Write that what is left of an operation is another one, as others have changed its objects.
+
+        Raises JournalError, and then it may not be sent.
+        """
+        entry = self._open.pop(id(operation), None)
+        if entry is not None:
+            self._marked.discard(entry[1])
+            self._happened.append((entry[1], DROPPED, time.time(), None))
+        self.intend(session, [by])
+
     def _told(self, outcome: Outcome) -> str:
         """Return what the server has now, and how often it was asked."""
         rows = []
@@ -207,7 +218,7 @@ class Journal:
             mapper = type(obj).__mapper__
             if change.kind == Kind.DELETE:
                 self._forget(obj)
-            elif change.kind == Kind.CREATE or mapper.version_field is not None:
+            elif change.kind == Kind.CREATE or mapper.is_versioned:
                 key, number = encoding.key_of(obj), self.number(obj)
                 self.made.add(number)
                 if key is not None:
