@@ -304,10 +304,7 @@ class Referee:
         else:
             draft = replace(operation.draft, changes=tuple(done))
             outcome = outcome._replace(fate=Fate.DONE, response=None, error=None)
-        ruled = replace(operation, draft=draft)
-        if self.session.journal is not None:
-            self.session.journal.replace(self.session, operation, ruled)
-        return outcome._replace(operation=ruled)
+        return outcome._replace(operation=replace(operation, draft=draft))
 
     def _rebased(self, meeting: Meeting, sides: Mapping[str, str]) -> tuple[Change | None, bool]:
         """Give an object the base that the server has now.

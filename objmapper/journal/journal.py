@@ -168,6 +168,8 @@ class Journal:
             return
         if outcome.fate is Fate.PENDING:
             self.intend(session, [outcome.operation], instead=(entry[1],))
+        elif not outcome.operation.changes:  # all of it was given up
+            self._happened.append((entry[1], DROPPED, time.time(), None))
         else:
             self._open[id(outcome.operation)] = outcome.operation, entry[1]
         del self._open[id(before)]
@@ -198,17 +200,6 @@ class Journal:
         elif outcome.error is not None:
             detail = encoding.dumps(_named(outcome.error))
         self._happened.append((number, fate.value, outcome.ended or time.time(), detail))
-
-    def replace(self, session: Any, operation: Operation, by: Operation) -> None:
-        """Write that what is left of an operation is another one, as others have changed its objects.
-
-        Raises JournalError, and then it may not be sent.
-        """
-        entry = self._open.pop(id(operation), None)
-        if entry is not None:
-            self._marked.discard(entry[1])
-            self._happened.append((entry[1], DROPPED, time.time(), None))
-        self.intend(session, [by])
 
     def _told(self, outcome: Outcome) -> str:
         """Return what the server has now, and how often it was asked."""
