@@ -32,7 +32,8 @@ def test_help_lists_the_commands_that_there_are(capsys):
     assert status == 0
     assert "demo" in out
     assert "serve" in out
-    for later in ("inspectapi", "shell", "journal", "dispatch"):
+    assert "journal" in out
+    for later in ("inspectapi", "shell", "dispatch"):
         assert later not in out
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``python -m objmapper demo | serve``."""
+"""The command line: ``python -m objmapper demo | serve | journal``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import objmapper
-from objmapper.cli import demo
+from objmapper.cli import demo, journal
 from objmapper.exceptions import ObjMapperError
 
 #: What a shell makes of a program that Ctrl-C has ended.
@@ -29,11 +29,18 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "serve", add_help=False, help="an embedded server on this machine: serve cvat --port 8080"
     )
+    journal.add_arguments(
+        commands.add_parser("journal", help="what a journal holds, and whether all of it is done")
+    )
     return arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit status: 0 done, 1 it failed, 2 wrong arguments."""
+    """Run one command and return the exit status.
+
+    It is 0 when all is done, 1 when it failed, 2 for wrong arguments, 3 for a journal of which
+    something is not done.
+    """
     arguments = parser()
     given, rest = arguments.parse_known_args(argv)
     if given.command != "serve" and rest:
@@ -41,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if given.command == "serve":
             return _serve(rest)
+        if given.command == "journal":
+            return journal.main(given.path)
         if (given.url is None) != (given.user is None):
             arguments.error("demo: --url and --user go together.")
         return demo.main(given.url, given.user)

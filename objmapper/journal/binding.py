@@ -16,7 +16,7 @@ from objmapper.exceptions import JournalError, TransportError
 from objmapper.journal import encoding
 from objmapper.journal.history import Item
 from objmapper.journal.restoring import Restorer
-from objmapper.operation import Change, Draft, Fate, Kind, Operation, Outcome, Pending, Request
+from objmapper.operation import Change, Draft, Fate, Operation, Outcome, Pending, Request
 from objmapper.state import (
     InstanceState,
     Lifecycle,
@@ -109,12 +109,19 @@ def _number(journal: Any, session: Any, obj: Any, name: str) -> int:
 
 
 def bind(journal: Any, session: Any, chosen: planning.Chosen) -> None:
-    """Bind what is about to be committed to what the journal knows of it; nothing is sent."""
+    """Bind what is about to be committed to what the journal knows of it; nothing is written.
+
+    Whether a deletion is done, of which no answer is known, is asked: what is gone is made again.
+    """
     objects, _ = chosen()
     restorer, doubtful = Restorer(journal, session), set()
     known = number_new(journal, session, planning.closure(session, objects))
     items = [(obj, journal.book.items[journal.numbers[obj]]) for obj in known]
+    lost = [item for _, item in items if any(part.is_lost_deletion for part in item.open)]
+    gone = restorer.deleted(lost) if lost else ()
     for obj, item in items:
+        if item.number in gone:
+            item.state, item.open = "gone", []
         if item.state == "there":
             _enter(restorer, obj, item)
         doubtful |= _doubtful(item)
@@ -134,9 +141,10 @@ def bound(journal: Any, session: Any, objects: list[Any]) -> Iterator[None]:
     try:
         for obj in known:
             item = journal.book.items[journal.numbers[obj]]
-            if item.state == "there":
+            lost = any(part.is_lost_deletion for part in item.open)
+            if item.state == "there" and not lost:
                 _become(Restorer(journal, session), obj, item)
-            if _doubtful(item):
+            if any(part.is_unknown for part in item.open):
                 members.uncertain[id(obj)] = obj, _sent_before(obj, item)
         yield
     finally:
@@ -146,11 +154,9 @@ def bound(journal: Any, session: Any, objects: list[Any]) -> Iterator[None]:
 
 
 def _doubtful(item: Item) -> set[int]:
-    """Return the operations of unknown fate; a deletion is just said again."""
+    """Return the operations of unknown fate that are to be settled; deletions are by then."""
     return {
-        part.intent.operation
-        for part in item.open
-        if part.is_unknown and part.intent.kind != Kind.DELETE
+        part.intent.operation for part in item.open if part.is_unknown and not part.is_lost_deletion
     }
 
 
@@ -187,7 +193,7 @@ def _enter(restorer: Restorer, obj: Any, item: Item) -> None:
     if changed:
         restorer.journal.again[item.number] = changed
     for part in item.open:
-        if part.is_unknown and part.intent.kind != Kind.DELETE:
+        if part.is_unknown and not part.is_lost_deletion:
             restorer.change(obj, restorer.values(mapper, part))
     if obj._state.originals:
         session.touched(obj)

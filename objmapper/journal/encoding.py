@@ -15,7 +15,7 @@ from objmapper.exceptions import JournalError
 from objmapper.fields import ForeignKey
 from objmapper.models import Model
 from objmapper.operation import Change, Pending, Secret
-from objmapper.state import ABSENT, base_value, thaw
+from objmapper.state import ABSENT, base_value, session_of, thaw
 
 
 def _encoder() -> Callable[[Any], str]:
@@ -100,8 +100,13 @@ def _open_fields(mapper: Any) -> dict[str, Any]:
 
 def row_of(obj: Any) -> str:
     """Return what the server has of an object, as far as it is known and may be written."""
-    state, row, fields = obj._state, obj._row, _open_fields(type(obj).__mapper__)
+    mapper, state, row = type(obj).__mapper__, obj._state, obj._row
+    fields = _open_fields(mapper)
     found = {key: row[key] for key in fields if key in row}
+    if mapper.version is not None and (session := session_of(obj)) is not None:
+        tag = session.dialect.etag_key
+        if tag in row:
+            found[tag] = row[tag]
     for key in (*(state.originals or ()), *(state.snapshots or ())):
         if key in fields:
             _tell(found, key, fields[key], base_value(obj, fields[key]))

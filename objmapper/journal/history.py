@@ -40,6 +40,11 @@ class Part:
         return self.fate in _UNKNOWN
 
     @property
+    def is_lost_deletion(self) -> bool:
+        """Whether it is a deletion of unknown fate."""
+        return self.is_unknown and self.intent.kind == Kind.DELETE
+
+    @property
     def keys(self) -> set[str]:
         """The wire names of what it sends."""
         return {*self.values, *self.refs, *self.hidden}

@@ -113,8 +113,16 @@ class Journal:
 
         *instead*: the journal's numbers of operations that do not go any more.
         """
-        numbered = [(operation, next(self._operations)) for operation in operations]
-        tags = session.members.tags
+        tags, uncertain = session.members.tags, session.members.uncertain
+        numbered: list[tuple[Operation, int]] = []
+        left_out: set[int] = set()
+        for operation in operations:
+            # What waits for an object that was vetoed can't go, and could not be recovered either.
+            waits = any(id(obj) not in uncertain for obj in operation.held_by)
+            if waits or (left_out and operation.after & left_out):
+                left_out.add(operation.number)
+            else:
+                numbered.append((operation, next(self._operations)))
         intents = [
             self._intent(number, operation, change, tags)
             for operation, number in numbered
@@ -183,6 +191,10 @@ class Journal:
         numbers = [known[id(op)][1] for op in operations if id(op) in known]
         self._write([(number, SENDING, now, None) for number in numbers])
         self._marked.update(numbers)
+
+    def _drop(self, operation: Operation) -> None:
+        _, number = self._open.pop(id(operation))
+        self._happened.append((number, DROPPED, time.time(), None))
 
     def note(self, outcome: Outcome) -> None:
         """Remember what became of an operation; it is written before another one begins."""
@@ -290,6 +302,12 @@ class Journal:
         self._open[id(operation)] = operation, number
         self._marked.add(number)
 
+    def let_go(self, operation: Operation) -> None:
+        """Take an operation of an earlier run no longer over, if it is not done."""
+        entry = self._open.pop(id(operation), None)
+        if entry is not None:
+            self._marked.discard(entry[1])
+
     def is_open(self, number: int) -> bool:
         """Whether an operation of that number is this session's, and not done."""
         return any(known == number for _, known in self._open.values())
@@ -331,7 +349,7 @@ class Journal:
 
     def reconcile(self, session: Any) -> None:
         """Write what became of open operations beside a commit: taken back, or settled by hand."""
-        for operation, number in list(self._open.values()):
+        for operation, _ in list(self._open.values()):
             fates = {_stands(session, change) for change in operation.changes}
             if None in fates:
                 continue
@@ -339,8 +357,7 @@ class Journal:
             if done:
                 self.note(Outcome(operation, done))
             else:
-                del self._open[id(operation)]
-                self._happened.append((number, DROPPED, time.time(), None))
+                self._drop(operation)
 
 
 def _named(error: BaseException) -> str:

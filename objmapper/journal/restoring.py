@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from objmapper import planning, wire
+from objmapper import planning, settling, wire
 from objmapper.exceptions import JournalError, TransportError
 from objmapper.journal.history import Item, Part
 from objmapper.operation import Change, Draft, Fate, Kind, Operation, Outcome, Secret
@@ -94,9 +94,7 @@ class Restorer:
         identity = mapper.identity_in(row)
         obj = None if identity is None else session.identity.get(mapper.root, identity)
         if obj is None:
-            obj = object.__new__(model)
-            obj._row = row
-            self.persist(obj, identity, item)
+            obj = self._over(model, row, identity, item)
             self._alive(obj, item)
         else:
             self.journal.adopt(obj, item.number)
@@ -107,9 +105,11 @@ class Restorer:
                 self.change(obj, self.values(mapper, part))
         return obj
 
-    def persist(self, obj: Any, identity: Any, item: Item) -> None:
-        """Make an object over its row a persistent one of the session."""
-        mapper, session = type(obj).__mapper__, self.session
+    def _over(self, model: Any, row: dict[str, Any], identity: Any, item: Item) -> Any:
+        """Return a persistent object of the session over a row."""
+        mapper, session = model.__mapper__, self.session
+        obj = object.__new__(model)
+        obj._row = row
         keys = [] if identity is None else [identity]
         obj._state = page = Page(session.ref, mapper, keys, full=item.full)
         if identity is not None:
@@ -119,6 +119,7 @@ class Restorer:
         elif mapper.has_key:
             own(obj).lifecycle = page.lifecycle
             session.members.keyless.add(obj)
+        return obj
 
     def change(self, obj: Any, values: Mapping[str, Any]) -> None:
         """Give a persistent object changes that it does not have yet."""
@@ -150,6 +151,37 @@ class Restorer:
             found[key] = self.object(number)
         return found
 
+    def deleted(self, items: Iterable[Item]) -> set[int]:
+        """Return the numbers of those objects whose deletion, of unknown fate, turns out to be done."""
+        session, stand_ins, before = self.session, {}, []
+        for item in items:
+            model, row = self.journal.models.model(item.model), copied(item.row)
+            root, identity = model.__mapper__.root, model.__mapper__.identity_in(row)
+            before.append((root, identity, session.identity.get(root, identity)))
+            stand_ins[item.number] = self._over(model, row, identity, item)
+        numbers = {
+            part.intent.operation for item in items for part in item.open if part.is_lost_deletion
+        }
+        outcomes = [found for n in sorted(numbers) for found in self._outcomes(n, stand_ins)]
+        for outcome in outcomes:
+            for obj in outcome.operation.objects:
+                session.members.uncertain[id(obj)] = obj, outcome
+        gone = set()
+        for outcome in settling.first(session, stand_ins.values()):
+            operation = outcome.operation
+            if len(operation.changes) == len(self.journal.book.operations[operation.number]):
+                self.journal.note(outcome)
+            gone |= {id(obj) for obj in outcome.operation.objects}
+        for outcome in outcomes:
+            self.journal.let_go(outcome.operation)
+        for obj in stand_ins.values():
+            if obj in session.members:
+                session.members.expunge(obj)
+        for root, identity, other in before:
+            if other is not None:
+                session.identity.add(root, identity, other)
+        return {number for number, obj in stand_ins.items() if id(obj) in gone}
+
     # -- operations -------------------------------------------------------------------------------
 
     def doubtful(self, operations: Iterable[int]) -> None:
@@ -160,13 +192,17 @@ class Restorer:
                 for obj in outcome.operation.objects:
                     known[id(obj)] = obj, outcome
 
-    def _outcomes(self, number: int) -> list[Outcome]:
+    def _outcomes(self, number: int, only: Mapping[int, Any] | None = None) -> list[Outcome]:
+        """Return what became of an operation; *only*: of these objects, by number."""
         book = self.journal.book
         changes = []
         for intent in book.operations[number]:
             item = book.items[intent.object]
+            if only is not None and item.number not in only:
+                continue
+            obj = self.object(item.number) if only is None else only[item.number]
             parts = [part for part in item.open if part.intent.operation == number]
-            changes += [self._change(self.object(item.number), part) for part in parts]
+            changes += [self._change(obj, part) for part in parts]
         drafts = self.session.dialect.operations(changes)
         return [self._outcome(number, draft) for draft in drafts]
 

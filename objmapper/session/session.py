@@ -322,6 +322,7 @@ class Session(SessionBase):
         on_error: OnError = "stop",
         progress: bool | Progress = False,
         deadline: float | None = None,
+        on_conflict: OnConflict = "error",
     ) -> CommitReport:
         """Finish what earlier processes have begun, as the journal tells it; the rest is as for ``commit``.
 
@@ -345,6 +346,7 @@ class Session(SessionBase):
                     on_error=on_error,
                     progress=progress,
                     deadline=deadline,
+                    on_conflict=on_conflict,
                     done=done,
                 )
 

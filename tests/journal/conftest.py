@@ -43,6 +43,17 @@ class Nameless(Base):
     note = fields.String(null=True)
 
 
+class Versioned(Base):
+    name = fields.String()
+    note = fields.String(null=True)
+    size = fields.Integer(null=True)
+
+    class Meta:
+        endpoint = "versioned"
+        natural_key = ["name"]
+        version = "etag"
+
+
 class Killed(BaseException):
     """Stands for SIGKILL: nothing that the package catches."""
 
@@ -109,4 +120,6 @@ def place(small, tmp_path):
 
 @pytest.fixture
 def models():
-    return SimpleNamespace(Project=Project, Task=Task, Nameless=Nameless, registry=registry)
+    return SimpleNamespace(
+        Project=Project, Task=Task, Nameless=Nameless, Versioned=Versioned, registry=registry
+    )

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from objmapper import CommitError, JournalError, inspect
+from objmapper import CommitError, JournalError, inspect, signals
 
 
 def tasks(models, count=5):
@@ -189,3 +189,53 @@ def test_a_model_that_is_not_declared_here_is_told(place, models):
     )
     assert "import the module that declares it" in told.stdout
     assert "Project" in told.stdout
+
+
+def test_what_waits_for_a_vetoed_object_is_no_part_of_the_journal(place, models):
+    def veto(sender, instance, session):
+        raise signals.Veto("not now")
+
+    with closing(place.session()) as session, signals.pre_create.connected_to(veto, models.Project):
+        session.add_all([*tasks(models), models.Task(name="alone")])
+        with pytest.raises(CommitError):
+            session.commit(on_error="continue")
+    with place.session() as session:
+        assert [obj.name for obj in session.recover().created.objects] == ["alone"]
+
+
+def test_the_version_that_an_object_had_is_kept(place, models):
+    rows = [
+        {"id": 1, "name": "a", "note": "old", "size": 1},
+        {"id": 2, "name": "b", "note": "old", "size": 1},
+    ]
+    place.server.table("versioned", rows, etags="strong")
+    session = place.session(has_etag=True)
+    objects = models.Versioned.objects.using(session)
+    first, second = objects.get(id=1), objects.get(id=2)
+    second.note = first.note = "mine"
+    place.die(session, 1, done=False)
+    place.server.tables["versioned"].rows[1]["note"] = "theirs"
+    with closing(place.session(has_etag=True)) as session:
+        with pytest.raises(CommitError) as error:
+            session.recover(on_error="continue")
+        report = error.value.report
+        assert [entry.object.id for entry in report.conflicts] == [1]
+        assert [obj.id for obj in report.updated.objects] == [2]
+    with place.session(has_etag=True) as session:
+        assert session.recover(on_conflict="overwrite").ok
+    assert place.server.tables["versioned"].rows[1]["note"] == "mine"
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_what_a_merge_made_of_a_change_is_what_is_recovered(place, models, done):
+    rows = [{"id": 1, "name": "a", "note": "old", "size": 1}]
+    place.server.table("versioned", rows, etags="strong")
+    session = place.session(has_etag=True)
+    one = models.Versioned.objects.using(session).get(id=1)
+    one.note, one.size = "mine", 2
+    place.server.tables["versioned"].rows[1].update(note="theirs", size=3)
+    place.die(session, 2, done=done, on_conflict={"note": "mine", "size": "theirs"})
+    with place.session(has_etag=True) as session:
+        assert session.recover().ok
+    row = place.server.tables["versioned"].rows[1]
+    assert (row["note"], row["size"]) == ("mine", 3)

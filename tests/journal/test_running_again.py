@@ -255,3 +255,25 @@ def test_an_object_that_was_read_gives_way_unless_it_has_changes(place, models):
         read.revert()
         session.commit()
         assert inspect(read).lifecycle == "detached"
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_a_deletion_of_unknown_fate_is_looked_up_before_the_object_is_used(place, models, done):
+    session = place.session()
+    tasks = made(models, 2)
+    session.add_all(tasks)
+    session.commit()
+    session.delete(tasks[0])
+    place.die(session, 1, done=done)
+    with place.session() as session:
+        tasks = made(models, 2)
+        session.add_all(tasks)
+        assert len(session.plan().left_out) == 1
+        session.commit()
+        assert (tasks[0].id, tasks[1].id) == (3 if done else 1, 2)
+        session.delete(tasks[0])
+        assert session.commit().deleted.objects == [tasks[0]]
+    assert place.names() == ["t1"]
+    with place.session() as session:
+        assert session.recover().ok
+        assert place.writes()[-1].startswith("DELETE")
