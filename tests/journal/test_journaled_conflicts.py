@@ -82,11 +82,14 @@ def test_a_conflict_that_was_told_is_open_for_the_next_run(notes, notes_session)
     assert len(caught.value.report.conflicts) == 1
     session.close()
     assert stored(notes, 1) == ("n1", "theirs", 1)
-    with notes_session() as session:
-        with pytest.raises(CommitError) as caught:
-            session.recover()
-        session.rollback()
+    session = notes_session()
+    with pytest.raises(CommitError) as caught:
+        session.recover()
+    session.close()
     (entry,) = caught.value.report.conflicts
     assert entry.conflict.base["text"] == "as it was"
     assert entry.conflict.theirs["text"] == "theirs"
     assert stored(notes, 1) == ("n1", "theirs", 1)
+    with notes_session() as session:
+        assert len(session.recover(on_conflict="merge").updated) == 1
+    assert stored(notes, 1) == ("mine", "theirs", 1)
