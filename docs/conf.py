@@ -21,7 +21,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         "py:class",
-        r"(collections\.abc|contextlib|datetime|enum|logging|marshmallow\.fields|requests(\.models)?|weakref)\.\w+|BaseAdapter",
+        r"(collections\.abc|contextlib|datetime|enum|logging|pathlib|marshmallow\.fields|requests(\.models)?|weakref)\.\w+|BaseAdapter",
     ),
     ("py:class", r"(objmapper\..*\.)?(M|QS)|ErrorReader"),
     # What only the package's own rooms hold.

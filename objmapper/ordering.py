@@ -160,23 +160,23 @@ def ordered(drafts: list[Draft], left_out: Sequence[LeftOut] = ()) -> tuple[Oper
     """
     creates: dict[int, int] = {}
     deletes: dict[Any, int] = {}
-    first: dict[int, int] = {}
     for number, draft in enumerate(drafts, 1):
         for change in draft.changes:
             if change.kind == Kind.CREATE:
                 creates[id(change.object)] = number
             elif change.kind == Kind.DELETE:
                 deletes[identity(change.object)] = number
-            first.setdefault(id(change.object), number)
     after: defaultdict[int, set[int]] = defaultdict(set)
+    before: dict[int, int] = {}
     for number, draft in enumerate(drafts, 1):
         for awaited in needs_of(draft) if creates else ():
             if creates.get(id(awaited), number) != number:
                 after[number].add(creates[id(awaited)])
         for change in draft.changes:
-            earlier = first[id(change.object)]
-            if earlier != number and change.kind != Kind.CREATE:  # the second half of a cut cycle
+            earlier = before.get(id(change.object), number)
+            if earlier != number:  # the second half of a cut cycle, or what follows a create
                 after[number].add(earlier)
+            before[id(change.object)] = number
             for _, parent in references(change) if deletes else ():
                 if deletes.get(parent, number) != number:
                     after[deletes[parent]].add(number)

@@ -113,6 +113,9 @@ class Request:
     body: Body | None = None
     #: Whether sending it twice does what sending it once does; None: the verb decides.
     repeatable: bool | None = None
+    #: Whether the path is a whole address elsewhere, as a storage's: it is asked without the client's
+    #: credentials and cookies.
+    outside: bool = False
 
     @property
     def may_repeat(self) -> bool:

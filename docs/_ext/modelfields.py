@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from objmapper import Embedded, Model
+from objmapper import Embedded, Model, fields
 
 
 def field_table(cls: Any) -> list[str]:
@@ -30,7 +30,7 @@ def field_table(cls: Any) -> list[str]:
 
 
 def _type(field: Any) -> str:
-    kind = type(field).__name__
+    kind = _kind(field)
     inside = ""
     if kind in ("ForeignKey", "HasMany"):
         inside = f" of {_class(field.target)}"
@@ -39,6 +39,12 @@ def _type(field: Any) -> str:
     elif getattr(field, "of", None) is not None:
         inside = f" of {_type(field.of)}"
     return f":class:`~objmapper.fields.{kind}`{inside}"
+
+
+def _kind(field: Any) -> str:
+    """Return the kind of a field; of a binding's own kind, the one that it is made of."""
+    names = (cls.__name__ for cls in type(field).__mro__ if cls.__name__ in fields.__all__)
+    return next(names)
 
 
 def _class(cls: Any) -> str:

@@ -23,6 +23,7 @@ MODULES = (
     "objmapper.dialects",
     "objmapper.cvat",
     "objmapper.cvat.models",
+    "objmapper.simvue",
     "objmapper.server",
 )
 #: What they are given, or hand over, and don't import.
@@ -73,8 +74,11 @@ def members(cls: type) -> Iterator[str]:
         if not is_ours(owner):
             continue
         declared = [*vars(owner), *vars(owner).get("__annotations__", {}), *_set_by_init(owner)]
+        gone = {name for base in owner.__mro__ for name in getattr(base, "__fields__", ())}
         for name in declared:
             if name.startswith("_") or name in seen or name in fields or name in _OF_MODELS:
+                continue
+            if name in gone:  # a field of a parent's, taken away
                 continue
             seen.add(name)
             yield name

@@ -264,6 +264,10 @@ class Dialect(Batches):
             return [Order(key.path, not key.descending) for key in keys]
         return list(keys)
 
+    def sorts(self, field: Any) -> bool:
+        """Whether the server sorts by a field."""
+        return self.can_order
+
     def order(self, query: Query) -> Iterator[tuple[str, Any]]:
         """Yield the parameters that say a query's order. Raises UnsupportedLookup."""
         keys = self.ordering(query)

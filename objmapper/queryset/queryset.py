@@ -128,9 +128,9 @@ class QuerySet(Chaining[M]):
     def _ordered(self) -> Self:
         query, mapper = self.query, self.query.mapper
         ordered = mapper.declared_ordering if query.order_by is None else query.order_by
-        if ordered or query.is_sliced or not mapper.has_key or not self.session.dialect.can_order:
+        if ordered or query.is_sliced or not mapper.has_key:
             return self
-        return self.order_by(mapper.pk.name)
+        return self.order_by(mapper.pk.name) if self.session.dialect.sorts(mapper.pk) else self
 
     def count(self) -> int:
         """Return how many objects match; one request where the server tells, else they are counted."""

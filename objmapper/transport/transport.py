@@ -192,6 +192,8 @@ class Transport:
             raise ValidationError(
                 "A value of the request refers to itself, or is nested too deeply. Nothing was sent."
             ) from None
+        if resolved.outside:
+            return self._elsewhere(resolved, told(request))
         path = str(resolved.path)
         url = with_params(self._base.below(path), resolved.params)
         shown_url = masked_url(url)
@@ -225,6 +227,11 @@ class Transport:
 
         Raises as `send` does, and ContractError for what is no http address.
         """
+        return self.send(Request("GET", url, outside=True))
+
+    def _elsewhere(self, request: Request, shown: Request) -> Errand:
+        """Return the errand of a request to any address. Raises ContractError for what is none."""
+        url = str(request.path)
         target = joined(self._base.url + "/", url)
         parts = urlsplit(target)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -233,8 +240,11 @@ class Transport:
         query = f"?{parts.query}" if parts.query else ""
         target = f"{parts.scheme}://{host}{quoted_path(parts.path) or '/'}{query}"
         shown_url = masked_url(target)
-        request = Request("GET", shown_url)
-        return self._run(Errand(self._outside, request, request, target, shown_url, Payload()))
+        shown = replace(shown, path=shown_url)
+        payload = Payload.of(request.body)
+        return Errand(
+            self._outside, replace(request, path=target), shown, target, shown_url, payload
+        )
 
     def _run(self, errand: Errand) -> Response:
         """Return the answer that counts; an error tells of the attempts before the last, too."""

@@ -17,7 +17,7 @@ def test_a_dialect_is_found_by_name_by_class_and_as_it_is():
 
 
 def test_a_name_that_is_none_is_refused_with_those_there_are():
-    with pytest.raises(LookupError, match=r"'dfr'.*Did you mean 'drf'.*drf, kinto, rest"):
+    with pytest.raises(LookupError, match=r"'dfr'.*Did you mean 'drf'.*drf.*rest"):
         find_dialect("dfr")
     with pytest.raises(LookupError, match="drf"):
         Client("http://localhost/api", dialect="dfr")

@@ -2,13 +2,14 @@
 
 import base64
 import os
+from io import BytesIO
 
 import faulty
 import pytest
 import requests
 
 from objmapper.exceptions import ConnectError, ContractError, NotFound, StatusError, TransportError
-from objmapper.operation import Json, Request
+from objmapper.operation import Json, Request, Stream
 from objmapper.transport import Transport
 
 READ = Request("GET", "/a")
@@ -103,6 +104,24 @@ def test_another_link_is_followed_without_credentials(server, other_server, conn
             "connection",
         }
     assert server.seen == []
+
+
+def test_a_file_is_sent_elsewhere_without_credentials(server, other_server, transport):
+    body = Stream(lambda: BytesIO(b"bytes"), 5)
+    url = f"{other_server.url}/store?sig=geheim"
+    transport.send(Request("PUT", url, body=body, outside=True))
+    seen = other_server.seen[0]
+    assert (seen.method, seen.target, seen.body) == ("PUT", "/store?sig=geheim", b"bytes")
+    assert "authorization" not in seen.headers
+    assert server.seen == []
+
+    other_server.then(faulty.answer(status=403))
+    with pytest.raises(StatusError) as raised:
+        transport.send(Request("PUT", url, body=body, outside=True))
+    assert "geheim" not in str(raised.value)
+    assert "geheim" not in repr(raised.value.request)
+    with pytest.raises(ContractError):
+        transport.send(Request("PUT", "file:///etc/passwd", body=body, outside=True))
 
 
 def test_a_relative_link_is_followed_without_credentials_too(server, transport):

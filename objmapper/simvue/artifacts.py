@@ -1,0 +1,284 @@
+"""Artifacts: files and objects that runs read and write. What is told of one goes first, then its bytes.
+
+``commit()`` does it in three requests: the artifact is made, its bytes go to the storage, the server
+is told that they are there. One whose upload failed has it still to do: another commit goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+from objmapper import fields
+from objmapper.dialects.base import quote_key, rows_of, unwrap
+from objmapper.exceptions import ContractError
+from objmapper.loading import announce, instances
+from objmapper.operation import Json, Request
+from objmapper.simvue import locks
+from objmapper.simvue.base import SimvueObject
+from objmapper.simvue.client import session_for
+from objmapper.simvue.kinds import Content, Contents, Moment
+from objmapper.simvue.runs import NAME, Run
+from objmapper.simvue.serialisation import deserialise, serialise
+from objmapper.state import Page, is_new, live_session
+from objmapper.transport.urls import joined
+
+CATEGORIES = ("code", "input", "output")
+_PIECE = 8192
+
+
+def kind_of(row: dict[str, Any]) -> str:
+    """Return which kind of artifact a row is."""
+    return "file" if row.get("original_path") else "object"
+
+
+class Artifact(SimvueObject):
+    """What all artifacts have; ``Artifact(identifier=...)`` is an object of its kind, in one request."""
+
+    name = fields.String(required=True, write_once=True, validate=NAME)
+    original_path = fields.String(null=True, write_once=True)
+    storage = fields.String(null=True, write_once=True)
+    storage_id = fields.String(read_only=True, null=True)
+    mime_type = fields.String(null=True, write_once=True)
+    size = fields.Integer(required=True, write_once=True)
+    checksum = fields.String(required=True, write_once=True)
+    metadata = fields.Dict(null=True, write_once=True)
+    uploaded = fields.Boolean(read_only=True)
+    created = Moment(read_only=True)
+    user = fields.String(read_only=True, null=True)
+    #: Where its bytes are, and where they go while it is new.
+    download_url = fields.String(data_key="url", read_only=True, null=True)
+    #: What is to be uploaded.
+    content = Contents(write_only=True)
+
+    class Meta:
+        polymorphic_on = staticmethod(kind_of)
+        dialect_options = {"sorts": ("name", "created", "metadata.")}
+
+    # -- with runs --------------------------------------------------------------------------------
+
+    def attach_to_run(self, run_id: str | Run, category: str) -> None:
+        """Attach it to a run as "code", "input" or "output"; a new one is committed first.
+
+        Raises ValueError for any other category.
+        """
+        if category not in CATEGORIES:
+            raise ValueError(
+                f"category is one of {', '.join(map(repr, CATEGORIES))}, not {category!r}."
+            )
+        if is_new(self):
+            self.commit()
+        session = live_session(self, "attach_to_run()")
+        body = Json({"category": category})
+        request = Request("PUT", self._in_run(run_id), body=body, repeatable=True)
+        with session.using():
+            session.send(request)
+
+    def get_category(self, run_id: str | Run) -> str:
+        """Return as what it is attached to a run. Raises NotFound where it is not, ContractError."""
+        session = live_session(self, "get_category()")
+        with session.using():
+            response = session.send(Request("GET", self._in_run(run_id)))
+        found = unwrap(response.json(), "category", response)
+        if not isinstance(found, str):
+            raise ContractError(f"{response.url} tells {found!r} as the category.")
+        return found
+
+    @property
+    def runs(self) -> Iterator[str]:
+        """The ids of the runs that it is attached to; the server is asked each time."""
+        session = live_session(self, "The runs")
+        params = (("filters", f'["artifact.id == {self.id}"]'), ("count", 100), ("start", 0))
+        with session.using():
+            response = session.send(Request("GET", "/runs", params))
+        for row in rows_of(unwrap(response.json(), "data", response), response):
+            yield str(row.get("id"))
+
+    def _in_run(self, run: str | Run) -> str:
+        return f"/runs/{quote_key(_key(run))}/artifacts/{quote_key(_key(self))}"
+
+    @classmethod
+    def from_run(
+        cls,
+        run_id: str | Run,
+        *,
+        category: str | None = None,
+        server_url: str | None = None,
+        server_token: str | None = None,
+    ) -> Iterator[tuple[str, Artifact]]:
+        """Yield ``(id, artifact)`` of a run, of one category if it is given; none is no error."""
+        params = () if category is None else (("category", category),)
+        session = session_for(server_url, server_token)
+        yield from ((obj.id, obj) for obj in cls._of_run(session, run_id, params))
+
+    @classmethod
+    def from_name(
+        cls,
+        run_id: str | Run,
+        name: str,
+        *,
+        server_url: str | None = None,
+        server_token: str | None = None,
+    ) -> Artifact:
+        """Return the artifact of that name of a run. Raises DoesNotExist, MultipleObjectsReturned."""
+        session = session_for(server_url, server_token)
+        found = cls._of_run(session, run_id, (("name", name),))
+        if not found:
+            raise cls.DoesNotExist(f"Run {_key(run_id)!r} has no artifact {name!r}.")
+        if len(found) > 1:
+            raise cls.MultipleObjectsReturned(
+                f"Run {_key(run_id)!r} has {len(found)} artifacts called {name!r}."
+            )
+        return found[0]
+
+    @classmethod
+    def _of_run(cls, session: Any, run: Any, params: tuple[tuple[str, Any], ...]) -> list[Artifact]:
+        mapper = Artifact.__mapper__
+        with session.using():
+            path = f"/runs/{quote_key(_key(run))}/artifacts"
+            response = session.send(Request("GET", path, params))
+            rows = rows_of(response.json(), response)
+            known = {mapper.key_in(r) for r in rows if _is_known(session, mapper.key_in(r))}
+            page = Page(session.ref, mapper, [], full=False)
+            found = instances(session.identity, mapper, rows, page, {})
+            session.keep(found)
+            announce(session, found)
+        for obj in found:
+            if obj.id not in known:
+                locks.lock(obj)
+        return [obj for obj in found if isinstance(obj, cls)]
+
+    # -- its bytes --------------------------------------------------------------------------------
+
+    def download_content(self) -> Iterator[bytes]:
+        """Yield its bytes, piece by piece. Raises ContractError where they are not those it was made of."""
+        content = self._downloaded()
+        yield from (content[start : start + _PIECE] for start in range(0, len(content), _PIECE))
+
+    def download(self, path: str | Path) -> Path:
+        """Write its bytes to a file, which is there whole or not at all, and return its path.
+
+        Raises ContractError where they are not those it was made of.
+        """
+        target = Path(path)
+        content = self._downloaded()
+        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
+            file.write(content)
+        return Path(file.name).replace(target)
+
+    def _downloaded(self) -> bytes:
+        session = live_session(self, "A download")
+        if not isinstance(self.download_url, str):
+            raise ContractError(f"{self!r}: the server tells no address to load it from.")
+        url = joined(session.client.base_url + "/", self.download_url)
+        with session.using():
+            response = session.send(Request("GET", url, outside=True))
+        content: bytes = response.content
+        if hashlib.sha256(content).hexdigest() != self.checksum:
+            raise ContractError(
+                f"{self!r}: the {len(content)} bytes that the storage sent are not those that it was "
+                "made of: their SHA-256 is another one."
+            )
+        return content
+
+
+class FileArtifact(Artifact):
+    """A file."""
+
+    class Meta:
+        polymorphic_identity = "file"
+
+    @classmethod
+    def new(
+        cls,
+        *,
+        name: str,
+        file_path: str | Path,
+        storage: str | None = None,
+        mime_type: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        snapshot: bool = False,
+        **values: Any,
+    ) -> Self:
+        """Return an artifact of a file, which ``commit()`` makes and uploads.
+
+        The file is read now for its checksum, and again when it is sent: *snapshot* keeps what it is
+        now, in memory. Raises OSError for a file that can't be read.
+        """
+        path = Path(file_path).expanduser()
+        content = Content(path.read_bytes() if snapshot else path)
+        kind = mime_type or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        return cls(
+            original_path=str(path.absolute()),
+            **_told(name, content, kind, storage, metadata),
+            **values,
+        )
+
+
+class ObjectArtifact(Artifact):
+    """An object of Python."""
+
+    class Meta:
+        polymorphic_identity = "object"
+
+    @classmethod
+    def new(
+        cls,
+        *,
+        name: str,
+        obj: Any,
+        storage: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        allow_pickling: bool = False,
+        **values: Any,
+    ) -> Self:
+        """Return an artifact of an object, which ``commit()`` makes and uploads.
+
+        Raises TypeError for an object that can only be pickled, unless *allow_pickling*.
+        """
+        written, kind = serialise(obj, allow_pickling=allow_pickling)
+        return cls(**_told(name, Content(written), kind, storage, metadata), **values)
+
+    def load(self, *, allow_pickling: bool = False) -> Any:
+        """Download it and return the object; a pickle, which may run anything, only if that is allowed.
+
+        Raises ValueError for bytes that are not what the media type says.
+        """
+        content = self._downloaded()
+        return deserialise(content, self.mime_type or "", allow_pickling=allow_pickling)
+
+
+def _told(
+    name: str,
+    content: Content,
+    mime_type: str,
+    storage: str | None,
+    metadata: dict[str, Any] | None,
+) -> dict[str, Any]:
+    told = {
+        "name": name,
+        "mime_type": mime_type,
+        "size": content.size,
+        "checksum": content.checksum,
+        "content": content,
+    }
+    told |= {} if storage is None else {"storage": storage}
+    return told | ({} if metadata is None else {"metadata": metadata})
+
+
+def _is_known(session: Any, key: Any) -> bool:
+    return session.identity.get(Artifact, key) is not None
+
+
+def _key(obj: Any) -> str:
+    key = obj.id if isinstance(obj, SimvueObject) else obj
+    if not isinstance(key, str) or not key:
+        raise ValueError(f"{obj!r} has no id: commit it first.")
+    return key
+
+
+__all__ = ["Artifact", "FileArtifact", "ObjectArtifact"]

@@ -1,0 +1,271 @@
+"""How Simvue says it: pages by start and count, filter strings, PUT for changes, msgpack.
+
+Read from the published client, simvue 2.6.2; the server itself is not published.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from objmapper import wire
+from objmapper.dialects.base import Dialect, RowPage, row_of, rows_of, total_of, with_params
+from objmapper.dialects.batches import paired
+from objmapper.exceptions import ContractError, UnsupportedLookup
+from objmapper.operation import (
+    Change,
+    Draft,
+    Json,
+    Kind,
+    Msgpack,
+    Multipart,
+    Request,
+    Response,
+    Secret,
+    Settle,
+    Stream,
+)
+from objmapper.query import Order, Query
+from objmapper.simvue import filters, locks
+
+#: The most rows that the published client asks for in one page.
+PAGE_SIZE = 100
+#: The most objects that go in one list; the published client knows no limit.
+MAX_BATCH = 1000
+#: What travels in a request of its own.
+_STAR = "starred"
+
+
+class Simvue(Dialect):
+    """Simvue's REST API.
+
+    A model says in ``Meta.dialect_options`` what its endpoint differs in: "filters" maps field names to
+    how they are asked for, "sorts" names the columns (one that ends in a dot is asked inside),
+    "params" go with each of its writes, "msgpack" is how it is sent, "batch" that several are made in
+    one request, "bare" that its lists come whole.
+    """
+
+    name = "simvue"
+    lookups = frozenset("exact contains gt gte lt lte isnull within".split())
+    can_reach_in = True
+    can_order = True
+    can_jump = True
+    can_skip = True
+    page_size = PAGE_SIZE
+    max_page_size = PAGE_SIZE
+    update_method = "PUT"
+    max_batch = MAX_BATCH
+    # Sent again, a PUT of the same values changes nothing.
+    idempotent = frozenset({Kind.UPDATE})
+
+    def _option(self, mapper: Any, name: str, default: Any = None) -> Any:
+        return (mapper.options["dialect_options"] or {}).get(name, default)
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    def lookups_of(self, path: tuple[Any, ...]) -> frozenset[str]:
+        asked = self._option(path[0].model.__mapper__, "filters", {})
+        return filters.lookups_of(asked, path)
+
+    def where(self, query: Query) -> Iterator[tuple[str, Any]]:
+        asked = self._option(query.mapper, "filters", {})
+        said = list(filters.compiled(asked, query.where, query.mapper.endpoint))
+        if said:
+            yield "filters", json.dumps(said)
+
+    def sorts(self, field: Any) -> bool:
+        return field.name in self._option(field.model.__mapper__, "sorts", ())
+
+    def order_parameter(self, keys: Sequence[Order]) -> tuple[str, Any]:
+        told = [{"id": self._column(key), "desc": key.descending} for key in keys]
+        return "sorting", json.dumps(told)
+
+    def _column(self, key: Order) -> str:
+        """Return the column of an order. Raises UnsupportedLookup for what the server lacks."""
+        head, *inside = key.path
+        mapper = head.model.__mapper__
+        columns = self._option(mapper, "sorts", ())
+        if (f"{head.name}." if inside else head.name) in columns:
+            return ".".join([head.key, *(field.name for field in inside)])
+        known = ", ".join(f"{n}__..." if n.endswith(".") else n for n in columns).replace(
+            ".__", "__"
+        )
+        raise UnsupportedLookup(
+            f"order_by({key.name!r}): Simvue does not sort {mapper.endpoint} by it; it does by "
+            f"{known or 'nothing'}. Sort the list that you get: sorted(query, key=...)."
+        )
+
+    def paging(self, query: Query, page_size: int | None) -> Iterator[tuple[str, Any]]:
+        if not self._option(query.mapper, "bare"):
+            yield "count", page_size or PAGE_SIZE
+            yield "start", 0
+
+    def page_request(self, first: Request, number: int, query: Query) -> Request:
+        told = dict(first.params)
+        return with_params(first, [("start", told["start"] + (number - 1) * told["count"])])
+
+    def skip(self, query: Query, page_size: int | None) -> tuple[Request, int]:
+        request = self.list_request(query, page_size)
+        if self._option(query.mapper, "bare"):
+            return request, query.offset
+        return with_params(request, [("start", query.offset)]), 0
+
+    def read_page(self, query: Query, request: Request, response: Response) -> RowPage:
+        body = response.json()
+        told = dict(request.params)
+        if isinstance(body, list):
+            rows, total = rows_of(body, response), None
+            if "count" not in told:
+                return RowPage(rows, len(rows))
+        else:
+            page = row_of(body, response)
+            rows, total = rows_of(page.get("data"), response), total_of(page.get("count"), response)
+        end = told["start"] + len(rows)
+        more = end < total if total is not None else len(rows) >= told["count"]
+        return RowPage(
+            rows, total, with_params(request, [("start", end)]) if rows and more else None
+        )
+
+    # -- writing ----------------------------------------------------------------------------------
+
+    def operations(self, changes: Sequence[Change]) -> list[Draft]:
+        """Return the requests: a star and an upload in their own, after what made the object."""
+        folders = [c.object for c in changes if _is_new_folder(c)]
+        drafts: list[Draft] = []
+        for change in changes:
+            locks.refuse(change.object, "It")
+            now, later = _split(change)
+            if now is not None:
+                drafts.append(self._after(self.draft(now), folders))
+            drafts += [draft for part in later for draft in self._later(part)]
+        return drafts
+
+    def _after(self, draft: Draft, folders: list[Any]) -> Draft:
+        """Return a draft that waits for the new folders which its objects name."""
+        if not folders or draft.kind != Kind.CREATE:
+            return draft
+        named = {c.object._row.get("folder") or c.object._row.get("path") for c in draft.changes}
+        own = {id(change.object) for change in draft.changes}
+        awaited = [
+            folder
+            for folder in folders
+            if id(folder) not in own
+            and any(_lies_in(name, folder._row.get("path")) for name in named)
+        ]
+        return replace(draft, after=(*draft.after, *awaited)) if awaited else draft
+
+    # -- several new ones in one list -------------------------------------------------------------
+
+    def company(self, draft: Draft) -> Hashable | None:
+        """Return what new objects of a kind have in common that is made in lists."""
+        mapper = type(draft.changes[0].object).__mapper__
+        together = draft.kind == Kind.CREATE and self._option(mapper, "batch")
+        return (draft.kind, draft.request.shown_path) if together else None
+
+    def batch_request(self, requests: Sequence[Request]) -> Request:
+        """Return the one request that makes them all."""
+        body = Json([request.body.value for request in requests if isinstance(request.body, Json)])
+        return Request("POST", requests[0].path, body=body)
+
+    def batch_answers(self, response: Response, requests: Sequence[Request]) -> list[Response]:
+        """Return each item of the list that is answered as an answer of its own; all went or none."""
+        items = paired(rows_of(response.json(), response), requests, response)
+        return [
+            replace(response, content=json.dumps(item).encode(), method=request.method)
+            for item, request in items
+        ]
+
+    def draft(self, change: Change) -> Draft:
+        draft, mapper = super().draft(change), type(change.object).__mapper__
+        request = draft.request
+        if isinstance(request.body, Json) and self._option(mapper, "msgpack"):
+            request = replace(request, body=Msgpack(request.body.value))
+        params = self._option(mapper, "params")
+        if params and change.kind != Kind.DELETE:
+            request = replace(request, params=tuple(params.items()))
+        # What is there already is refused with its id, of every kind that has one.
+        found = frozenset({409}) if change.kind == Kind.CREATE and mapper.has_key else frozenset()
+        read = draft.read if mapper.has_key else None
+        return replace(draft, request=request, found=found, read=read)
+
+    def body(self, change: Change) -> Any:
+        said, shape = wire.body(change), self._option(type(change.object).__mapper__, "shape")
+        return said if shape is None or change.kind != Kind.CREATE else shape(said)
+
+    def read_written(self, mapper: Any, response: Response) -> list[Any]:
+        """Return what an answer tells of an object; that of a change tells no more than its id."""
+        row = row_of(response.json(), response) if response.content.strip() else {}
+        if response.method == "PUT":
+            row = {key: value for key, value in row.items() if key == "id"}
+        return [row]
+
+    def _later(self, change: Change) -> Iterator[Draft]:
+        obj = change.object
+        if _STAR in change.sent:
+            path, body = (*self.address(obj), "/", _STAR), Json(dict(change.sent))
+            request = Request("PUT", path, body=body, repeatable=True)
+            yield Draft("star", (change,), request, True, Settle.REPEAT)
+        else:
+            content = change.sent["content"]
+            assert isinstance(content, Secret)
+            upload = Upload(
+                "PUT", "(the storage)", of=obj, content=content.value, repeatable=True, outside=True
+            )
+            yield Draft("upload", (change._replace(kind="upload"),), upload, True, Settle.REPEAT)
+            told = Request("PUT", self.address(obj), body=Json({"uploaded": True}), repeatable=True)
+            done = Change("upload", obj)
+            yield Draft("uploaded", (done,), told, True, Settle.REPEAT, read=_uploaded)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload(Request):
+    """The upload of an artifact: where to, and how, the answer to its creation has told."""
+
+    of: Any = None
+    content: Any = None
+
+    def resolved(self) -> Request:
+        """Return the request as the storage wants it: a form where there are fields, else a PUT.
+
+        Raises ContractError where no answer has told the address.
+        """
+        row: Mapping[str, Any] = self.of._row
+        url, form = row.get("url"), row.get("fields")
+        if not isinstance(url, str) or not isinstance(form, dict | None):
+            raise ContractError(f"{self.of!r}: the server told no address to upload it to.")
+        if form:
+            files = {"file": (str(row.get("name") or "file"), self.content.open)}
+            return Request("POST", url, body=Multipart(form, files), repeatable=True, outside=True)
+        kind = row.get("mime_type") or "application/octet-stream"
+        body = Stream(self.content.open, self.content.size, str(kind))
+        return Request("PUT", url, body=body, repeatable=True, outside=True)
+
+
+def _uploaded(response: Response) -> list[Any]:
+    return [{"uploaded": True}]
+
+
+def _split(change: Change) -> tuple[Any, list[Change]]:
+    """Return what goes in an object's own request, None for nothing, and what goes after it."""
+    if change.kind == Kind.DELETE:
+        return change, []
+    apart = [key for key in (_STAR, "content") if key in change.sent]
+    if not apart:
+        return change, []
+    later = [Change(Kind.UPDATE, change.object, {key: change.sent[key]}) for key in apart]
+    rest = {key: value for key, value in change.sent.items() if key not in apart}
+    now = change._replace(sent=rest) if rest or change.kind == Kind.CREATE else None
+    return now, later
+
+
+def _is_new_folder(change: Change) -> bool:
+    return change.kind == Kind.CREATE and type(change.object).__mapper__.endpoint == "folders"
+
+
+def _lies_in(name: Any, path: Any) -> bool:
+    """Whether a folder's path is *path*, or lies below it."""
+    if not isinstance(name, str) or not isinstance(path, str):
+        return False
+    return name == path or name.startswith(path.rstrip("/") + "/")

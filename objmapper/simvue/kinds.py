@@ -1,0 +1,250 @@
+"""The kinds of values that Simvue says in its own way: fields of the binding's models."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+
+from objmapper import fields
+from objmapper.exceptions import ReadOnlyFieldError, cut
+from objmapper.fields.base import Field
+from objmapper.operation import MASK
+from objmapper.state import Stateful
+
+#: How times travel: UTC, without saying so.
+MOMENT = "%Y-%m-%dT%H:%M:%S.%f"
+STATES = ("none", "all", "error", "lost")
+_HEX = re.compile(r"#(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})\Z")
+#: The colours that CSS names and that have a name in any language.
+_COLOURS = {
+    "black": "#000000",
+    "white": "#ffffff",
+    "grey": "#808080",
+    "gray": "#808080",
+    "silver": "#c0c0c0",
+    "red": "#ff0000",
+    "green": "#008000",
+    "lime": "#00ff00",
+    "blue": "#0000ff",
+    "navy": "#000080",
+    "yellow": "#ffff00",
+    "orange": "#ffa500",
+    "brown": "#a52a2a",
+    "pink": "#ffc0cb",
+    "purple": "#800080",
+    "magenta": "#ff00ff",
+    "cyan": "#00ffff",
+    "teal": "#008080",
+}
+_PIECE = 2**20
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as DefaultTypeVar
+
+    Time = DefaultTypeVar("Time", default=dt.datetime)
+    Word = DefaultTypeVar("Word", default=str)
+else:
+    from typing import TypeVar
+
+    Time = Word = TypeVar("Value")
+
+
+class Moment(fields.DateTime[Time]):
+    """A point in time, aware; in JSON without a zone, which is UTC."""
+
+    def to_wire(self, value: Any) -> Any:
+        return self._aware(value).astimezone(dt.UTC).strftime(MOMENT)
+
+
+class Constant(fields.String[Word]):
+    """Text that all objects of a class have: sent when one is made, and never set."""
+
+    @property
+    def guarded(self) -> bool:
+        return True
+
+    def guard(self, obj: Stateful, value: Any) -> None:
+        raise ReadOnlyFieldError(f"{self} is {self.default!r} for all of them; it is never set.")
+
+
+class Colour(fields.String[Word]):
+    """A colour: ``#rrggbb`` or shorter, a name as "red", or ``(255, 0, 0)`` when it is set."""
+
+    # A name or a tuple becomes digits when it is set.
+    fast = False
+
+    def coerce(self, value: Any) -> Any:
+        if isinstance(value, tuple) and len(value) in (3, 4):
+            numbers = [round(part * 255) if isinstance(part, float) else part for part in value]
+            if all(isinstance(part, int) and 0 <= part <= 255 for part in numbers):
+                return "#" + "".join(f"{part:02x}" for part in numbers)
+        if isinstance(value, str):
+            return _COLOURS.get(value.strip().lower(), value.strip().lower())
+        return value
+
+    def faults(self, value: Any, wire: Any) -> list[str]:
+        if _HEX.match(wire) is None:
+            return [f"Not a colour: {cut(wire)}. Say #rrggbb, a name as 'red', or (255, 0, 0)."]
+        return super().faults(value, wire)
+
+
+class Notifications(Field[str]):
+    """When a run tells its user: "none", "all", "error" or "lost"; ``{"state": ...}`` in JSON."""
+
+    python_type = str
+    wire_types = (dict,)
+    keeps = True
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *, null: bool = False, **options: Any) -> None: ...
+
+    def to_python(self, wire: Any) -> Any:
+        return wire["state"]
+
+    def to_wire(self, value: Any) -> Any:
+        return {"state": value}
+
+    def faults(self, value: Any, wire: Any) -> list[str]:
+        if wire.get("state") in STATES:
+            return []
+        return [f"Not one of {', '.join(map(repr, STATES))}: {cut(wire.get('state'))}."]
+
+
+class AlertKeys(fields.List[list[str]]):
+    """The ids of alerts; alerts may be set. In JSON they are read as ``{"alert": {"id": ...}}``."""
+
+    keeps = True
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **options: Any) -> None: ...
+
+    else:
+
+        def __init__(self, **options):
+            super().__init__(fields.String(), **options)
+
+    @property
+    def plain(self) -> bool:
+        return False
+
+    def to_python(self, wire: Any) -> Any:
+        return [_key_in(item) for item in wire]
+
+    def to_wire(self, value: Any) -> Any:
+        return list(value)
+
+    def dump(self, value: Any) -> Any:
+        if isinstance(value, list | tuple | set | frozenset):
+            return [_key_told(item) for item in value]
+        return value
+
+    def to_row(self, value: Any) -> Any:
+        return self.dump(value)
+
+    def coerce(self, value: Any) -> Any:
+        if isinstance(value, list | tuple | set | frozenset):
+            return [_key_of(item) for item in value]
+        return value
+
+    def inside(self, key: str) -> Field[Any] | None:
+        """Return the field of an alert's own name, or of its status, that runs are asked by."""
+        if key not in ("name", "status"):
+            return None
+        found: fields.String[str] = fields.String()
+        found.bind(self.model, key, embedded=True)
+        return found
+
+
+def _key_in(item: Any) -> Any:
+    """Return the id of what a row has. Raises ValueError for what has none."""
+    found = item["alert"].get("id") if isinstance(item, dict) else item
+    if not isinstance(found, str):
+        raise ValueError(f"{cut(item)} names no alert")
+    return found
+
+
+def _key_told(item: Any) -> Any:
+    """Return the id of what a row has, malformed or not."""
+    try:
+        return _key_in(item)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return item
+
+
+def _key_of(item: Any) -> Any:
+    """Return the id of an alert. Raises ValueError for one that has none yet."""
+    if not isinstance(item, Stateful):
+        return item
+    key = type(item).__mapper__.key_in(item._row)  # type: ignore[attr-defined]
+    if key is None:
+        raise ValueError(f"{item!r} has no id yet: commit it before a run refers to it.")
+    return key
+
+
+class Content:
+    """What an artifact holds: bytes in memory, or a file that is read when it is sent."""
+
+    def __init__(self, source: bytes | Path) -> None:
+        #: The bytes, or the file.
+        self.source: bytes | Path = source
+        digest, size = hashlib.sha256(), 0
+        with self.open() as file:
+            while piece := file.read(_PIECE):
+                digest.update(piece)
+                size += len(piece)
+        #: How many bytes there are.
+        self.size: int = size
+        #: Their SHA-256, in hexadecimal digits.
+        self.checksum: str = digest.hexdigest()
+
+    def open(self) -> BinaryIO:
+        """Open it anew, as each attempt to send it does."""
+        if isinstance(self.source, bytes):
+            return io.BytesIO(self.source)
+        return self.source.open("rb")
+
+    def __repr__(self) -> str:
+        return f"<Content {MASK}, {self.size} bytes>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("What an artifact holds can't be pickled; its file, or its object, can be.")
+
+
+class Contents(Field[Content]):
+    """What is uploaded; it goes to the storage, and into no JSON."""
+
+    python_type = Content
+    wire_types = (Content,)
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *, null: bool = False, **options: Any) -> None: ...
+
+    def coerce(self, value: Any) -> Any:
+        return Content(value) if isinstance(value, bytes | Path) else value
+
+    def refusal(self, wire: Any) -> str:
+        return "Not something to upload: give bytes, or a Path."
+
+    def faults(self, value: Any, wire: Any) -> list[str]:
+        return []
+
+
+Opener = Callable[[], BinaryIO]
+
+__all__ = [
+    "AlertKeys",
+    "Colour",
+    "Constant",
+    "Content",
+    "Contents",
+    "Moment",
+    "Notifications",
+]

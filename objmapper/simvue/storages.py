@@ -1,0 +1,113 @@
+"""Storages: where the bytes of artifacts go."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from objmapper import Embedded, fields
+from objmapper.simvue.base import SimvueObject
+from objmapper.simvue.kinds import Moment
+
+
+class S3Config(Embedded):
+    """A bucket, and what opens it; the server shows no credentials."""
+
+    bucket = fields.String(required=True)
+    endpoint_url = fields.String(null=True)
+    region_name = fields.String(null=True)
+    access_key_id = fields.String(write_only=True)
+    secret_access_key = fields.String(write_only=True)
+    ca_cert = fields.String(write_only=True)
+
+
+class Storage(SimvueObject):
+    """What all storages have; ``Storage(identifier=...)`` is an object of its kind, in one request."""
+
+    name = fields.String(required=True)
+    backend = fields.String(read_only=True)
+    is_default = fields.Boolean()
+    is_tenant_useable = fields.Boolean()
+    is_enabled = fields.Boolean()
+    #: Whether the server leaves out to try it.
+    disable_check = fields.Boolean(write_only=True)
+    created = Moment(read_only=True)
+
+    class Meta:
+        endpoint = "storage"
+        polymorphic_on = "backend"
+
+
+class FileStorage(Storage):
+    """A storage of files at the server."""
+
+    class Meta:
+        polymorphic_identity = "File"
+
+    @classmethod
+    def new(
+        cls,
+        *,
+        name: str,
+        disable_check: bool = False,
+        is_tenant_useable: bool = True,
+        is_enabled: bool = True,
+        is_default: bool = False,
+        **values: Any,
+    ) -> Self:
+        """Return a new storage, which ``commit()`` sends."""
+        return cls(
+            name=name,
+            disable_check=disable_check,
+            is_tenant_useable=is_tenant_useable,
+            is_enabled=is_enabled,
+            is_default=is_default,
+            **values,
+        )
+
+
+class S3Storage(Storage):
+    """A storage in a bucket."""
+
+    config = fields.Nested(S3Config, required=True)
+
+    class Meta:
+        polymorphic_identity = "S3"
+
+    @classmethod
+    def new(
+        cls,
+        *,
+        name: str,
+        bucket: str,
+        endpoint_url: str,
+        access_key_id: str,
+        secret_access_key: str,
+        region_name: str | None = None,
+        ca_cert: str | None = None,
+        disable_check: bool = False,
+        is_tenant_useable: bool = True,
+        is_default: bool = False,
+        is_enabled: bool = True,
+        **values: Any,
+    ) -> Self:
+        """Return a new storage, which ``commit()`` sends."""
+        config: dict[str, Any] = {
+            "bucket": bucket,
+            "endpoint_url": endpoint_url,
+            "access_key_id": access_key_id,
+            "secret_access_key": secret_access_key,
+        }
+        config |= {} if region_name is None else {"region_name": region_name}
+        config |= {} if ca_cert is None else {"ca_cert": ca_cert}
+        return cls(
+            name=name,
+            config=S3Config(**config),
+            disable_check=disable_check,
+            is_tenant_useable=is_tenant_useable,
+            is_default=is_default,
+            is_enabled=is_enabled,
+            **values,
+        )
+
+
+__all__ = ["FileStorage", "S3Config", "S3Storage", "Storage"]

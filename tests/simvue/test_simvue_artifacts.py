@@ -1,0 +1,199 @@
+"""Artifacts: made, uploaded, attached, loaded; what their bytes must be."""
+
+import numpy
+import pandas
+import pytest
+
+from objmapper import CommitError, ContractError, NotFound, ReadOnlyFieldError, signals
+from objmapper.simvue import Artifact, FileArtifact, ObjectArtifact, Run, S3Storage
+
+
+@pytest.fixture
+def path(home):
+    found = home / "grüße.txt"
+    found.write_bytes(b"bytes of a file")
+    return found
+
+
+def test_an_artifact_is_three_requests(client, asked, path):
+    artifact = FileArtifact.new(name="f", file_path=path, metadata={"a": 1})
+    assert asked == []
+    report = artifact.commit()
+    assert [line.partition(" ")[0] for line in asked] == ["POST", "PUT", "PUT"]
+    assert asked[0] == "POST /artifacts"
+    assert asked[2] == f"PUT /artifacts/{artifact.id}"
+    assert (report.created.objects, report.requests, report.ok) == ([artifact], 3, True)
+    assert artifact.uploaded is True
+    assert artifact.changes == {}
+
+
+def test_what_is_told_of_a_file(client, path):
+    artifact = FileArtifact.new(name="f", file_path=path, metadata={"a": 1})
+    artifact.commit()
+    key = artifact.id
+    client.session.close()
+    found = Artifact(identifier=key)
+    assert type(found) is FileArtifact
+    assert (found.name, found.original_path, found.size) == ("f", str(path), 15)
+    assert (found.mime_type, found.metadata, found.uploaded) == ("text/plain", {"a": 1}, True)
+    assert b"".join(found.download_content()) == b"bytes of a file"
+    assert found.download(path.parent / "copy").read_bytes() == b"bytes of a file"
+    with pytest.raises(ReadOnlyFieldError):
+        found.name = "g"
+
+
+def test_the_upload_goes_without_the_token(client, path):
+    sent = []
+
+    def hear(sender, request):
+        sent.append(request)
+
+    with signals.request_sent.connected_to(hear, sender=type(client)):
+        FileArtifact.new(name="f", file_path=path).commit()
+    upload = sent[1]
+    assert (upload.outside, [request.outside for request in sent]) == (True, [False, True, False])
+
+
+def test_a_storage_in_a_bucket_takes_a_form(client, path):
+    storage = S3Storage.new(
+        name="s",
+        bucket="b",
+        endpoint_url="https://s3.example",
+        access_key_id="geheim-1",
+        secret_access_key="geheim-2",
+        is_default=True,
+    )
+    client.session.add(storage)
+    assert "geheim" not in str(client.session.plan()) + repr(client.session.plan().to_json())
+    storage.commit()
+    assert "geheim" not in repr(storage.to_dict()) + repr(storage.config) + repr(storage._row)
+    artifact = FileArtifact.new(name="f", file_path=path)
+    with_form = []
+
+    def hear(sender, request, response):
+        with_form.append(response.method)
+
+    with signals.response_received.connected_to(hear, sender=type(client)):
+        artifact.commit()
+    assert with_form == ["POST", "POST", "PUT"]
+    assert b"".join(artifact.download_content()) == b"bytes of a file"
+
+
+@pytest.mark.parametrize(
+    "obj",
+    [
+        b"bytes",
+        {"a": [1, None]},
+        numpy.arange(6.0).reshape(2, 3),
+        pandas.DataFrame({"a": [1, 2]}),
+    ],
+    ids=lambda obj: type(obj).__name__,
+)
+def test_an_object_comes_back(client, obj):
+    artifact = ObjectArtifact.new(name="o", obj=obj)
+    artifact.commit()
+    key = artifact.id
+    client.session.close()
+    found = Artifact(identifier=key)
+    assert type(found) is ObjectArtifact
+    back = found.load()
+    assert type(back) is type(obj)
+    assert back.equals(obj) if hasattr(obj, "equals") else numpy.array_equal(back, obj)
+
+
+def test_an_object_is_pickled_only_where_that_is_allowed(client):
+    with pytest.raises(TypeError, match="allow_pickling"):
+        ObjectArtifact.new(name="o", obj={1, 2})
+    artifact = ObjectArtifact.new(name="o", obj={1, 2}, allow_pickling=True)
+    artifact.commit()
+    assert artifact.load().startswith(b"\x80")
+    assert artifact.load(allow_pickling=True) == {1, 2}
+
+
+def test_an_upload_that_failed_is_done_by_the_next_commit(client, asked, path):
+    artifact = FileArtifact.new(name="f", file_path=path)
+    path.write_bytes(b"others, of len.")  # the file has changed since it was read: as many bytes
+    with pytest.raises(CommitError, match="SHA256"):
+        artifact.commit()
+    assert len(artifact.id) == 22
+    assert list(artifact.changes) == ["content"]
+    path.write_bytes(b"bytes of a file")
+    del asked[:]
+    report = artifact.commit()
+    assert (len(asked), report.ok, artifact.uploaded) == (2, True, True)
+    assert b"".join(artifact.download_content()) == b"bytes of a file"
+
+
+def test_a_snapshot_is_what_the_file_was(client, path):
+    artifact = FileArtifact.new(name="f", file_path=path, snapshot=True)
+    path.write_bytes(b"other")
+    artifact.commit()
+    assert b"".join(artifact.download_content()) == b"bytes of a file"
+
+
+def test_a_file_that_is_not_there_is_an_error_at_once(client, home):
+    with pytest.raises(FileNotFoundError):
+        FileArtifact.new(name="f", file_path=home / "none")
+
+
+def test_artifacts_are_attached_to_runs_and_found_there(client, asked, path):
+    run = Run.new(folder="/")
+    run.commit()
+    file, other = FileArtifact.new(name="f", file_path=path), ObjectArtifact.new(name="o", obj=[1])
+    file.attach_to_run(run, "input")
+    other.attach_to_run(run.id, "output")
+    assert file.get_category(run) == "input"
+    del asked[:]
+    assert dict(Artifact.from_run(run)) == {file.id: file, other.id: other}
+    assert [found for _, found in Artifact.from_run(run, category="output")] == [other]
+    assert [found for _, found in ObjectArtifact.from_run(run)] == [other]
+    assert Artifact.from_name(run.id, "f") is file
+    assert len(asked) == 4
+    assert list(file.runs) == [run.id]
+    with pytest.raises(Artifact.DoesNotExist, match="'none'"):
+        Artifact.from_name(run, "none")
+    with pytest.raises(ValueError, match="'code', 'input', 'output'"):
+        file.attach_to_run(run, "result")
+    with pytest.raises(NotFound):
+        ObjectArtifact(identifier=_other(client)).get_category(run)
+    again = ObjectArtifact.new(name="f", obj=[2])
+    again.attach_to_run(run, "code")
+    with pytest.raises(Artifact.MultipleObjectsReturned, match="2 artifacts"):
+        Artifact.from_name(run, "f")
+
+
+def _other(client):
+    artifact = ObjectArtifact.new(name="x", obj=[3])
+    artifact.commit()
+    return artifact.id
+
+
+def test_a_commit_of_the_session_uploads_what_is_new(client, asked, path):
+    client.session.add_all(
+        [ObjectArtifact.new(name=f"o{n}", obj=[n]) for n in range(3)]
+        + [FileArtifact.new(name="f", file_path=path)]
+    )
+    plan = client.session.plan()
+    assert [len(wave) for wave in plan.waves] == [4, 4, 4]
+    assert client.session.commit().ok
+    assert {found.uploaded for found in Artifact.objects.all()} == {True}
+
+
+def test_bytes_that_are_not_those_that_were_sent_are_refused(client, path):
+    artifact = FileArtifact.new(name="f", file_path=path)
+    artifact.commit()
+    artifact.refresh()
+    artifact._row["checksum"] = "0" * 64
+    with pytest.raises(ContractError, match="SHA-256"):
+        list(artifact.download_content())
+    target = path.parent / "copy"
+    with pytest.raises(ContractError, match="SHA-256"):
+        artifact.download(target)
+    assert not target.exists()
+
+
+def test_what_is_uploaded_is_shown_nowhere(client, path):
+    client.session.add(ObjectArtifact.new(name="o", obj=b"geheim"))
+    plan = client.session.plan()
+    assert "geheim" not in str(plan) + repr(plan.to_json())
+    client.session.rollback()
