@@ -8,7 +8,7 @@ block                                what is done with it
 ``{code-block} python`` + caption    written to the file that the caption names
 ``console``                          lines after ``$`` are typed into one bash, in the document's
                                      folder; each must succeed and show what is printed, if anything;
-                                     one with the word ``serve`` in it is left running
+                                     one with ``serve`` or ``start`` in it is left running
 ===================================  ===============================================================
 
 Two things differ from run to run and are not compared: seconds, as ``0.02 s``, and what ``...`` stands
@@ -119,7 +119,7 @@ def commands(block: str) -> list[tuple[str, str]]:
 
 def check_command(shell: Shell, command: str, want: str) -> None:
     """Type *command* into *shell*; it must succeed and show what is printed, if anything is."""
-    if re.search(r"\bserve\b", command):
+    if re.search(r"\b(serve|start)\b", command):
         shown, status = shell.serve(command, want.splitlines()[-1]), 0
     else:
         shown, status = shell.run(command)
