@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from objmapper import conflicts, planning, settling, signals, undoing
-from objmapper.exceptions import CommitError, CommitInterrupted
+from objmapper.exceptions import CommitError, CommitInterrupted, JournalError
 from objmapper.interrupt import orderly
 from objmapper.operation import Fate, Outcome, Plan
 from objmapper.progress import Progress, progress_bar
@@ -185,8 +185,14 @@ class Run:
             planned = undoing.untouched(report)
         except Exception as error:  # whatever a dialect meets: the report is not lost for that
             planned = undoing.untouched(report, error)
+        if self.session.journal is not None:
+            self.session.journal.give_up(undoing.given_up(report))
         places = undoing.places(report)
-        report.undoing = self.send(planned, stops=False, what="undo")
+        try:
+            report.undoing = self.send(planned, stops=False, what="undo")
+        except JournalError as error:  # then nothing was sent
+            left = undoing.untouched(report, error)
+            report.undoing = self.send(left, stops=False, what="undo")
         report.take_back(report.undoing.undone.objects)
         self.session.members.sort(places)
 

@@ -20,6 +20,7 @@ from objmapper.operation import (
     Fate,
     Kind,
     LeftOut,
+    Operation,
     Outcome,
     Plan,
     Secret,
@@ -61,6 +62,12 @@ def untouched(report: CommitReport, error: Exception | None = None) -> Plan:
         for change in outcome.operation.changes
     ]
     return Plan((), tuple(left_out))
+
+
+def given_up(report: CommitReport) -> Iterator[Operation]:
+    """Yield the operations of a commit that were not done: nobody is to finish what is taken back."""
+    for entries in (report.failed, report.skipped, report.conflicts, report.pending):
+        yield from (entry.operation for entry in entries if entry.operation is not None)
 
 
 def places(report: CommitReport) -> dict[int, int]:

@@ -241,6 +241,14 @@ class Journal:
             self.names.pop(number, None)
             self.made.discard(number)
 
+    def give_up(self, operations: Iterable[Operation]) -> None:
+        """Remember that operations are not to be sent any more, as the rest of their commit is undone."""
+        for operation in operations:
+            entry = self._open.pop(id(operation), None)
+            if entry is not None:
+                self._marked.discard(entry[1])
+                self._happened.append((entry[1], DROPPED, time.time(), None))
+
     def sync(self) -> None:
         """Write what happened, and have all of it where a power failure leaves it."""
         now = time.time()
