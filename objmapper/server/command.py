@@ -73,6 +73,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="each chunk and frame is refused N times, with 429, before it is sent",
     )
+    arguments.add_argument(
+        "--remote",
+        action="store_true",
+        help="remote_files of this machine's loopback are fetched; others never",
+    )
     return arguments
 
 

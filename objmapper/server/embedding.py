@@ -125,6 +125,7 @@ def embedded(
     share: str | None = None,
     lag: int | None = None,
     busy: int | None = None,
+    remote: bool | None = None,
 ) -> EmbeddedServer:
     """A fresh embedded server: ``embedded("embedded://cvat?seed=4x50")``, or keywords.
 
@@ -143,5 +144,6 @@ def embedded(
             share=share,
             lag=lag,
             busy=busy,
+            remote=remote,
         )
     )

@@ -38,7 +38,7 @@ KINDS = {
     "cvat": Kind(
         "CVAT",
         spoken=("2.15", "2.80"),
-        known=tuple("busy check lag path seed share throttle token user version".split()),
+        known=tuple("busy check lag path remote seed share throttle token user version".split()),
         seeded="PROJECTSxTASKS",
     ),
     "simvue": Kind(
@@ -83,6 +83,8 @@ class Options:
     lag: int = 0
     #: How many times each chunk and frame is refused as not ready before it is sent.
     busy: int = 0
+    #: Whether remote_files of this machine's loopback are fetched.
+    remote: bool = False
 
     @classmethod
     def parse(
@@ -99,6 +101,7 @@ class Options:
         share: str | None = None,
         lag: int | None = None,
         busy: int | None = None,
+        remote: bool | None = None,
     ) -> Options:
         """Options come from ``embedded://cvat?...`` or from a bare kind and keywords.
 
@@ -116,6 +119,7 @@ class Options:
             "share": share,
             "lag": lag,
             "busy": busy,
+            "remote": remote,
         }
         both = sorted(name for name in query if given[name] is not None)
         if both:
@@ -137,6 +141,7 @@ class Options:
             share=_share(given.get("share")),
             lag=_number("lag", given.get("lag", 0)),
             busy=_number("busy", given.get("busy", 0)),
+            remote=_flag("remote", given.get("remote", False)),
         )
 
 
@@ -264,4 +269,5 @@ def from_arguments(arguments: Mapping[str, Any]) -> Options:
         share=arguments["share"],
         lag=arguments["lag"],
         busy=arguments["busy"],
+        remote=arguments["remote"],
     )

@@ -124,6 +124,7 @@ def serve(
     share: str | None = None,
     lag: int | None = None,
     busy: int | None = None,
+    remote: bool | None = None,
 ) -> Running:
     """A fresh embedded server on a loopback socket, in its own thread; port 0 is a free one.
 
@@ -142,6 +143,7 @@ def serve(
         share=share,
         lag=lag,
         busy=busy,
+        remote=remote,
     )
     try:
         return Running(server, host, port)

@@ -77,7 +77,7 @@ def test_a_flag_is_yes_or_no(word, value):
         ("embedded://cvat/db.sqlite", "a file is \\?path="),
         (
             "embedded://cvat?sed=1x1",
-            "unknown option 'sed'; known are: busy, check, lag, path, seed, share, throttle, token,",
+            "unknown option 'sed'; known are: busy, check, lag, path, remote, seed, share, throttle,",
         ),
         ("embedded://cvat?seed=1x1&seed=2x2", "'seed' is given twice"),
         ("embedded://cvat?share=/nowhere/at/all", "'share' is a folder, and '/nowhere/at/all' is"),

@@ -2,8 +2,10 @@
 
 import base64
 import io
+import threading
 import uuid
 import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from PIL import Image
@@ -27,6 +29,20 @@ def form(*files):
 
 def named(*names):
     return form(*((name, png(place)) for place, name in enumerate(names)))
+
+
+class Pictures(BaseHTTPRequestHandler):
+    """Has a picture under most names; gone.png is not there, moved.png is elsewhere."""
+
+    def do_GET(self):
+        codes = {"/gone.png": 404, "/moved.png": 302}
+        self.send_response(codes.get(self.path, 200))
+        self.send_header("Location", "/a.png")
+        self.end_headers()
+        self.wfile.write(png())
+
+    def log_message(self, *args):
+        """Say nothing."""
 
 
 class Upload:
@@ -391,10 +407,64 @@ class TestFrames:
         assert upload.jobs() == []
         assert upload.door.get(f"/tasks/{upload.task}").json()["size"] == 0
 
-    def test_a_remote_file_is_not_fetched(self, upload):
-        url = "http://pictures.example/a.png"
-        upload.door.post(upload.path, {"image_quality": 70, "remote_files": [url]})
-        assert upload.failure().startswith(f"Exception: Failed to download {url}: an embedded")
+
+class TestRemote:
+    @pytest.fixture
+    def upload(self, open_door):
+        return Upload(open_door(remote=True))
+
+    @pytest.fixture
+    def pictures(self):
+        """A port of this machine on which GET /a.png is a picture, and /moved leads to it."""
+        with ThreadingHTTPServer(("127.0.0.1", 0), Pictures) as server:
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+            thread.start()
+            yield f"http://127.0.0.1:{server.server_port}"
+            server.shutdown()
+            thread.join()
+
+    def take(self, upload, *urls):
+        upload.door.post(upload.path, {"image_quality": 70, "remote_files": [*urls]})
+
+    def test_files_of_this_machine_are_fetched(self, upload, pictures):
+        self.take(upload, f"{pictures}/b/c.png", f"{pictures}/a.png?x=1")
+        assert upload.names() == ["a.png", "c.png"]
+        frame = upload.door.get(f"{upload.path}?type=frame&number=0&quality=original")
+        assert frame.content == png()
+
+    @pytest.mark.parametrize(
+        ("path", "why"),
+        [
+            ("/gone.png", "; HTTP error 404"),
+            ("/moved.png", "; HTTP error 302"),
+        ],
+    )
+    def test_nothing_but_a_200_is_a_file(self, upload, pictures, path, why):
+        self.take(upload, f"{pictures}{path}")
+        assert upload.failure() == f"Exception: Failed to download {pictures}{path}{why}"
+
+    @pytest.mark.parametrize(
+        ("url", "why"),
+        [
+            ("http://pictures.example/a.png", "from this machine alone, by http"),
+            ("https://127.0.0.1/a.png", "from this machine alone, by http"),
+            ("ftp://127.0.0.1/a.png", "Unsupported URL scheme: ftp."),
+            ("http://127.0.0.1:port/a.png", "Failed to download http://127.0.0.1:port/a.png"),
+            ("http://127.0.0.1:1/a.png", "Failed to download http://127.0.0.1:1/a.png"),
+        ],
+    )
+    def test_no_other_address_is_asked(self, upload, url, why):
+        self.take(upload, url)
+        assert why in upload.failure()
+
+    def test_two_files_of_one_name_collide(self, upload, pictures):
+        self.take(upload, f"{pictures}/a.png", f"{pictures}/b/a.png")
+        assert upload.failure() == "Exception: filename collision: a.png"
+
+    def test_without_the_option_nothing_is_fetched(self, door, pictures):
+        upload = Upload(door)
+        self.take(upload, f"{pictures}/a.png")
+        assert "unless it has the option 'remote'" in upload.failure()
 
 
 class TestShare:

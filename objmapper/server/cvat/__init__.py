@@ -1,1 +1,1 @@
-"""The embedded CVAT: it speaks 2.80 for projects, tasks, jobs, labels and users."""
+"""The embedded CVAT: it speaks 2.15 and 2.80, from logins to data and annotations."""

@@ -119,7 +119,8 @@ class _Asked:
     @classmethod
     def by(cls, call: Call) -> _Asked:
         kind, number = call.parameter("type"), call.parameter("number")
-        quality = call.parameter("quality") or "compressed"
+        quality = call.parameter("quality")
+        quality = "compressed" if quality is None else quality
         if kind not in KINDS:
             raise Invalid(["Data type not specified or has wrong value"])
         if kind != "context_image":

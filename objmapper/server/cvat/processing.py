@@ -7,7 +7,7 @@ import re
 import zipfile
 from typing import Any
 
-from objmapper.server.cvat import pictures, segments
+from objmapper.server.cvat import pictures, remotes, segments
 from objmapper.server.cvat.call import Call
 from objmapper.server.cvat.data_fields import step_of
 from objmapper.server.cvat.shares import shared
@@ -79,12 +79,6 @@ def run(call: Call, task: int, work: dict[str, Any]) -> None:
 
 def _given(call: Call, data: int, work: dict[str, Any]) -> list[Source]:
     """All files that are to be the task's data."""
-    if work["remote_files"]:
-        url = work["remote_files"][0]
-        raise Failed(
-            f"Exception: Failed to download {url}: an embedded server fetches nothing from"
-            " elsewhere. Upload the file, or put it into the folder of the option 'share'"
-        )
     blobs = {
         row["name"]: row["blob"]
         for row in call.rows("SELECT name, blob FROM client_file WHERE data_id = ?", (data,))
@@ -94,6 +88,9 @@ def _given(call: Call, data: int, work: dict[str, Any]) -> list[Source]:
         if blobs[name] is None:
             raise Failed(f"FileNotFoundError: [Errno 2] No such file or directory: '{name}'")
         found.append(Source(name, call.site.folder.path(blobs[name]), blob=blobs[name]))
+    for source in remotes.fetched(call.site, work["remote_files"]):
+        call.insert("blob", {"name": source.blob, "data_id": data})
+        found.append(source)
     wanted, without = work["server_files"], work["server_files_exclude"]
     return [*found, *(shared(call.site.share, wanted, without) if wanted else ())]
 

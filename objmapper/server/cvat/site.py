@@ -20,6 +20,8 @@ class Site:
         self.share = None if options.share is None else Path(options.share).resolve()
         #: How many times a background request is asked for before it is done.
         self.lag = options.lag
+        #: Whether files are fetched from this machine's loopback.
+        self.remote = options.remote
         self._busy = options.busy
         self._asked: Counter[str] = Counter()
         self._failures: deque[str] = deque()
