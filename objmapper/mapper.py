@@ -92,8 +92,14 @@ class Registry:
     def resolve(self, name: str, asked_by: Any) -> Any:
         """Return the model of that class name: of several, the one declared beside the one that asks.
 
-        Raises DeclarationError.
+        A name that this registry has not may be one of a parent's, whose field was inherited. Raises
+        DeclarationError.
         """
+        if name not in self._by_name:
+            above = (vars(base).get("__mapper__") for base in asked_by.model.__mro__[1:])
+            for mapper in filter(None, above):
+                if name in mapper.registry._by_name:
+                    return mapper.registry.resolve(name, asked_by)
         found = list(self._by_name.get(name, {}).values())
         for beside in (_module, _scope):
             if len(found) > 1:

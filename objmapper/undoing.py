@@ -72,7 +72,8 @@ def given_up(report: CommitReport) -> Iterator[Operation]:
 
 def places(report: CommitReport) -> dict[int, int]:
     """Return the place of each object in the plan of a commit, by number (id) of the object."""
-    every = (report.created, report.updated, report.failed, report.skipped, report.uncertain)
+    every = [report.created, report.updated, report.failed, report.skipped, report.uncertain]
+    every.append(report.conflicts)
     found = [
         (entry.operation.number, id(entry.object))
         for entries in (*every, report.pending)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from objmapper import (
+    Client,
     CommitError,
     Conflict,
     ConflictError,
@@ -19,6 +20,7 @@ from objmapper import (
     signals,
 )
 from objmapper.conflicts import ROUNDS
+from objmapper.cvat import models as cvat_models
 from objmapper.dialects import DRF
 
 SmallDialect = sys.modules["smallserver"].SmallDialect
@@ -500,3 +502,299 @@ def test_a_journal_knows_what_was_decided(server, tmp_path, model):
     assert len(writes(server)) == before
     assert [row["name"] for row in table(server, model).rows.values()][:3] == ["theirs"] * 3
     assert table(server, model).rows[1]["text"] == "mine"
+
+
+# -- beside what else a commit does ---------------------------------------------------------------
+
+
+def test_a_conflict_has_all_that_was_done_taken_back(server, session, model):
+    notes = [model.objects.get(id=n) for n in (1, 2, 3)]
+    elsewhere(server, model, 2, name="theirs")
+    for note in notes:
+        note.name = "mine"
+    new = model(name="new")
+    session.add(new)
+    report = failing(session, on_error="undo", workers=1)
+    assert report.conflicts.objects == [notes[1]]
+    names = [row["name"] for row in table(server, model).rows.values()]
+    assert names == ["n1", "theirs", "n3", "n4", "n5"]
+    assert session.dirty == notes
+    assert session.new == [new]
+    session.commit(on_conflict="overwrite")
+    assert [row["name"] for row in table(server, model).rows.values()][:3] == ["mine"] * 3
+
+
+def test_what_others_have_changed_since_is_not_taken_back(server, session, model):
+    note = model.objects.get(id=1)
+    note.name = "mine"
+    report = session.commit()
+    elsewhere(server, model, text="theirs")
+    with pytest.raises(CommitError) as caught:
+        report.undo()
+    assert caught.value.report.conflicts.objects == [note]
+    found = table(server, model).rows[1]
+    assert (found["name"], found["text"]) == ("mine", "theirs")
+
+
+class Link(Model):
+    id = fields.Integer(primary_key=True)
+    name = fields.String()
+    to: fields.ForeignKey["Link"] = fields.ForeignKey("Link", null=True)
+
+    class Meta:
+        registry = registry
+        version = "etag"
+
+
+def test_the_second_half_of_a_cut_circle_follows_the_first(server, session):
+    server.table("links", [], etags="strong", demands=True)
+    one, other = Link(name="one"), Link(name="other")
+    one.to, other.to = other, one
+    session.add_all([one, other])
+    report = session.commit()
+    assert (len(report.created), len(report.updated)) == (2, 1)
+    assert [seen.method for seen in server.seen] == ["POST", "POST", "PATCH"]
+
+    session.delete(one)
+    session.delete(other)
+    report = session.commit()
+    assert len(report.deleted) == 2
+    assert all("If-Match" in seen.headers for seen in writes(server)[2:])
+    assert server.tables["links"].rows == {}
+
+
+# -- a real Kinto ---------------------------------------------------------------------------------
+
+
+class Record(Model):
+    id = fields.String(primary_key=True)
+    name = fields.String()
+    text = fields.String(null=True)
+
+    class Meta:
+        registry = registry
+        version = "etag"
+
+
+@pytest.fixture
+def kinto(kinto_server):
+    """A fresh collection, and somebody else who asks it: ``kinto("PATCH", key, name="x")``."""
+    bucket = kinto_server.bucket("records")
+    client = kinto_server.client(bucket)
+    path = f"/buckets/{bucket}/collections/records/records"
+    with client, Session(client) as session:
+        yield (
+            session,
+            lambda method, key, **row: kinto_server.ask(method, f"{path}/{key}", row or None),
+        )
+        session.rollback()
+
+
+def test_two_who_edit_one_record_of_kinto(kinto):
+    session, somebody = kinto
+    somebody("PUT", "a", name="a", text="as it was")
+    other = Session(session.client)
+    mine = Record.objects.get(id="a")
+    theirs = Record.objects.using(other).get(id="a")
+    theirs.name = "theirs"
+    theirs.commit()
+
+    mine.text = "mine"
+    with pytest.raises(ConflictError) as caught:
+        mine.commit()
+    assert caught.value.theirs == {"name": "theirs", "text": "as it was"}
+    mine.commit(on_conflict="merge")
+    assert somebody("GET", "a")["name"] == "theirs"
+    assert somebody("GET", "a")["text"] == "mine"
+
+    theirs.text = "late"  # and in the other order
+    assert failing(other, on_conflict="merge").conflicts.objects == [theirs]
+    other.commit(on_conflict="overwrite")
+    assert somebody("GET", "a")["text"] == "late"
+
+
+def test_what_kinto_refuses_tells_what_it_has(kinto):
+    session, somebody = kinto
+    somebody("PUT", "a", name="a")
+    record = Record.objects.get(id="a")
+    somebody("PATCH", "a", name="theirs")
+    record.name = "mine"
+    before = session.client.transport.requests_sent
+    failing(session)
+    assert session.client.transport.requests_sent == before + 1
+
+
+def test_a_deletion_against_an_update_and_the_other_way_round(kinto):
+    session, somebody = kinto
+    for key in "ab":
+        somebody("PUT", key, name=key)
+    gone, kept = Record.objects.get(id="a"), Record.objects.get(id="b")
+    somebody("DELETE", "a")
+    somebody("PATCH", "b", name="theirs")
+    gone.name = "mine"
+    with pytest.raises(ConflictError) as caught:
+        gone.commit()
+    assert caught.value.theirs is None
+    with pytest.raises(ConflictError) as caught:
+        kept.delete()
+    assert (caught.value.mine, caught.value.theirs) == (None, {"name": "theirs"})
+    kept.delete(on_conflict="overwrite")
+    with pytest.raises(NotFound):
+        session.client.request(
+            "GET", session.dialect.detail_request(Record.__mapper__, "b", {}).path
+        )
+
+
+def test_each_of_a_batch_meets_its_own_version(kinto):
+    session, somebody = kinto
+    keys = [f"r{number:02}" for number in range(30)]
+    for key in keys:
+        somebody("PUT", key, name=key)
+    records = list(Record.objects.order_by("name"))
+    for key in keys[::10]:
+        somebody("PATCH", key, name="theirs")
+    for record in records:
+        record.text = "mine"
+    records[0].name = "mine"
+    report = failing(session, on_error="continue", on_conflict="merge")
+    assert report.conflicts.objects == [records[0]]
+    assert len(report.updated) == 29
+    assert [somebody("GET", key)["name"] for key in keys[:11:10]] == ["theirs", "theirs"]
+    session.commit(on_conflict={"name": "theirs"})
+    assert [somebody("GET", key)["text"] for key in keys] == ["mine"] * 30
+    assert [record.name for record in records[::10]] == ["theirs"] * 3
+
+
+def test_a_partial_answer_of_kinto_has_the_version(kinto):
+    _, somebody = kinto
+    somebody("PUT", "a", name="a", text="as it was")
+    (record,) = Record.objects.only("name")
+    somebody("PATCH", "a", name="theirs")
+    record.name = "mine"
+    with pytest.raises(ConflictError):
+        record.commit()
+    assert somebody("GET", "a")["name"] == "theirs"
+
+
+def test_a_field_that_somebody_has_added_or_taken_away_counts(kinto):
+    """Records of Kinto have the fields that were set."""
+    session, somebody = kinto
+    somebody("PUT", "a", name="a")
+    somebody("PUT", "b", name="b", text="x")
+    added, taken = Record.objects.get(id="a"), Record.objects.get(id="b")
+    somebody("PATCH", "a", text="theirs")
+    somebody("PUT", "b", name="b")
+    added.text, taken.text = "mine", "mine"
+    report = failing(session, on_error="continue", on_conflict="merge")
+    assert [entry.conflict.base for entry in report.conflicts] == [{"text": None}, {"text": "x"}]
+    assert [entry.conflict.theirs for entry in report.conflicts] == [
+        {"text": "theirs"},
+        {"text": None},
+    ]
+
+
+# -- the embedded CVAT ----------------------------------------------------------------------------
+
+
+class Project(Model):
+    id = fields.Integer(primary_key=True)
+    name = fields.String(required=True)
+    bug_tracker = fields.String()
+    updated = fields.DateTime(data_key="updated_date", read_only=True)
+
+    class Meta:
+        registry = Registry("versions of cvat")
+        version_field = "updated"
+        dialect_options = {"filters": {"id": "id"}}
+
+
+class Task(Model):
+    id = fields.Integer(primary_key=True)
+    name = fields.String(required=True)
+    subset = fields.String()
+    project = fields.ForeignKey(Project, data_key="project_id", null=True)
+    updated = fields.DateTime(data_key="updated_date", read_only=True)
+
+    class Meta:
+        registry = Project.__mapper__.registry
+        version_field = "updated"
+        dialect_options = {"filters": {"id": "id"}}
+
+
+@pytest.fixture
+def cvat():
+    with Client("embedded://cvat?seed=2x5&check=1") as client, Session(client) as session:
+        yield session
+        session.rollback()
+
+
+def test_on_cvat_the_edit_of_a_part_bumps_the_whole_and_is_no_conflict(cvat):
+    project, task = Project.objects.get(id=1), Task.objects.get(id=1)
+    cvat.delete(task)
+    cvat.commit()
+    read = project.updated
+    project.name = "renamed"
+    assert project.commit().updated.objects == [project]
+    assert project.updated > read
+
+    other = Session(cvat.client)
+    Task.objects.using(other).get(id=2).delete()
+    project.name = "renamed again"
+    assert project.commit().updated.objects == [project]
+
+
+def test_on_cvat_a_whole_and_its_parts_go_in_one_commit(cvat):
+    project = Project.objects.get(id=1)
+    tasks = list(Task.objects.filter(id__in=range(1, 6)))
+    project.name = "renamed"
+    for task in tasks[:4]:
+        task.subset = "Train"
+    cvat.delete(tasks[4])
+    cvat.add(Task(name="new", project=project))
+    report = cvat.commit()
+    assert [len(report.updated), len(report.deleted), len(report.created)] == [5, 1, 1]
+    project.bug_tracker = "https://bugs.example"
+    tasks[0].name = "renamed"
+    assert len(cvat.commit().updated) == 2
+
+
+def test_on_cvat_two_who_edit_one_task(cvat):
+    other = Session(cvat.client)
+    mine, theirs = Task.objects.get(id=1), Task.objects.using(other).get(id=1)
+    theirs.name = "theirs"
+    theirs.commit()
+    mine.subset = "Train"
+    with pytest.raises(ConflictError) as caught:
+        mine.commit()
+    assert caught.value.theirs["name"] == "theirs"
+    cvat.commit(on_conflict="merge")
+    theirs.refresh()
+    assert (theirs.name, theirs.subset) == ("theirs", "Train")
+
+
+def test_on_cvat_a_wave_is_compared_in_one_request(cvat):
+    tasks = list(Task.objects.all())
+    for task in tasks:
+        task.name += "!"
+    before = cvat.client.transport.requests_sent
+    assert len(cvat.commit().updated) == 10
+    assert cvat.client.transport.requests_sent == before + 11
+
+
+def test_a_subclass_of_a_cvat_class_compares_and_has_its_relations(cvat):
+    class Job(cvat_models.Job):
+        class Meta:
+            registry = Registry("jobs that are compared")
+            endpoint = "jobs"
+            version_field = "updated_date"
+
+    job = Job.objects.get(id=1)
+    other = Session(cvat.client)
+    cvat_models.Job.objects.using(other).get(id=1).update({"stage": "validation"})
+    job.state = "in progress"
+    with pytest.raises(ConflictError) as caught:
+        job.commit()
+    assert caught.value.theirs["stage"] == "validation"
+    job.commit(on_conflict="merge")
+    assert (job.stage, job.state) == ("validation", "in progress")
+    assert job.issues.count() == 0
