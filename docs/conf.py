@@ -21,9 +21,9 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         "py:class",
-        r"(collections\.abc|contextlib|datetime|enum|logging|pathlib|marshmallow\.fields|requests(\.models)?|weakref)\.\w+|BaseAdapter",
+        r"(collections\.abc|contextlib|datetime|enum|logging|os|pathlib|marshmallow\.fields|requests(\.models)?|weakref)\.\w+|BaseAdapter",
     ),
-    ("py:class", r"(objmapper\..*\.)?(M|QS)|ErrorReader"),
+    ("py:class", r"(objmapper\..*\.)?(M|QS)|ErrorReader|OnConflict"),
     # What only the package's own rooms hold.
     ("py:class", r"(objmapper\.(state|server\.front)\.)?(Front|IdentityMap|Members|Page|Stateful)"),
 ]

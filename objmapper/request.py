@@ -116,6 +116,9 @@ class Request:
     #: Whether the path is a whole address elsewhere, as a storage's: it is asked without the client's
     #: credentials and cookies.
     outside: bool = False
+    #: Opens what the body of an answer is written to, while it comes, where its status is below 300:
+    #: anew for each attempt. Its ``content`` is empty then.
+    into: Callable[[], BinaryIO] | None = None
 
     @property
     def may_repeat(self) -> bool:

@@ -106,7 +106,11 @@ class Alert(SimvueObject):
 
     class Meta:
         polymorphic_on = staticmethod(kind_of)
-        dialect_options = {"params": {"deduplicate": True}, "sorts": ("name", "created")}
+        dialect_options = {
+            "unique": True,
+            "params": {"deduplicate": True},
+            "sorts": ("name", "created"),
+        }
 
     def get_status(self, run_id: str | Run) -> AlertStatus | None:
         """Return how the alert stands in a run; None where that is not known yet.

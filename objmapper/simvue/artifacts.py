@@ -6,8 +6,8 @@ is told that they are there. One whose upload failed has it still to do: another
 
 from __future__ import annotations
 
-import hashlib
 import mimetypes
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ from objmapper.state import Page, is_new, live_session
 from objmapper.transport.urls import joined
 
 CATEGORIES = ("code", "input", "output")
-_PIECE = 8192
+_PIECE = 2**16
 
 
 def kind_of(row: dict[str, Any]) -> str:
@@ -155,35 +155,44 @@ class Artifact(SimvueObject):
     # -- its bytes --------------------------------------------------------------------------------
 
     def download_content(self) -> Iterator[bytes]:
-        """Yield its bytes, piece by piece. Raises ContractError where they are not those it was made of."""
-        content = self._downloaded()
-        yield from (content[start : start + _PIECE] for start in range(0, len(content), _PIECE))
+        """Yield its bytes, piece by piece, when all of them have come.
+
+        Raises ContractError where they are not those it was made of.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            path = self.download(Path(folder) / "content")
+            with path.open("rb") as file:
+                while piece := file.read(_PIECE):
+                    yield piece
 
     def download(self, path: str | Path) -> Path:
         """Write its bytes to a file, which is there whole or not at all, and return its path.
 
-        Raises ContractError where they are not those it was made of.
+        Raises ContractError where they are not those it was made of, OSError where they can't be kept.
         """
         target = Path(path)
-        content = self._downloaded()
-        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
-            file.write(content)
-        return Path(file.name).replace(target)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        os.close(handle)
+        try:
+            self._download_to(Path(name))
+            return Path(name).replace(target)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
 
-    def _downloaded(self) -> bytes:
+    def _download_to(self, path: Path) -> None:
         session = live_session(self, "A download")
         if not isinstance(self.download_url, str):
             raise ContractError(f"{self!r}: the server tells no address to load it from.")
         url = joined(session.client.base_url + "/", self.download_url)
         with session.using():
-            response = session.send(Request("GET", url, outside=True))
-        content: bytes = response.content
-        if hashlib.sha256(content).hexdigest() != self.checksum:
+            session.send(Request("GET", url, outside=True, into=lambda: path.open("wb")))
+        found = Content(path)
+        if found.checksum != self.checksum:
             raise ContractError(
-                f"{self!r}: the {len(content)} bytes that the storage sent are not those that it was "
-                "made of: their SHA-256 is another one."
+                f"{self!r}: the {found.size} bytes that the storage sent are not those that it was made "
+                "of: their SHA-256 is another one."
             )
-        return content
 
 
 class FileArtifact(Artifact):
@@ -248,7 +257,7 @@ class ObjectArtifact(Artifact):
 
         Raises ValueError for bytes that are not what the media type says.
         """
-        content = self._downloaded()
+        content = b"".join(self.download_content())
         return deserialise(content, self.mime_type or "", allow_pickling=allow_pickling)
 
 

@@ -74,6 +74,7 @@ class Client(http_client.Client):
                 raise NoActiveSession(_lacking(found))
             options.setdefault("verify", found.verify)
             super().__init__(found.url, dialect=Simvue(), auth=BearerAuth(found.token), **options)
+            self.transport.trust_outside(found.verify_storage)
             if found.certificate is not None:
                 self.transport.http.cert = found.certificate
         if check_server_version and not os.environ.get("SIMVUE_NO_SERVER_CHECK"):

@@ -35,6 +35,8 @@ class Configuration:
     token: str | None = field(default=None, repr=False)
     #: Whether the server's certificate is checked, or the path of a CA bundle.
     verify: bool | str = True
+    #: The same for storages, where artifacts lie.
+    verify_storage: bool | str = True
     #: The certificate that this client shows, and its key if that is in another file.
     certificate: str | tuple[str, str] | None = field(default=None, repr=False)
     #: The profile of the file that was chosen.
@@ -73,7 +75,8 @@ class Configuration:
         return cls(
             None if not url else api_url(_text(url, "url", path)),
             None if not token else checked_token(_text(token, "token", path)),
-            _verify(certificates, path),
+            _verify(certificates, "server", path),
+            _verify(certificates, "storage", path),
             _certificate(certificates, path),
             profile,
             path,
@@ -178,12 +181,13 @@ def _text(value: Any, name: str, path: Path | None) -> str:
     return value
 
 
-def _verify(certificates: Mapping[str, Any], path: Path | None) -> bool | str:
-    said = os.environ.get("SIMVUE_SERVER_CA_CERTIFICATE", certificates.get("server_ca_cert", True))
+def _verify(certificates: Mapping[str, Any], of: str, path: Path | None) -> bool | str:
+    name = f"{of}_ca_cert"
+    said = os.environ.get(f"SIMVUE_{of.upper()}_CA_CERTIFICATE", certificates.get(name, True))
     if isinstance(said, bool):
         return said
-    text = _text(said, "server_ca_cert", path)
-    return _TRUTHS[text.lower()] if text.lower() in _TRUTHS else _file(text, "server_ca_cert", path)
+    text = _text(said, name, path)
+    return _TRUTHS[text.lower()] if text.lower() in _TRUTHS else _file(text, name, path)
 
 
 def _certificate(

@@ -43,7 +43,8 @@ class Simvue(Dialect):
 
     A model says in ``Meta.dialect_options`` what its endpoint differs in: "filters" maps field names to
     how they are asked for, "sorts" names the columns (one that ends in a dot is asked inside),
-    "params" go with each of its writes, "msgpack" is how it is sent, "batch" that several are made in
+    "params" go with each of its writes, "unique" that the server refuses to make one twice, "read by" how
+    what is only sent is read, "msgpack" is how it is sent, "batch" that several are made in
     one request, "bare" that its lists come whole.
     """
 
@@ -68,6 +69,14 @@ class Simvue(Dialect):
     def lookups_of(self, path: tuple[Any, ...]) -> frozenset[str]:
         asked = self._option(path[0].model.__mapper__, "filters", {})
         return filters.lookups_of(asked, path)
+
+    def list_request(self, query: Query, page_size: int | None) -> Request:
+        """Return the request of a query's first page. Raises UnsupportedLookup."""
+        way = self._option(query.mapper, "read by")
+        if way is not None:
+            name = query.mapper.model.__name__
+            raise UnsupportedLookup(f"{name} are sent in lots and read one by one: by {way}.")
+        return super().list_request(query, page_size)
 
     def where(self, query: Query) -> Iterator[tuple[str, Any]]:
         asked = self._option(query.mapper, "filters", {})
@@ -188,7 +197,10 @@ class Simvue(Dialect):
         # What is there already is refused with its id, of every kind that has one.
         found = frozenset({409}) if change.kind == Kind.CREATE and mapper.has_key else frozenset()
         read = draft.read if mapper.has_key else None
-        return replace(draft, request=request, found=found, read=read)
+        # The server has one of each name, so to say it again makes no second one.
+        again = bool(found) and self._option(mapper, "unique", False)
+        settle = Settle.REPEAT if again else draft.settle
+        return replace(draft, request=request, settle=settle, found=found, read=read)
 
     def body(self, change: Change) -> Any:
         said, shape = wire.body(change), self._option(type(change.object).__mapper__, "shape")

@@ -8,7 +8,7 @@ import io
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NoReturn, Unpack, overload
 
 from objmapper import fields
 from objmapper.exceptions import ReadOnlyFieldError, cut
@@ -57,6 +57,24 @@ else:
 class Moment(fields.DateTime[Time]):
     """A point in time, aware; in JSON without a zone, which is UTC."""
 
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: Moment[dt.datetime],
+            *,
+            null: Literal[False] = False,
+            **options: Unpack[fields.Options],
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: Moment[dt.datetime | None],
+            *,
+            null: Literal[True],
+            **options: Unpack[fields.Options],
+        ) -> None: ...
+        def __init__(self, *, null: bool = False, **options: Any) -> None: ...
+
     def to_wire(self, value: Any) -> Any:
         return self._aware(value).astimezone(dt.UTC).strftime(MOMENT)
 
@@ -77,6 +95,18 @@ class Colour(fields.String[Word]):
 
     # A name or a tuple becomes digits when it is set.
     fast = False
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: Colour[str], *, null: Literal[False] = False, **options: Unpack[fields.Options]
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: Colour[str | None], *, null: Literal[True], **options: Unpack[fields.Options]
+        ) -> None: ...
+        def __init__(self, *, null: bool = False, **options: Any) -> None: ...
 
     def coerce(self, value: Any) -> Any:
         if isinstance(value, tuple) and len(value) in (3, 4):

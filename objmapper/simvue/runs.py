@@ -143,6 +143,7 @@ class Folder(SimvueObject):
     class Meta:
         natural_key = ("path",)
         dialect_options = {
+            "unique": True,
             "filters": {
                 "path": Asked("path", filters.PATH),
                 "description": Asked("description", filters.DESCRIPTION),
@@ -204,8 +205,10 @@ class Folder(SimvueObject):
                 *((Run, key) for key in _keys(said, "runs", response)),
             ]:
                 gone = session.identity.get(model, key)
-                if gone is not None:
+                if gone is not None and gone is not self:
                     session.members.forget(gone)
+            if not runs_only:
+                session.members.forget(self)
         return report
 
 
@@ -219,7 +222,7 @@ class Tag(SimvueObject):
 
     class Meta:
         natural_key = ("name",)
-        dialect_options = {"sorts": ("created", "name")}
+        dialect_options = {"unique": True, "sorts": ("created", "name")}
 
     @classmethod
     def new(cls, *, name: str, **values: Any) -> Self:

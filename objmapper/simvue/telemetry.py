@@ -94,7 +94,7 @@ class Events(SimvueObject):
     class Meta:
         keyless = True
         endpoint = "events"
-        dialect_options = {"msgpack": True}
+        dialect_options = {"msgpack": True, "read by": "Events.get(run_id)"}
 
     @classmethod
     def new(cls, *, run: str | Run, events: Iterable[Event | Mapping[str, Any]]) -> Self:
@@ -148,7 +148,7 @@ class Metrics(SimvueObject):
     class Meta:
         keyless = True
         endpoint = "metrics"
-        dialect_options = {"msgpack": True}
+        dialect_options = {"msgpack": True, "read by": "Metrics.get(metrics, xaxis, runs)"}
 
     @classmethod
     def new(cls, *, run: str | Run, metrics: Iterable[MetricSet | Mapping[str, Any]]) -> Self:
@@ -271,7 +271,11 @@ class GridMetrics(SimvueObject):
     class Meta:
         keyless = True
         endpoint = "runs/{run}/metrics"
-        dialect_options = {"msgpack": True, "shape": staticmethod(lambda said: said["data"])}
+        dialect_options = {
+            "msgpack": True,
+            "shape": staticmethod(lambda said: said["data"]),
+            "read by": "GridMetrics.get(runs=..., metrics=..., step=...)",
+        }
 
     @classmethod
     def new(cls, *, run: str | Run, data: Iterable[GridMetricSet | Mapping[str, Any]]) -> Self:

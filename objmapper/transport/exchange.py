@@ -191,6 +191,11 @@ class Exchange:
         )
 
     def _content(self, answer: requests.Response, request: Request, shown_url: str) -> bytes:
+        if request.into is not None and answer.status_code < 300:
+            with request.into() as file:
+                for piece in _pieces(answer):
+                    file.write(piece)
+            return b""
         limit = self.max_response_bytes
         what = f"{request.method} {shown_url}"
         declared = answer.headers.get("content-length", "")

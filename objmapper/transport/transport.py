@@ -123,6 +123,12 @@ class Transport:
         self._closed = threading.Event()
         self._renewal = Renewal(self._auth)
 
+    def trust_outside(self, verify: bool | str) -> None:
+        """Check the certificates of other addresses, as a storage's, by *verify* from now on."""
+        self._outside.close()
+        self._outside = Exchange(None, auth=None, headers={}, **{**self._limits, "verify": verify})
+        self._outside.refuse_cookies()
+
     @property
     def base_url(self) -> str:
         """The base URL, without credentials."""

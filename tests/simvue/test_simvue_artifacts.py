@@ -4,8 +4,16 @@ import numpy
 import pandas
 import pytest
 
-from objmapper import CommitError, ContractError, NotFound, ReadOnlyFieldError, signals
-from objmapper.simvue import Artifact, FileArtifact, ObjectArtifact, Run, S3Storage
+from objmapper import (
+    CommitError,
+    ContractError,
+    NotFound,
+    ReadOnlyFieldError,
+    Session,
+    signals,
+)
+from objmapper.server import serve
+from objmapper.simvue import Artifact, Client, FileArtifact, ObjectArtifact, Run, S3Storage
 
 
 @pytest.fixture
@@ -190,6 +198,37 @@ def test_bytes_that_are_not_those_that_were_sent_are_refused(client, path):
     with pytest.raises(ContractError, match="SHA-256"):
         artifact.download(target)
     assert not target.exists()
+
+
+def test_a_script_that_is_run_again_uploads_what_it_could_not(home, path):
+    def script(content):
+        client = Client(running.url, running.server.credentials["TOKEN"])
+        with client, Session(client, journal=home / "script.journal") as session:
+            path.write_bytes(b"bytes of a file")
+            artifact = FileArtifact.new(name="f", file_path=path)
+            path.write_bytes(content)
+            session.add(artifact, tag="f")
+            try:
+                return session.commit(), artifact
+            except CommitError:
+                session.rollback()
+                raise
+
+    with serve("simvue") as running:
+        with pytest.raises(CommitError, match="SHA256"):
+            script(b"others, of len.")
+        report, artifact = script(b"bytes of a file")
+    assert (report.requests, artifact.uploaded) == (2, True)  # it was made already
+
+
+def test_an_artifact_may_be_larger_than_an_answer(home):
+    with Client("embedded://simvue", max_response_bytes=10_000) as client:
+        artifact = ObjectArtifact.new(name="o", obj=bytes(50_000))
+        artifact.commit()
+        assert artifact.load() == bytes(50_000)
+        assert artifact.download(home / "copy").stat().st_size == 50_000
+        assert [path.name for path in home.iterdir()] == ["copy"]
+        assert client.session.dirty == []
 
 
 def test_what_is_uploaded_is_shown_nowhere(client, path):

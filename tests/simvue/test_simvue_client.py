@@ -3,6 +3,7 @@
 import json
 import threading
 
+import faultproxy
 import faulty
 import pytest
 
@@ -10,13 +11,15 @@ from objmapper import (
     Client as AnyClient,
 )
 from objmapper import (
+    CommitError,
     ContractError,
+    Forbidden,
     NoActiveSession,
     NotAuthenticated,
     Session,
 )
 from objmapper.server import serve
-from objmapper.simvue import Client, Folder, Run, Tag, disconnect
+from objmapper.simvue import Client, Folder, Run, Tag, User, disconnect
 from objmapper.simvue.client import default_session
 
 
@@ -153,6 +156,43 @@ def test_a_server_of_another_age_is_refused(faulty_server, version, taken, monke
     monkeypatch.setenv("SIMVUE_NO_SERVER_CHECK", "1")
     Client(faulty_server.url, token).close()
     assert len(faulty_server.seen) == 1
+
+
+def test_who_may_not_is_told_so(served):
+    url, token = served.url, served.server.credentials["TOKEN"]
+    told = {"fullname": "A", "email": "a@b.io", "is_manager": False, "is_admin": False}
+    named = {"username": "ann", "is_readonly": True, "welcome": False, "tenant": "default"}
+    with Client(url, token):
+        User.new(**named, **told).commit()
+    with Client(url, served.server.create_token("ann")) as client:
+        client.session.add(Tag.new(name="t"))
+        with pytest.raises(CommitError) as raised:
+            client.session.commit()
+        assert isinstance(raised.value.report.failed[0].error, Forbidden)
+        client.session.rollback()
+
+
+def test_a_lost_answer_makes_nothing_twice(served, faulty_server):
+    """The server did what was asked, and nobody heard: a tag is said again, a run is not."""
+    token, upstream = served.server.credentials["TOKEN"], served.url
+    lost, passed = faultproxy.after(upstream, faulty.reset()), faultproxy.passed_on(upstream)
+    with Client(upstream, token):
+        before = Run.count()
+    faulty_server.then(passed, lost, passed, lost, *[passed] * 9)
+    with Client(faulty_server.url, token, settle_after=0) as client:
+        assert Tag.new(name="once").commit().ok
+        run = Run.new(folder="/", name="once")
+        client.session.add(run)
+        with pytest.raises(CommitError) as raised:
+            client.session.commit()
+        assert raised.value.report.uncertain.objects == [run]
+        client.session.expunge(run)
+    with Client(upstream, token):
+        assert [tag.name for _, tag in Tag.get()].count("once") == 1
+        assert Run.count() == before + 1
+    asked = [f"{seen.method} {seen.path}" for seen in faulty_server.seen]
+    assert asked.count("POST /api/tags") == 2
+    assert asked.count("POST /api/runs") == 1
 
 
 def test_a_post_is_not_repeated_when_the_connection_breaks(client):

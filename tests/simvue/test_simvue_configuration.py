@@ -134,6 +134,9 @@ def test_certificates_are_those_of_the_environment_else_of_the_file(home, monkey
     assert Configuration.fetch().verify == str(home / "env.pem")
     monkeypatch.setenv("SIMVUE_SERVER_CA_CERTIFICATE", "false")
     assert Configuration.fetch().verify is False
+    assert Configuration.fetch().verify_storage is True
+    monkeypatch.setenv("SIMVUE_STORAGE_CA_CERTIFICATE", str(home / "env.pem"))
+    assert Configuration.fetch().verify_storage == str(home / "env.pem")
 
 
 def test_variables_of_the_file_are_put_into_the_environment(home, monkeypatch):

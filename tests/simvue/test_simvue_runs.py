@@ -448,6 +448,16 @@ def test_folders_are_deleted_with_what_is_in_them(client):
     assert {inspect(obj).lifecycle for obj in (folder, below, run)} == {"detached"}
 
 
+def test_the_runs_of_a_folder_alone_are_deleted(client):
+    folder, run = Folder.new(path="/a"), Run.new(folder="/a")
+    client.session.add_all([folder, run])
+    client.session.commit()
+    folder.delete(delete_runs=True, runs_only=True)
+    assert (Run.count(), inspect(run).lifecycle) == (0, "detached")
+    folder.description = "empty"
+    assert folder.commit().updated.objects == [folder]
+
+
 @pytest.mark.parametrize(
     ("colour", "wire"),
     [

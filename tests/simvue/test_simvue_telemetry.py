@@ -5,7 +5,7 @@ import datetime as dt
 import msgpack
 import pytest
 
-from objmapper import CommitError, QueryError, ValidationError
+from objmapper import CommitError, QueryError, UnsupportedLookup, ValidationError
 from objmapper.operation import Msgpack
 from objmapper.simvue import (
     Events,
@@ -133,6 +133,9 @@ def test_what_has_no_key_is_only_sent(client, run):
     for question in (lambda: Events.objects.in_bulk(["a"]), lambda: Events.objects.all().delete()):
         with pytest.raises(QueryError):
             question()
+    for kind in (Events, Metrics, GridMetrics):
+        with pytest.raises(UnsupportedLookup, match=rf"{kind.__name__}\.get"):
+            list(kind.objects.filter(run=run))
 
 
 def test_metrics_over_grids(client, run, asked):

@@ -124,6 +124,24 @@ def test_a_file_is_sent_elsewhere_without_credentials(server, other_server, tran
         transport.send(Request("PUT", "file:///etc/passwd", body=body, outside=True))
 
 
+def test_certificates_of_other_addresses_are_checked_apart(transport, tls_server, certificate):
+    with pytest.raises(ConnectError, match="certificate"):
+        transport.follow(f"{tls_server.url}/file")
+    transport.trust_outside(str(certificate))
+    assert transport.follow(f"{tls_server.url}/file").status == 200
+
+
+def test_a_body_is_written_while_it_comes_whatever_its_size(server, connect, tmp_path):
+    transport, path = connect(max_response_bytes=100), tmp_path / "file"
+    request = Request("GET", "/a", into=lambda: path.open("wb"))
+    server.then(faulty.answer(status=503), faulty.answer(b"x" * 1000))
+    response = transport.send(request)
+    assert (response.status, response.content, path.read_bytes()) == (200, b"", b"x" * 1000)
+    server.then(faulty.answer(b'{"detail": "no"}', status=404))
+    with pytest.raises(NotFound, match="no"):
+        transport.send(request)
+
+
 def test_a_relative_link_is_followed_without_credentials_too(server, transport):
     transport.follow("/static/x.png")
     transport.follow(f"http://user:geheim@127.0.0.1:{server.port}/y.png")
