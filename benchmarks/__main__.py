@@ -14,6 +14,7 @@ from benchmarks import (
     listing,
     loading,
     memory,
+    peers,
     table,
     updates,
 )
@@ -28,6 +29,7 @@ ROWS = {
     "P9": imports.row,
     "C1": faults.row,
     "C2": updates.row,
+    "C3": updates.batches,
 }
 
 
@@ -42,6 +44,8 @@ def main() -> None:
         parser.error(f"no such row: {', '.join(sorted(unknown))}")
     rows = []
     for code in arguments.row or ROWS:
+        if code == "C3" and "kinto" in peers.MISSING:
+            continue
         rows.append(ROWS[code](arguments.turns))
         print(table.text_of(rows[-1]), flush=True)
     print(table.machine(arguments.turns))

@@ -1,4 +1,4 @@
-"""C2: many updates, a request each, to a server that takes its time: how many a second."""
+"""C2 and C3: many updates to a server that takes its time, one by one and in batches: how many a second."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Callable
 from benchmarks import peers, served
 from benchmarks.measure import Measure, Row, Samples, in_turns
 from benchmarks.origin import origin, relayed
+from benchmarks.worlds import OnKinto
+from objmapper import Session
 
 UPDATES, DELAY = 2_000, 0.005
 #: A loop takes as long for each; so many tell how long.
@@ -27,9 +29,10 @@ NAMES = {
 }
 
 
-def sampler(way: str, url: str, updates: int) -> Callable[[], float]:
+def sampler(way: str, url: str, updates: int, workers: int = 8) -> Callable[[], float]:
     """Return what makes the updates once, in another process: how many a second."""
-    command = [sys.executable, "-m", "benchmarks.updater", way, url, str(updates)]
+    arguments = [way, url, str(updates), str(workers)]
+    command = [sys.executable, "-m", "benchmarks.updater", *arguments]
 
     def sample() -> float:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -75,3 +78,34 @@ def row(turns: int) -> Row:
     return Row(
         "C2", f"{UPDATES:,} updates, {DELAY * 1e3:.0f} ms on the way; by the clock", measures
     )
+
+
+def batches(turns: int) -> Row:
+    """Return how much faster Kinto is told of the same updates by batches of 25."""
+    world = OnKinto("kinto")
+    with world.serve() as server, relayed(server, DELAY) as url:
+        with world.client(server, timeout=60) as client, Session(client) as session:
+            session.add_all(world.Task(name=f"t{number}") for number in range(UPDATES))
+            session.commit()
+        samplers = {
+            (way, workers): sampler(way, url, UPDATES, workers)
+            for way in ("kinto alone", "kinto batched")
+            for workers in (1, 8)
+        }
+        found = in_turns(samplers, min(turns, MOST_TURNS))
+    measures = [
+        Measure(
+            f"objmapper in batches / a request each, workers: {workers}",
+            "x",
+            found["kinto batched", workers].over(found["kinto alone", workers]),
+            goal=4.0,
+            at_least=True,
+        )
+        for workers in (1, 8)
+    ]
+    measures += [
+        Measure(f"objmapper, {way.removeprefix('kinto ')}, workers: {workers}", "/s", samples)
+        for (way, workers), samples in found.items()
+    ]
+    note = "with 8 workers Kinto itself is busy all the time, in batches and without"
+    return Row("C3", f"{UPDATES:,} updates of a Kinto, {DELAY * 1e3:.0f} ms away", measures, [note])

@@ -151,13 +151,16 @@ class KintoLabel(Model):
 
 
 class OnKinto:
-    """A Kinto, its data in memory; labels are records of their own."""
+    """A Kinto, its data in memory; labels are records of their own.
 
-    name, bucket = "kinto", "migration"
+    *capabilities* are those of its dialect: ``max_batch=0`` sends each operation alone.
+    """
+
+    bucket = "migration"
     Project, Task, Label = KintoProject, KintoTask, KintoLabel
 
-    def __init__(self, **capabilities: Any) -> None:
-        self.capabilities = capabilities
+    def __init__(self, name: str, **capabilities: Any) -> None:
+        self.name, self.capabilities = name, capabilities
         self.auth: tuple[str, str] = served.of_tests("kintoserver").KintoServer.auth
 
     @contextmanager

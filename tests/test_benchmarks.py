@@ -96,7 +96,7 @@ for world in faults.worlds():
 """
     done = run("-c", code)
     # A project, its four labels, and 29 tasks.
-    assert (done.stdout, done.stderr) == ("34 True (0, 0, 0)\n" * 2, "")
+    assert (done.stdout, done.stderr) == ("34 True (0, 0, 0)\n" * 3, "")
 
 
 def test_what_updates_are_measured_with_writes_what_it_should():
@@ -113,9 +113,19 @@ with served.cvat(seed="1x4") as server, relayed(server, 0.001) as url:
         names = {row["name"] for row in updater.requests.get(
             server + "/api/tasks", auth=served.USER).json()["results"]}
         assert names == {way}, names
+world = updater.OnKinto("kinto")
+with world.serve() as url:
+    with world.client(url) as client, updater.Session(client) as session:
+        session.add_all(world.Task(name=str(number)) for number in range(30))
+        session.commit()
+    for way in ("kinto alone", "kinto batched"):
+        updater.NAME = way
+        print(way, updater.WAYS[way](url, 30) > 0)
+        assert {row[2] for row in world.rows(url)} == {way}
 """
     done = run("-c", code)
     ways = ("objmapper", "requests", "cvat objmapper", "cvat requests")
+    ways += ("kinto alone", "kinto batched")
     assert (done.stdout, done.stderr) == ("".join(f"{way} True\n" for way in ways), "")
 
 
