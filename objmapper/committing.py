@@ -54,8 +54,7 @@ def undo(
     """Take back what a commit did: all of `Session.undo`."""
     _check_options(workers, "undo", None)
     undoing.check(session, report)
-    if signals.pre_commit.receivers:
-        signals.pre_commit.tell(type(session), session=session)
+    planning.tell_begin(session)
     run = Run(session, workers, progress)
     with orderly(run.interrupt):
         run.take_back(report)
@@ -204,10 +203,16 @@ class Run:
 
     def ended(self, report: CommitReport) -> CommitReport:
         """Tell ``post_commit`` receivers. Raises CommitError unless everything is done."""
-        if signals.post_commit.receivers:
-            report.errors += signals.post_commit.announce(
-                type(self.session), session=self.session, report=report
-            )
+        telling = self.session.members.asking
+        # What such a receiver commits ends untold, or it would be told for ever.
+        if signals.post_commit.receivers and "post_commit" not in telling:
+            telling.add("post_commit")
+            try:
+                report.errors += signals.post_commit.announce(
+                    type(self.session), session=self.session, report=report
+                )
+            finally:
+                telling.discard("post_commit")
         broken = None if self.commit is None else self.commit.sender.broken
         if broken is not None:
             raise CommitError(f"{broken} The commit: {report}", report)

@@ -38,6 +38,9 @@ class Members:
         self.created: dict[type, set[Any]] = {}
         #: Numbers (ids) of the objects that a running commit is about to send.
         self.under_way: set[int] = set()
+        #: Numbers (ids) of the objects that receivers are asked about, and the names of signals that
+        #: are being told of a whole commit: what commits meanwhile is another one.
+        self.asking: set[int | str] = set()
 
     def __contains__(self, obj: object) -> bool:
         if id(obj) in self.new:

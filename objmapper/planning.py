@@ -6,12 +6,13 @@ All of it looks and returns frozen values; nothing is sent, and nothing changes 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from objmapper import batching, ordering, signals, versions, wire
-from objmapper.exceptions import StalePlanError, ValidationError
+from objmapper.exceptions import SessionError, StalePlanError, ValidationError
 from objmapper.operation import Change, Draft, Kind, LeftOut, Plan, Settle
 from objmapper.state import Stateful, is_new
 
@@ -180,8 +181,7 @@ def ask_receivers(
     session: Any, chosen: Chosen, fields: frozenset[str] | None
 ) -> tuple[LeftOut, ...]:
     """Fire the ``pre_`` signals, also for what receivers change; return what they vetoed."""
-    if signals.pre_commit.receivers:
-        signals.pre_commit.tell(type(session), session=session)
+    tell_begin(session)
     if not any(signal.receivers for signal in PRE.values()):
         return ()
     asked: set[tuple[int, str]] = set()
@@ -197,13 +197,42 @@ def ask_receivers(
         ]
         if not new:
             return tuple(vetoed)
+        _refuse_asked(session, [id(change.object) for change in new])
         for change in new:
             asked.add((id(change.object), change.kind))
-            errors = announce(PRE, session, change)
+            with _asking_about(session, id(change.object)):
+                errors = announce(PRE, session, change)
             for error in errors:
                 if not isinstance(error, signals.Veto):
                     raise error
             vetoed += [LeftOut(change, error) for error in errors[:1]]
+
+
+def tell_begin(session: Any) -> None:
+    """Tell ``pre_commit`` receivers."""
+    if signals.pre_commit.receivers:
+        _refuse_asked(session, ["pre_commit"])
+        with _asking_about(session, "pre_commit"):
+            signals.pre_commit.tell(type(session), session=session)
+
+
+@contextmanager
+def _asking_about(session: Any, what: int | str) -> Iterator[None]:
+    """Remember what receivers are asked about."""
+    session.members.asking.add(what)
+    try:
+        yield
+    finally:
+        session.members.asking.discard(what)
+
+
+def _refuse_asked(session: Any, what: Iterable[int | str]) -> None:
+    """Raise SessionError where a receiver commits just what it is asked about, or would be for ever."""
+    if not session.members.asking.isdisjoint(what):
+        raise SessionError(
+            "A pre_ receiver commits what it is told of, in a commit that has not begun. It may change "
+            "the object, veto it, or commit others; post_ receivers may commit anything."
+        )
 
 
 def announce(

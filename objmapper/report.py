@@ -282,6 +282,7 @@ class CommitReport:
                     "operation": entry.operation.to_json() if entry.operation else None,
                     "status": entry.answer.status if entry.answer else None,
                     "error": str(entry.error) if entry.error else None,
+                    "why": entry.outcome.why if entry.outcome else "",
                     "waited_for": [repr(obj) for obj in entry.waited_for],
                     "conflict": entry.conflict.to_json() if entry.conflict else None,
                 }

@@ -8,6 +8,9 @@ The sender is the model class; a receiver connected to a base class hears its su
 What a receiver raises is reported with the commit (``post_create`` to ``post_commit``), logged (the
 transport's signals), or goes to the caller (all others).
 
+An undo is told as the deletions and updates that it sends. A ``pre_`` receiver may commit other
+objects than those that it is told of; what a ``post_commit`` receiver commits ends untold.
+
 blinker holds receivers weakly: a connected lambda vanishes at once. Keep a reference, or connect
 with ``weak=False``.
 
