@@ -1,5 +1,7 @@
 """What a commit in flight meets: edits made meanwhile, and reasons that its report tells."""
 
+import threading
+
 import pytest
 
 from objmapper import CommitError, Model, Registry, Session, fields
@@ -82,3 +84,28 @@ def test_why_a_fate_can_not_be_told_stands_in_the_report_for_tools_and_for_peopl
     assert told["status"] == 502
     assert str(report).splitlines()[1].endswith("(it can't be looked up)")
     session.expunge(task)
+
+
+# -- side by side ---------------------------------------------------------------------------------
+
+
+def test_an_object_is_clean_as_soon_as_its_own_answer_is_there(server):
+    server.table("tasks", [{"id": n, "name": f"t{n}"} for n in (1, 2)])
+    seen_clean, told = threading.Event(), []
+
+    def hold(seen):
+        if (seen.method, seen.path) == ("PATCH", "/tasks/1/"):
+            assert seen_clean.wait(30)
+
+    def tell(done, of):
+        told.append((first.changes, second.changes))
+        seen_clean.set()
+
+    with Session(server.client()) as session:
+        first, second = session.get(Task, 1), session.get(Task, 2)
+        first.name = second.name = "renamed"
+        server.hook = hold
+        report = session.commit(workers=2, progress=tell)
+    # The second is answered first; the report goes by the plan.
+    assert told == [({"name": ("t1", "renamed")}, {}), ({}, {})]
+    assert report.updated.objects == [first, second]
