@@ -55,11 +55,10 @@ def drafts_of(session: Any, changes: list[Change]) -> list[Draft]:
     dialect, header = session.dialect, session.client.idempotency_header
     kinds = {type(change.object).__mapper__ for change in changes}
     along = [change for change in changes if change.within is not None]
-    drafts: list[Draft] = dialect.operations(
-        [change for change in changes if change.within is None] if along else changes
-    )
+    alone = [change for change in changes if change.within is None] if along else changes
+    drafts: list[Draft] = dialect.operations(alone)
     if along:
-        drafts = [_with(draft, along) for draft in drafts]
+        drafts = _with(drafts, along)
     if any(mapper.is_versioned for mapper in kinds):
         for mapper in kinds:
             versions.check(dialect, mapper)
@@ -69,10 +68,17 @@ def drafts_of(session: Any, changes: list[Change]) -> list[Draft]:
     return drafts
 
 
-def _with(draft: Draft, along: list[Change]) -> Draft:
-    """Return a draft with the changes that go in its request without a word of their own."""
-    gone = {id(change.object) for change in draft.changes if change.kind == Kind.DELETE}
-    return replace(draft, changes=(*draft.changes, *(c for c in along if id(c.within) in gone)))
+def _with(drafts: list[Draft], along: list[Change]) -> list[Draft]:
+    """Return drafts with the changes that go in their requests without a word of their own."""
+    by_root: dict[int, list[Change]] = {}
+    for change in along:
+        by_root.setdefault(id(change.within), []).append(change)
+    found = []
+    for draft in drafts:
+        gone = (id(change.object) for change in draft.changes if change.kind == Kind.DELETE)
+        more = [change for number in gone for change in by_root.get(number, ())]
+        found.append(replace(draft, changes=(*draft.changes, *more)) if more else draft)
+    return found
 
 
 def known_again(draft: Draft, header: str, token: str | None = None) -> Draft:

@@ -114,6 +114,8 @@ def settle(session: Any, report: CommitReport) -> None:
         return
     found = {id(outcome.operation): outcome for outcome in settling.first(session, objects)}
     for outcome in found.values():
+        if session.journal is not None:
+            session.journal.note(outcome)
         report.take_back(c.object for c in outcome.operation.changes if c.undoes is not None)
     still = {id(outcome.operation): outcome for _, outcome in unsure.values()}
     for outcome in [each for each in report.outcomes if each.fate is Fate.UNCERTAIN]:
@@ -137,6 +139,9 @@ class _Undo:
         self.left_out: dict[int, LeftOut] = {}
         #: By number of what was created inside another object's request: that object.
         self.within = dict(_within(report.outcomes))
+        self.children: dict[int, list[int]] = {}
+        for child, root in self.within.items():
+            self.children.setdefault(root, []).append(child)
 
     def plan(self) -> Plan:
         known = self.session.members.uncertain
@@ -170,7 +175,7 @@ class _Undo:
     ) -> None:
         """Leave out an object with what was created in the same request: they go together."""
         root = self.within.get(number, number)
-        for other in [root, *(child for child, parent in self.within.items() if parent == root)]:
+        for other in (root, *self.children.get(root, ())):
             if other in self.inverses:
                 self.leave_out(other, error, outcome)
 
