@@ -102,7 +102,7 @@ def _settle(session: Any, change: Change, row: Any, *, full: bool, born: bool = 
     obj = change.object
     sent = {key: resolve(value) for key, value in change.sent.items()}
     if change.undoes is not None:
-        loading.refer_again(obj, change.undoes)
+        loading.as_left(obj, change.undoes)
     loading.acknowledge(obj, sent, row, change.rows)
     if change.kind == Kind.CREATE and born:
         _give_birth(session, obj, full=full and row is not None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from objmapper import signals, versions
@@ -30,6 +31,7 @@ from objmapper.state import (
     revert,
     same,
     thaw,
+    touch,
     unchanged,
 )
 
@@ -271,16 +273,20 @@ def _as_set(obj: Any, field: Any, made: Change) -> Any:
     return field.tolerant(copied(wire) if field.mutable else wire)
 
 
-def refer_again(obj: Any, made: Change) -> None:
-    """Let references lead to the objects that they were set to, not to keys that will be gone.
+def as_left(obj: Any, made: Change) -> None:
+    """Have an object hold what it sent as a user would, before that becomes a change again.
 
-    What was set since *made* was sent stays.
+    References lead to the objects that they were set to, not to keys that will be gone; values that
+    change in place are watched. What was set since *made* was sent stays.
     """
     for key, wire in made.sent.items():
+        field, value = type(obj).__mapper__.by_key[key], obj._row.get(key)
         if isinstance(wire, Pending):
-            field = type(obj).__mapper__.by_key[key]
-            if same(field.dump(obj._row.get(key)), resolve(wire)):
+            if same(field.dump(value), resolve(wire)):
                 obj._row[key] = wire.of
+        elif field.mutable and key not in (obj._state.snapshots or ()):
+            with suppress(ContractError):
+                touch(obj, field, value)
 
 
 def catch_up(obj: Any) -> None:

@@ -67,6 +67,15 @@ class Task(Base):
         natural_key = ["name"]
 
 
+class Area(Embedded):
+    width = fields.Integer()
+    square = fields.Integer(read_only=True, null=True)
+
+
+class Field(Base):
+    area = fields.Nested(Area)
+
+
 class Node(Base):
     name = fields.String()
     next = fields.ForeignKey("self", null=True)
@@ -416,6 +425,21 @@ def test_a_list_that_the_program_holds_stays_the_objects_own(server, session):
     session.commit()
     assert server.tables["tasks"].rows[new.id]["tags"] == ["a", "c"]
     assert server.tables["tasks"].rows[1]["tags"] == ["day", "b", "d"]
+
+
+def test_what_a_value_object_is_never_sent_is_not_lost(server, session):
+    row = {"id": 1, "area": {"width": 1, "square": 1}}
+    server.table("fields", [row], answers="nothing")
+    field = session.get(Field, 1)
+    field.area.width = 7
+    report = session.commit()
+    server.tables["fields"].rows[1]["area"] = {"width": 7, "square": 49}
+    report.undo()
+    assert server.tables["fields"].rows[1]["area"] == {"width": 1}
+    assert field.area.width == 7
+    assert list(field.changes) == ["area"]
+    field.revert()
+    assert (field.area.width, field.area.square) == (1, 1)
 
 
 def test_a_secret_is_sent_again_and_shown_nowhere(server, session):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from objmapper import CommitError, inspect, signals
+from objmapper import CommitError, JournalError, inspect, signals
 
 
 @pytest.fixture
@@ -112,3 +112,28 @@ def die_in_the_undo(place, models, at, done):
     migrate(session, models)
     place.die(session, at, done=done, on_error="undo")
     place.obey()
+
+
+def test_an_undo_that_the_disk_has_no_room_for_sends_nothing_and_keeps_its_report(world, models):
+    world.obey()
+    with world.session() as session:
+        session.add_all(models.Task(name=f"task {number}" * 50) for number in range(100))
+        report = session.commit()
+        since = len(world.writes())
+        limit(session, pages=0)
+        with pytest.raises(CommitError, match="full") as caught:
+            report.undo()
+        assert len(caught.value.report.failed) == len(report.created) == 100
+        assert all(isinstance(entry.error, JournalError) for entry in caught.value.report.failed)
+        assert world.writes()[since:] == []
+        limit(session)
+        assert len(report.undo().undone) == 100
+        session.rollback()
+    assert world.names() == ["old"]
+
+
+def limit(session, pages=1 << 20):
+    """Let SQLite have so many pages more, which is all that it notices of a disk that is full."""
+    database = session.journal._store.database
+    (used,) = database.execute("PRAGMA page_count").fetchone()
+    database.execute(f"PRAGMA max_page_count = {used + pages}")
