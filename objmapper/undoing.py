@@ -342,8 +342,8 @@ def _restoring(made: Change) -> Change:
         field, base = by_key[key], made.base.get(key, ABSENT)
         if base is ABSENT:
             raise UndoError(
-                f"{obj!r} can't be restored: what its {field.name!r} was before is not known, as it was "
-                "never read."
+                f"{obj!r} can't be restored: what its {field.name!r} was before is not known. It was never "
+                "read, or the server does not show all of it."
             )
         value = field.tolerant(copied(base)) if field.mutable and base is not None else base
         sent[key] = wire_value(field, value)

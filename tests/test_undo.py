@@ -72,8 +72,14 @@ class Area(Embedded):
     square = fields.Integer(read_only=True, null=True)
 
 
+class Lock(Embedded):
+    width = fields.Integer()
+    code = fields.String(write_only=True, null=True)
+
+
 class Field(Base):
-    area = fields.Nested(Area)
+    area = fields.Nested(Area, null=True)
+    lock = fields.Nested(Lock, null=True)
 
 
 class Node(Base):
@@ -413,13 +419,12 @@ def test_setting_back_what_was_committed_leaves_nothing_to_send_after_the_undo(s
 
 
 def test_a_list_that_the_program_holds_stays_the_objects_own(server, session):
-    tags = ["a"]
-    new, known = Task(name="n", tags=tags), session.get(Task, 1)
-    theirs = known.tags
+    new, known = Task(name="n", tags=["a"]), session.get(Task, 1)
+    tags, theirs = new.tags, known.tags
     theirs.append("b")
     session.add(new)
     session.commit().undo()
-    tags = new.tags
+    assert (new.tags is tags, known.tags is theirs) == (True, True)
     tags.append("c")
     theirs.append("d")
     session.commit()
@@ -452,6 +457,33 @@ def test_a_secret_is_sent_again_and_shown_nowhere(server, session):
     assert "hunter2" not in repr([entry.operation.changes for entry in undone.undone])
     session.commit()
     assert server.tables["tasks"].rows[task.id]["secret"] == "hunter2"
+
+
+def test_a_secret_inside_a_value_object_is_sent_again_too(server, session):
+    server.table("fields")
+    field = Field(lock=Lock(width=1, code="hunter2"))
+    session.add(field)
+    session.commit().undo()
+    session.commit()
+    assert server.tables["fields"].rows[field.id]["lock"] == {"width": 1, "code": "hunter2"}
+
+
+def test_children_given_to_the_constructor_come_along_again(server, session):
+    project = Project(name="p", tasks=[Task(name="child")])
+    session.add(project)
+    (child,) = [obj for obj in session.new if obj is not project]
+    session.commit().undo()
+    session.expunge(child)
+    assert project.commit().created.objects == [project, child]
+
+
+def test_a_key_that_the_server_gives_again_is_believed(server, session):
+    task = Task(name="n")
+    session.add(task)
+    session.commit().undo()
+    lost(server, "POST", "/tasks", done=True)
+    assert session.commit().created.objects == [task]
+    assert [row["name"] for row in server.tables["tasks"].rows.values()].count("n") == 1
 
 
 def test_what_was_marked_for_deletion_since_stays_marked(server, session):
