@@ -5,6 +5,7 @@ What a client calls a file stands in the database: no name of a client becomes a
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 import uuid
@@ -15,6 +16,8 @@ from tempfile import TemporaryDirectory
 from typing import IO
 
 _BLOCK = 1 << 20
+# How a name is made here: nothing else in a folder is touched.
+_MADE = re.compile("[0-9a-f]{32}")
 
 
 class Folder:
@@ -64,6 +67,13 @@ class Folder:
             file.seek(offset)
             shutil.copyfileobj(stream, file, _BLOCK)
             return file.tell() - offset
+
+    def strays(self, known: Iterable[str]) -> list[str]:
+        """The files that are none of the known ones: what a process that died has left."""
+        if self._path is None or not self._path.is_dir():
+            return []
+        found = {each.name for each in self._path.iterdir() if _MADE.fullmatch(each.name)}
+        return sorted(found.difference(known))
 
     def remove(self, names: Iterable[str]) -> None:
         """Files are deleted; one that is gone already is none."""

@@ -39,8 +39,9 @@ class Front:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         with self._lock:
             self.requests += 1
-        # What a form brings along is closed with the request.
-        with Request(environ) as request:
+        # What a form brings along is closed with the request; the environ does not know the request,
+        # or both would keep a long body until they are collected.
+        with Request(environ, populate_request=False) as request:
             response = self._response(request)
         return response(environ, start_response)
 

@@ -250,6 +250,15 @@ class TestPieces:
         assert upload.piece(location, b"abcd", 0).status_code == 413
         assert upload.ask(location).headers["Upload-Offset"] == "0"
 
+    def test_of_two_files_of_one_name_the_first_that_is_complete_stays(self, upload):
+        first, second = (upload.begin("a.png", len(png(red))).headers["Location"] for red in (0, 9))
+        upload.piece(second, png(9), 0)
+        upload.piece(first, png(0), 0)
+        upload.finish()
+        assert upload.names() == ["a.png"]
+        frame = upload.door.get(f"{upload.path}?type=frame&number=0&quality=original")
+        assert frame.content == png(9)
+
     def test_a_name_that_is_there_is_a_409(self, upload):
         upload.multiple(named("a.png"))
         refused = upload.begin("a.png", 10)
@@ -449,13 +458,20 @@ class TestRemote:
             ("http://pictures.example/a.png", "from this machine alone, by http"),
             ("https://127.0.0.1/a.png", "from this machine alone, by http"),
             ("ftp://127.0.0.1/a.png", "Unsupported URL scheme: ftp."),
-            ("http://127.0.0.1:port/a.png", "Failed to download http://127.0.0.1:port/a.png"),
+            ("http://127.0.0.1:port/a.png", "an address of remote_files is none"),
             ("http://127.0.0.1:1/a.png", "Failed to download http://127.0.0.1:1/a.png"),
         ],
     )
     def test_no_other_address_is_asked(self, upload, url, why):
         self.take(upload, url)
         assert why in upload.failure()
+
+    def test_a_password_in_an_address_is_not_told(self, upload):
+        self.take(upload, "http://ann:hush@pictures.example/a.png?token=quiet")
+        told = upload.failure()
+        assert told.startswith("Exception: Failed to download http://pictures.example/a.png: ")
+        assert "hush" not in told
+        assert "quiet" not in told
 
     def test_two_files_of_one_name_collide(self, upload, pictures):
         self.take(upload, f"{pictures}/a.png", f"{pictures}/b/a.png")
@@ -476,6 +492,7 @@ class TestShare:
             path.write_bytes(png())
         (tmp_path / "secret.png").write_bytes(png())
         (tmp_path / "share" / "out").symlink_to(tmp_path)
+        (tmp_path / "share" / "sub" / "out.png").symlink_to(tmp_path / "secret.png")
         return tmp_path / "share"
 
     @pytest.fixture
@@ -555,6 +572,33 @@ def test_data_survive_a_restart_and_go_with_their_task(open_door, tmp_path):
     for task in (upload.task, half.task):
         again.delete(f"/tasks/{task}")
     assert list(folder.iterdir()) == []
+
+
+def test_what_an_archive_that_failed_has_left_goes_with_its_task(open_door, tmp_path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr("a.png", png())
+        file.writestr("b.png", b"no picture")
+    upload = Upload(open_door(path=str(tmp_path / "cvat.sqlite")))
+    upload.at_once(form(("all.zip", buffer.getvalue())))
+    assert upload.failure().endswith("'b.png'")
+    folder = tmp_path / "cvat.sqlite.data"
+    assert len(list(folder.iterdir())) == 3
+    upload.door.delete(f"/tasks/{upload.task}")
+    assert list(folder.iterdir()) == []
+
+
+def test_files_that_a_dead_process_has_left_are_removed_and_no_others(open_door, tmp_path):
+    path = str(tmp_path / "cvat.sqlite")
+    upload = Upload(open_door(path=path))
+    upload.at_once(named("a.png"))
+    upload.door.server.close()
+    folder = tmp_path / "cvat.sqlite.data"
+    (kept,) = folder.iterdir()
+    for name in ("0" * 32, "notes.txt"):
+        (folder / name).write_text("left")
+    open_door(path=path)
+    assert {each.name for each in folder.iterdir()} == {kept.name, "notes.txt"}
 
 
 def test_the_files_of_a_server_in_memory_end_with_it(open_door):

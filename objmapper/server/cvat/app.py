@@ -55,6 +55,8 @@ class Cvat:
                 accounts.prepare(connection, self._database.now, options)
                 if options.seed is not None:
                     seed(connection, *options.seed)
+                blobs = [row["name"] for row in connection.execute("SELECT name FROM blob")]
+            self._site.folder.remove(self._site.folder.strays(blobs))
             self._sweep()
         except BaseException:
             self._database.close()

@@ -76,10 +76,9 @@ def start(call: Call, task: int, work: dict[str, Any]) -> str:
 
 
 def _run(call: Call, key: str) -> None:
-    """The work is done, or fails; what it did until then is undone."""
+    """The work is done, or fails before it has written more than files."""
     row = _row(call, key)
     now = call.clock()
-    call.run("SAVEPOINT work")
     try:
         message = call.site.failure()
         if message is not None:
@@ -87,9 +86,7 @@ def _run(call: Call, key: str) -> None:
         processing.run(call, row["task_id"], json.loads(row["work"]))
         result = {"status": "finished", "progress": 1.0, "message": ""}
     except processing.Failed as error:
-        call.run("ROLLBACK TO work")
         result = {"status": "failed", "message": str(error)}
-    call.run("RELEASE work")
     dates = {"started_date": row["started_date"] or now, "finished_date": call.clock()}
     _set(call, key, result | dates)
 

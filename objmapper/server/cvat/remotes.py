@@ -35,11 +35,10 @@ def fetched(site: Site, urls: list[str]) -> Iterator[Source]:
         seen.add(name)
         if not site.remote:
             why = "an embedded server fetches nothing unless it has the option 'remote'"
-            raise Failed(f"Exception: Failed to download {url}: {why}")
+            raise _failed(parts, f": {why}")
         if parts.scheme != "http" or parts.hostname not in _LOOPBACK:
-            why = "an embedded server fetches from this machine alone, by http"
-            raise Failed(f"Exception: Failed to download {url}: {why}")
-        blob = _fetched(site, url, parts)
+            raise _failed(parts, ": an embedded server fetches from this machine alone, by http")
+        blob = _fetched(site, parts)
         yield Source(name, site.folder.path(blob), blob=blob)
 
 
@@ -48,11 +47,17 @@ def _parts(url: str) -> SplitResult:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        raise Failed(f"Exception: Failed to download {url}: {error}") from error
+        raise Failed("ValueError: an address of remote_files is none") from error
     return parts
 
 
-def _fetched(site: Site, url: str, parts: SplitResult) -> str:
+def _failed(parts: SplitResult, why: str) -> Failed:
+    """What went wrong, and where: without what may be a password in the address."""
+    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return Failed(f"Exception: Failed to download {shown}{why}")
+
+
+def _fetched(site: Site, parts: SplitResult) -> str:
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     connection = http.client.HTTPConnection(
         parts.hostname or "", parts.port or 80, timeout=_PATIENCE
@@ -62,7 +67,7 @@ def _fetched(site: Site, url: str, parts: SplitResult) -> str:
             connection.request("GET", target)
             response = connection.getresponse()
             if response.status != 200:
-                raise Failed(f"Exception: Failed to download {url}; HTTP error {response.status}")
+                raise _failed(parts, f"; HTTP error {response.status}")
             return site.folder.add(cast("IO[bytes]", response))
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise Failed(f"Exception: Failed to download {url}: {error}") from error
+        raise _failed(parts, f": {error}") from error
