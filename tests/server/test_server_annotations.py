@@ -375,6 +375,11 @@ class TestTracks:
         frames = [[self.frames(each) for each in task.get(job)["tracks"]] for job in task.jobs]
         assert frames == [[[(5, 7.0, False)]], [[(10, 7.0, False)]], [[(20, 7.0, False)]]]
 
+    def test_in_a_job_one_begins_where_it_is_seen(self, task):
+        task.made(tracks=[task.track((12, 5, True), (15, 9), (17, 9, True))])
+        frames = [[self.frames(each) for each in task.get(job)["tracks"]] for job in task.jobs]
+        assert frames == [[], [[(15, 9.0, False), (17, 9.0, True)]], []]
+
     def test_one_that_the_next_job_has_not_ends_there_in_the_task(self, task):
         task.made("/jobs/1", tracks=[task.track((5, 0))])
         (found,) = task.get()["tracks"]
