@@ -142,7 +142,8 @@ def _key(change: Change) -> Any:
 
 
 def _has_key(change: Change) -> bool:
-    return mapper_of(change).has_key and _key(change) is not None
+    mapper = mapper_of(change)
+    return mapper.singleton or (mapper.has_key and _key(change) is not None)
 
 
 def _grouped(changes: list[Change], place: Callable[[Change], Hashable]) -> Iterable[list[Change]]:

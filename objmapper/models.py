@@ -358,7 +358,8 @@ class Inspection:
     @property
     def theirs(self) -> dict[str, Any] | None:
         """A newer row of the server's, that waits because the object has changes."""
-        return self._obj._state.theirs
+        theirs = self._obj._state.theirs
+        return theirs and {key: value for key, value in theirs.items() if key != ETAG}
 
     def __repr__(self) -> str:
         return f"<Inspection of {self._obj!r}: {self.lifecycle}>"

@@ -153,8 +153,10 @@ class Request:
         elif isinstance(body, Multipart):
             body = Multipart(resolve(body.fields), body.files)
         params = tuple((name, resolve(value)) for name, value in self.params)
-        told = {name: resolve(value) for name, value in self.headers.items()}
-        headers = {name: value for name, value in told.items() if value is not None}
+        headers = self.headers
+        if headers:
+            told = {name: resolve(value) for name, value in headers.items()}
+            headers = {name: value for name, value in told.items() if value is not None}
         return replace(self, path=path, params=params, headers=headers, body=body)
 
     def shown_body(self) -> Any:

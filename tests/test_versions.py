@@ -17,6 +17,7 @@ from objmapper import (
     Registry,
     Session,
     fields,
+    inspect,
     signals,
 )
 from objmapper.conflicts import ROUNDS
@@ -798,3 +799,35 @@ def test_a_subclass_of_a_cvat_class_compares_and_has_its_relations(cvat):
     job.commit(on_conflict="merge")
     assert (job.stage, job.state) == ("validation", "in progress")
     assert job.issues.count() == 0
+
+
+# -- objects without a key ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("meta", [{"version": "etag"}, {"version_field": "updated"}])
+def test_the_one_object_of_an_address_has_a_version_too(server, session, meta):
+    class Setup(Model):
+        name = fields.String()
+        text = fields.String()
+        updated = fields.Integer(read_only=True)
+        Meta = type("Meta", (), {"singleton": True, "registry": Registry(), **meta})
+
+    one = {"": {"name": "a", "text": "b", "updated": 1}}
+    server.table("setups", singleton=True, key="", etags="strong" if "version" in meta else None)
+    server.tables["setups"].rows.update(one)
+    setup = Setup.objects.get()
+    one[""].update(text="theirs", updated=2)
+    setup.name = "mine"
+    with pytest.raises(ConflictError) as caught:
+        setup.commit()
+    assert caught.value.theirs["text"] == "theirs"
+    setup.commit(on_conflict="merge")
+    assert (one[""]["name"], one[""]["text"]) == ("mine", "theirs")
+
+
+def test_what_waits_is_shown_as_the_server_told_it(server, session):
+    note = Note.objects.get(id=1)
+    note.name = "mine"
+    elsewhere(server, Note, name="theirs")
+    Note.objects.get(id=1)
+    assert set(inspect(note).theirs) == {"id", "name", "text"}
