@@ -60,7 +60,12 @@ def server(small):
     rows = [{"id": n, "name": f"n{n}", "text": "as it was"} for n in range(1, 6)]
     hidden = ("secret", "moved")
     small.table("notes", [dict(row) for row in rows], secret=hidden, etags="strong")
-    small.table("pages", [row | {"updated": 1} for row in rows], secret=hidden, version="updated")
+    small.table(
+        "pages",
+        [row | {"updated": 1} for row in rows],
+        secret=hidden,
+        version="updated",
+    )
     return small
 
 
@@ -191,7 +196,10 @@ def test_what_was_sent_without_if_match_though_it_is_demanded_goes_again_with_it
     note = Note.objects.reference(1)
     note.name = "mine"
     report = note.commit()
-    assert [seen.headers.get("If-Match") is not None for seen in writes(server)] == [False, True]
+    assert [seen.headers.get("If-Match") is not None for seen in writes(server)] == [
+        False,
+        True,
+    ]
     assert (report.requests, report.retries) == (2, 1)
     assert table(server, Note).rows[1]["name"] == "mine"
 
@@ -246,6 +254,15 @@ def test_a_version_that_comes_later_is_not_that_of_older_values(server):
         assert only(failing(session).conflicts).conflict.theirs == {"name": "theirs"}
 
 
+def test_tags_that_a_list_does_not_tell_are_read_one_by_one(server, session):
+    notes = list(Note.objects.all())
+    for note in notes:
+        note.name += "!"
+    assert session.commit().updated.objects == notes
+    assert [seen.method for seen in server.seen] == ["GET"] * 6 + ["PATCH"] * 5
+    assert all("If-Match" in seen.headers for seen in writes(server))
+
+
 def test_only_asks_for_what_tells_the_version(server, session):
     (page,) = Page.objects.only("name").filter(id=1)
     elsewhere(server, Page, name="theirs")
@@ -264,7 +281,10 @@ def test_an_answer_without_a_body_leaves_no_old_version(server, session, model):
     note.name = "c"
     with pytest.raises(ConflictError) as caught:
         note.commit()
-    assert (caught.value.base, caught.value.theirs) == ({"name": "b"}, {"name": "theirs"})
+    assert (caught.value.base, caught.value.theirs) == (
+        {"name": "b"},
+        {"name": "theirs"},
+    )
 
 
 # -- a crowd --------------------------------------------------------------------------------------
@@ -388,7 +408,9 @@ def test_an_own_repeat_that_meets_its_own_change_is_no_conflict(server):
         assert note.delete().deleted.objects == [note]
 
 
-def test_a_lost_request_whose_object_others_have_changed_meanwhile_is_a_conflict(server):
+def test_a_lost_request_whose_object_others_have_changed_meanwhile_is_a_conflict(
+    server,
+):
     """It was surely not done: the field that was sent is as it was before."""
     with session_of(server, retries=2) as session:
         note = Note.objects.get(id=1)
@@ -407,6 +429,44 @@ def test_a_lost_request_whose_object_others_have_changed_meanwhile_is_a_conflict
             "text": "theirs",
             "moved": 0,
         }
+
+
+def on_patch(server, number, act):
+    """Have *act* done before the PATCH of that number is answered."""
+    seen_so_far = []
+
+    def hook(seen):
+        if seen.method == "PATCH":
+            seen_so_far.append(seen)
+            if len(seen_so_far) == number:
+                act()
+
+    server.hook = hook
+
+
+def test_an_own_repeat_that_finds_another_version_and_nothing_done_is_a_conflict(
+    server,
+):
+    with session_of(server, retries=2, idempotent=frozenset({"update"})) as session:
+        note = Note.objects.get(id=1)
+        note.name = "mine"
+        server.fail("PATCH", "/notes/1", 502, HTML, done=False)
+        on_patch(server, 2, lambda: elsewhere(server, Note, text="theirs"))
+        assert failing(session).conflicts.objects == [note]
+        session.commit(on_conflict="merge")
+        assert table(server, Note).rows[1]["name"] == "mine"
+
+
+def test_what_was_done_is_no_conflict_though_others_came_after_it(server):
+    """Both attempts of a request were done or refused unheard; the next one meets another version."""
+    with session_of(server, retries=1, idempotent=frozenset({"update"})):
+        note = Note.objects.get(id=1)
+        note.name = "mine"
+        server.fail("PATCH", "/notes/1", 502, HTML, done=True, times=2)
+        on_patch(server, 3, lambda: elsewhere(server, Note, text="theirs"))
+        report = note.commit()
+        assert report.updated.objects == [note]
+        assert (note.name, note.text) == ("mine", "theirs")
 
 
 def test_a_new_key_of_idempotency_goes_with_what_is_decided(server):
@@ -477,7 +537,13 @@ def test_a_conflict_shows_no_secret(server, session):
     report = failing(session)
     conflict = only(report.conflicts).conflict
     assert conflict.mine["secret"] == "***"
-    for text in (str(report), repr(report), repr(conflict), str(conflict), str(report.to_json())):
+    for text in (
+        str(report),
+        repr(report),
+        repr(conflict),
+        str(conflict),
+        str(report.to_json()),
+    ):
         assert "hush" not in text
     assert report.to_json()["conflicts"][0]["conflict"]["theirs"]["name"] == "theirs"
     session.commit(on_conflict="overwrite")
@@ -660,7 +726,10 @@ def test_each_of_a_batch_meets_its_own_version(kinto):
     report = failing(session, on_error="continue", on_conflict="merge")
     assert report.conflicts.objects == [records[0]]
     assert len(report.updated) == 29
-    assert [somebody("GET", key)["name"] for key in keys[:11:10]] == ["theirs", "theirs"]
+    assert [somebody("GET", key)["name"] for key in keys[:11:10]] == [
+        "theirs",
+        "theirs",
+    ]
     session.commit(on_conflict={"name": "theirs"})
     assert [somebody("GET", key)["text"] for key in keys] == ["mine"] * 30
     assert [record.name for record in records[::10]] == ["theirs"] * 3
@@ -687,11 +756,16 @@ def test_a_field_that_somebody_has_added_or_taken_away_counts(kinto):
     somebody("PUT", "b", name="b")
     added.text, taken.text = "mine", "mine"
     report = failing(session, on_error="continue", on_conflict="merge")
-    assert [entry.conflict.base for entry in report.conflicts] == [{"text": None}, {"text": "x"}]
+    assert [entry.conflict.base for entry in report.conflicts] == [
+        {"text": None},
+        {"text": "x"},
+    ]
     assert [entry.conflict.theirs for entry in report.conflicts] == [
         {"text": "theirs"},
         {"text": None},
     ]
+    session.commit(on_conflict="theirs")
+    assert (taken.text, taken.changes, added.text) == (None, {}, "theirs")
 
 
 # -- the embedded CVAT ----------------------------------------------------------------------------
@@ -724,7 +798,10 @@ class Task(Model):
 
 @pytest.fixture
 def cvat():
-    with Client("embedded://cvat?seed=2x5&check=1") as client, Session(client) as session:
+    with (
+        Client("embedded://cvat?seed=2x5&check=1") as client,
+        Session(client) as session,
+    ):
         yield session
         session.rollback()
 
