@@ -287,6 +287,18 @@ def test_an_answer_without_a_body_leaves_no_old_version(server, session, model):
     )
 
 
+def test_what_waited_is_older_than_what_was_merged(server, session, model):
+    table(server, model).answers = "nothing"
+    note = model.objects.get(id=1)
+    elsewhere(server, model, text="theirs")
+    note.name = "mine"
+    failing(session)
+    elsewhere(server, model, text="theirs again")
+    session.commit(on_conflict="merge")
+    assert (note.name, note.text) == ("mine", "theirs again")
+    assert inspect(note).theirs is None
+
+
 # -- a crowd --------------------------------------------------------------------------------------
 
 
