@@ -128,3 +128,14 @@ def test_a_registry_passes_over_the_sessions_of_other_servers(small, small_serve
         assert [note.id for note in Note.objects.all()] == [1]
         Note(text="n").commit()
     assert (small.asked, len(other.tables["notes"].rows)) == ([], 2)
+
+
+def test_an_undo_leaves_what_was_there(small, session):
+    small.fail("POST", "/tags", 409, {"id": 7})
+    small.fail("POST", "/tags", 400, {"name": ["no"]})
+    session.add_all([Tag(name="hot"), Tag(name="bad")])
+    with pytest.raises(CommitError) as raised:
+        session.commit(on_error="undo", workers=1)
+    assert len(raised.value.report.existing) == 1
+    assert 7 in small.tables["tags"].rows
+    session.rollback()

@@ -11,10 +11,9 @@ from typing import Any, Self
 from objmapper import Embedded, fields, validate
 from objmapper.dialects.base import quote_key, unwrap
 from objmapper.exceptions import ContractError, ValidationError
-from objmapper.simvue.base import SimvueObject
+from objmapper.simvue.base import SimvueObject, id_of
 from objmapper.simvue.kinds import Constant, Moment
 from objmapper.simvue.runs import NAME, Run
-from objmapper.state import Stateful
 
 _ABOVE_ZERO = validate.Range(min=0, min_inclusive=False)
 
@@ -117,7 +116,7 @@ class Alert(SimvueObject):
 
         Raises ContractError for a status that is none.
         """
-        response = self._act("GET", "/status/", quote_key(_run_key(run_id)))
+        response = self._act("GET", "/status/", quote_key(id_of(run_id)))
         status = unwrap(response.json(), "status", response)
         try:
             return None if status is None else AlertStatus(status)
@@ -295,15 +294,7 @@ class UserAlert(Alert):
     def set_status(self, run_id: str | Run, status: str) -> None:
         """Say how the alert stands in a run: "ok" or "critical". Raises ValueError for any other."""
         said = AlertStatus(status)
-        self._act("PUT", "/status/", quote_key(_run_key(run_id)), body={"status": said.value})
-
-
-def _run_key(run: str | Run) -> str:
-    """Return the id of a run. Raises ValueError for one that has none yet."""
-    from_ = run._row.get("id") if isinstance(run, Stateful) else run
-    if not isinstance(from_, str) or not from_:
-        raise ValueError(f"{run!r} has no id yet: commit it first.")
-    return from_
+        self._act("PUT", "/status/", quote_key(id_of(run_id)), body={"status": said.value})
 
 
 __all__ = [

@@ -19,7 +19,7 @@ from objmapper.exceptions import ContractError
 from objmapper.loading import announce, instances
 from objmapper.operation import Json, Request
 from objmapper.simvue import locks
-from objmapper.simvue.base import SimvueObject
+from objmapper.simvue.base import SimvueObject, id_of
 from objmapper.simvue.client import session_for
 from objmapper.simvue.kinds import Content, Contents, Moment
 from objmapper.simvue.runs import NAME, Run
@@ -99,7 +99,7 @@ class Artifact(SimvueObject):
             yield str(row.get("id"))
 
     def _in_run(self, run: str | Run) -> str:
-        return f"/runs/{quote_key(_key(run))}/artifacts/{quote_key(_key(self))}"
+        return f"/runs/{quote_key(id_of(run))}/artifacts/{quote_key(id_of(self))}"
 
     @classmethod
     def from_run(
@@ -128,10 +128,10 @@ class Artifact(SimvueObject):
         session = session_for(server_url, server_token)
         found = cls._of_run(session, run_id, (("name", name),))
         if not found:
-            raise cls.DoesNotExist(f"Run {_key(run_id)!r} has no artifact {name!r}.")
+            raise cls.DoesNotExist(f"Run {id_of(run_id)!r} has no artifact {name!r}.")
         if len(found) > 1:
             raise cls.MultipleObjectsReturned(
-                f"Run {_key(run_id)!r} has {len(found)} artifacts called {name!r}."
+                f"Run {id_of(run_id)!r} has {len(found)} artifacts called {name!r}."
             )
         return found[0]
 
@@ -139,7 +139,7 @@ class Artifact(SimvueObject):
     def _of_run(cls, session: Any, run: Any, params: tuple[tuple[str, Any], ...]) -> list[Artifact]:
         mapper = Artifact.__mapper__
         with session.using():
-            path = f"/runs/{quote_key(_key(run))}/artifacts"
+            path = f"/runs/{quote_key(id_of(run))}/artifacts"
             response = session.send(Request("GET", path, params))
             rows = rows_of(response.json(), response)
             known = {mapper.key_in(r) for r in rows if _is_known(session, mapper.key_in(r))}
@@ -281,13 +281,6 @@ def _told(
 
 def _is_known(session: Any, key: Any) -> bool:
     return session.identity.get(Artifact, key) is not None
-
-
-def _key(obj: Any) -> str:
-    key = obj.id if isinstance(obj, SimvueObject) else obj
-    if not isinstance(key, str) or not key:
-        raise ValueError(f"{obj!r} has no id: commit it first.")
-    return key
 
 
 __all__ = ["Artifact", "FileArtifact", "ObjectArtifact"]

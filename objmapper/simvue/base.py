@@ -272,6 +272,14 @@ class SimvueObject(Model):
         return answer
 
 
+def id_of(obj: Any) -> str:
+    """Return the id of an object, or the one that is given. Raises ValueError where there is none."""
+    key = obj.id if isinstance(obj, SimvueObject) else obj
+    if not isinstance(key, str) or not key:
+        raise ValueError(f"{obj!r} has no id: commit it first.")
+    return key
+
+
 def _order(key: Mapping[str, Any]) -> str:
     """Return a column as ``order_by`` names it. Raises QueryError for what names none."""
     column = key.get("column")
@@ -281,4 +289,4 @@ def _order(key: Mapping[str, Any]) -> str:
     return f"-{name}" if key.get("descending", True) else name
 
 
-__all__ = ["SimvueObject", "SimvueQuerySet", "registry"]
+__all__ = ["SimvueObject", "SimvueQuerySet", "id_of", "registry"]

@@ -140,6 +140,9 @@ class Notifications(Field[str]):
     def to_wire(self, value: Any) -> Any:
         return {"state": value}
 
+    def show(self, value: Any) -> Any:
+        return self.tolerant(value)
+
     def faults(self, value: Any, wire: Any) -> list[str]:
         if wire.get("state") in STATES:
             return []
@@ -176,6 +179,9 @@ class AlertKeys(fields.List[list[str]]):
         return value
 
     def to_row(self, value: Any) -> Any:
+        return self.dump(value)
+
+    def show(self, value: Any) -> Any:
         return self.dump(value)
 
     def coerce(self, value: Any) -> Any:

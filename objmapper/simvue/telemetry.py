@@ -17,12 +17,11 @@ from objmapper import Embedded, fields, validate
 from objmapper.dialects.base import quote_key, row_of, rows_of, total_of, unwrap
 from objmapper.exceptions import ContractError, cut
 from objmapper.operation import Json, Request, Response
-from objmapper.simvue.base import SimvueObject
+from objmapper.simvue.base import SimvueObject, id_of
 from objmapper.simvue.client import session_for
 from objmapper.simvue.dialect import PAGE_SIZE
 from objmapper.simvue.kinds import Moment
 from objmapper.simvue.runs import NAME, Run
-from objmapper.state import Stateful
 
 _METRIC = validate.Regexp(r"[a-zA-Z0-9\-_\s/.:=><+()%]+\Z", error="Not the name of a metric.")
 
@@ -113,7 +112,7 @@ class Events(SimvueObject):
     ) -> Iterator[Event]:
         """Yield the events of a run, *count* of them at most, from *offset* on."""
         session = session_for(server_url, server_token)
-        params = (("run", _key(run_id)),)
+        params = (("run", id_of(run_id)),)
         for page in _pages(session, "/events", params, count, offset):
             rows = rows_of(unwrap(page.json(), "data", page), page)
             yield from (_event(row, page) for row in rows)
@@ -127,7 +126,7 @@ class Events(SimvueObject):
     ) -> list[dict[str, Any]]:
         """Return how many events there were in each *window* of so many seconds."""
         params: list[tuple[str, Any]] = [
-            ("run", _key(self.run)),
+            ("run", id_of(self.run)),
             ("window", window),
             ("timestamp_begin", Event.timestamp.to_wire(timestamp_begin)),
             ("timestamp_end", Event.timestamp.to_wire(timestamp_end)),
@@ -178,7 +177,7 @@ class Metrics(SimvueObject):
             raise ValueError(f"xaxis is 'step', 'time' or 'timestamp', not {xaxis!r}.")
         params: list[tuple[str, Any]] = [
             ("metrics", json.dumps(list(metrics))),
-            ("runs", json.dumps([_key(run) for run in runs])),
+            ("runs", json.dumps([id_of(run) for run in runs])),
             ("xaxis", xaxis),
         ]
         if aggregate is not None:
@@ -194,14 +193,14 @@ class Metrics(SimvueObject):
     @staticmethod
     def span(run_ids: Iterable[str | Run]) -> dict[str, Any]:
         """Return from when to when the metrics of runs go."""
-        body = Json([_key(run) for run in run_ids])
+        body = Json([id_of(run) for run in run_ids])
         response = _ask(session_for(), Request("GET", "/metrics/span", body=body))
         return row_of(response.json(), response)
 
     @staticmethod
     def names(run_ids: Iterable[str | Run]) -> list[str]:
         """Return the names of the metrics of runs. Raises ContractError for what is no list of them."""
-        params = (("runs", json.dumps([_key(run) for run in run_ids])),)
+        params = (("runs", json.dumps([id_of(run) for run in run_ids])),)
         response = _ask(session_for(), Request("GET", "/metrics/names", params))
         found = response.json()
         if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
@@ -243,7 +242,7 @@ class Grid(SimvueObject):
 
     def attach_metric_for_run(self, run_id: str | Run, metric_name: str) -> None:
         """Have *metric_name* of a run be given over this grid."""
-        path = f"/runs/{quote_key(_key(run_id))}/grids/{quote_key(_key(self))}"
+        path = f"/runs/{quote_key(id_of(run_id))}/grids/{quote_key(id_of(self))}"
         body = Json({"metric": metric_name})
         _ask(session_for(), Request("PUT", path, body=body, repeatable=True))
 
@@ -304,21 +303,13 @@ class GridMetrics(SimvueObject):
 
 
 def _of_metric(run: str | Run, metric: str, what: str, **params: Any) -> Request:
-    path = f"/runs/{quote_key(_key(run))}/metrics/{quote_key(metric)}/{what}"
+    path = f"/runs/{quote_key(id_of(run))}/metrics/{quote_key(metric)}/{what}"
     return Request("GET", path, tuple(params.items()))
 
 
 def _wrong_number(value: Any) -> list[str]:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return [] if number and math.isfinite(value) else [f"Not a number: {value!r}."]
-
-
-def _key(obj: Any) -> str:
-    """Return the id of an object, or the id that is given. Raises ValueError for none."""
-    key = type(obj).__mapper__.key_in(obj._row) if isinstance(obj, Stateful) else obj  # type: ignore[attr-defined]
-    if not isinstance(key, str) or not key:
-        raise ValueError(f"{obj!r} has no id: commit it first.")
-    return key
 
 
 def _ask(session: Any, request: Request) -> Response:

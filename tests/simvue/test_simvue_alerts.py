@@ -130,7 +130,8 @@ def test_a_user_raises_an_alert_in_a_run(client):
     run.alerts = [alert]
     run.commit()
     run.refresh()
-    assert run.alerts == [alert.id]
+    assert (run.to_dict()["alerts"], run.to_dict()["notifications"]) == ([alert.id], "none")
+    assert run.alerts == [alert.id] == run.to_dict()["alerts"]
     assert alert.get_status(run) is None
     alert.set_status(run, "critical")
     assert alert.get_status(run.id) == "critical"

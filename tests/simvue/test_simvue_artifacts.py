@@ -13,7 +13,7 @@ from objmapper import (
     signals,
 )
 from objmapper.server import serve
-from objmapper.simvue import Artifact, Client, FileArtifact, ObjectArtifact, Run, S3Storage
+from objmapper.simvue import Artifact, Client, FileArtifact, ObjectArtifact, Run, S3Storage, Storage
 
 
 @pytest.fixture
@@ -236,3 +236,16 @@ def test_what_is_uploaded_is_shown_nowhere(client, path):
     plan = client.session.plan()
     assert "geheim" not in str(plan) + repr(plan.to_json())
     client.session.rollback()
+
+
+def test_without_a_storage_it_is_said_so(client):
+    for _, storage in Storage.get():
+        storage.read_only(False)
+        storage.is_enabled = False
+        storage.commit()
+    artifact = ObjectArtifact.new(name="o", obj=[1])
+    client.session.add(artifact)
+    with pytest.raises(CommitError, match="storage"):
+        client.session.commit()
+    assert client.session.new == [artifact]
+    client.session.expunge(artifact)
