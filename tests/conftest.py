@@ -18,20 +18,28 @@ for _name in ("smallserver", "faulty", "faultproxy", "kintoserver"):
         sys.modules[_name] = importlib.util.module_from_spec(_spec)
         _spec.loader.exec_module(sys.modules[_name])
 
-FOREIGN = importlib.util.find_spec("cvat_sdk") is not None
+#: Folders whose tests drive a published client, the module that has to be there, who has it.
+FOREIGN = {
+    "foreign": ("cvat_sdk", "foreign,foreign215"),
+    "foreign_simvue": ("simvue", "simvue,simvue253"),
+}
+LEFT = {
+    folder: environments
+    for folder, (module, environments) in FOREIGN.items()
+    if importlib.util.find_spec(module) is None
+}
 
 
 def pytest_report_header() -> list[str]:
-    left = [] if FOREIGN else ["tests/foreign: left to `tox -e foreign,foreign215`"]
+    left = [f"tests/{folder}: left to `tox -e {names}`" for folder, names in LEFT.items()]
     if importlib.util.find_spec("schemathesis") is None:
-        left.append("tests/robustness/test_schemathesis.py: left to `tox -e robustness`")
+        left.append("tests/robustness/test_schemathesis*.py: left to `tox -e robustness`")
     return left
 
 
 def pytest_ignore_collect(collection_path) -> bool | None:
     # Asked for by its path, a folder is not left out.
-    left_out = ["packaging"] if FOREIGN else ["packaging", "foreign"]
-    return True if collection_path.name in left_out else None
+    return True if collection_path.name in {"packaging", *LEFT} else None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -12,7 +12,8 @@ from objmapper import Client
 from objmapper.server import WSGIAdapter
 
 #: tox's environment "robustness" has it.
-collect_ignore = [] if importlib.util.find_spec("schemathesis") else ["test_schemathesis.py"]
+_NEEDS_IT = ["test_schemathesis.py", "test_schemathesis_simvue.py"]
+collect_ignore = [] if importlib.util.find_spec("schemathesis") else _NEEDS_IT
 
 for _name in ("everything", "mutations"):
     if _name not in sys.modules:

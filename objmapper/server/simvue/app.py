@@ -60,7 +60,10 @@ class Simvue:
                     _admit(call)
                 return _response(view(call, **variables))
         except ApiError as error:
-            return _response(Answer(error.body, error.status))
+            response = _response(Answer(error.body, error.status))
+            if error.allow:
+                response.headers["Allow"] = error.allow
+            return response
 
 
 def _admit(call: Call) -> None:

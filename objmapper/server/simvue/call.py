@@ -71,7 +71,9 @@ class Call(Statements):
         return self.rows(sql, (json.dumps([*keys]),))
 
     def parameter(self, name: str) -> str | None:
-        return self.request.args.get(name)
+        """A query parameter; of several the last counts."""
+        values = self.request.args.getlist(name)
+        return values[-1] if values else None
 
     def flag(self, name: str) -> bool | None:
         """A boolean parameter, which Python clients write as True and False."""
@@ -107,11 +109,11 @@ class Call(Statements):
             )
         return found
 
-    def json(self) -> Any:
+    def json(self, *, absent: str = "{}") -> Any:
         """The JSON body; an absent one is an empty object, as the client sends none for that."""
         raw = self.request.get_data()
         if not raw:
-            return {}
+            return json.loads(absent)
         if self.request.mimetype != "application/json":
             text = f"Content type should be application/json, not {self.request.mimetype!r}"
             raise Unprocessable.at("content_type", text, "body")

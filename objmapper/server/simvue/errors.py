@@ -20,6 +20,8 @@ class ApiError(Exception):
     """A request is answered with an error."""
 
     status = 400
+    #: The methods that the path has, where another was asked for.
+    allow = ""
 
     def __init__(self, detail: Any, **more: Any) -> None:
         super().__init__(detail)
@@ -51,8 +53,9 @@ class NotFound(ApiError):
 class MethodNotAllowed(ApiError):
     status = 405
 
-    def __init__(self) -> None:
+    def __init__(self, allow: str) -> None:
         super().__init__("Method Not Allowed")
+        self.allow = allow
 
 
 class Exists(ApiError):

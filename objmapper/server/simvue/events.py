@@ -10,13 +10,13 @@ from objmapper.server.simvue.errors import Unprocessable
 from objmapper.server.simvue.filters import Terms, conditions
 from objmapper.server.simvue.listing import page
 from objmapper.server.simvue.validation import (
-    MOMENT,
     Many,
     Moment,
     Nested,
     Text,
     clean,
     clean_one,
+    written,
 )
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -85,16 +85,15 @@ def histogram(call: Call) -> Answer:
     counts = [0] * bins
     for row in call.rows(
         "SELECT timestamp FROM event WHERE run_id = ? AND timestamp >= ? AND timestamp < ?",
-        (run, begin.strftime(MOMENT), end.strftime(MOMENT)),
+        (run, written(begin), written(end)),
     ):
-        counts[(datetime.strptime(row["timestamp"], MOMENT) - begin) // step] += 1
+        counts[(datetime.fromisoformat(row["timestamp"]) - begin) // step] += 1
     data = [
-        {"timestamp": (begin + at * step).strftime(MOMENT), "count": count}
-        for at, count in enumerate(counts)
+        {"timestamp": written(begin + at * step), "count": count} for at, count in enumerate(counts)
     ]
     return Answer({"data": data})
 
 
 def _moment(call: Call, name: str) -> datetime:
     text = call.parameter(name)
-    return datetime.strptime(clean_one(text, Moment(), ("query", name)), MOMENT)
+    return datetime.fromisoformat(clean_one(text, Moment(), ("query", name)))

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from objmapper.server.simvue.call import Call
 from objmapper.server.simvue.errors import Unprocessable
-from objmapper.server.simvue.validation import MOMENT
+from objmapper.server.simvue.validation import written
 
 Condition = tuple[str, list[Any]]
 
@@ -121,11 +121,11 @@ def _within(call: Call, sql: str, operator: str, value: str) -> Condition | None
     match = _AGO.fullmatch(value)
     if match is None or operator not in "<>":
         return None
-    now = datetime.strptime(call.now(), MOMENT)
+    now = datetime.fromisoformat(call.now())
     try:
-        since = (now - int(match[1]) * _UNITS[match[2]]).strftime(MOMENT)
+        since = written(now - int(match[1]) * _UNITS[match[2]])
     except OverflowError:
-        since = datetime.min.strftime(MOMENT)
+        since = written(datetime.min)
     return f"{sql} {'>' if operator == '<' else '<='} ?", [since]
 
 

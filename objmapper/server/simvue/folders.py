@@ -21,7 +21,7 @@ _FOLDER = Resource(
     {
         "name": Text(null=True),
         "description": Text(null=True),
-        "tags": Many(Text(), default=[]),
+        "tags": Many(Text(least=1), default=[]),
         "metadata": Object(default={}),
         "ttl": Integer(least=0, null=True),
     },

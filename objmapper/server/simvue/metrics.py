@@ -30,7 +30,7 @@ _METRICS = {
                 "time": Number(required=True),
                 "timestamp": Moment(null=True),
                 "step": Integer(required=True, least=0),
-                "values": Object(Number(), required=True),
+                "values": Object(Number(boolean=True), required=True),
             }
         ),
         required=True,
@@ -132,7 +132,7 @@ def names(call: Call) -> Answer:
 
 def span(call: Call) -> Answer:
     """From where to where the values of the runs go; the body of this GET is a list of runs."""
-    keys = clean_one(call.json() or [], Many(Text()))
+    keys = clean_one(call.json(absent="[]"), Many(Text()))
     asked = runs.named(call, keys, "body")
     (row,) = call.rows_of(
         "SELECT min(step) AS min_step, max(step) AS max_step, min(time) AS min_time,"

@@ -98,5 +98,5 @@ def find(method: str, path: str) -> tuple[View, str, dict[str, str]]:
         raise NotFound from None
     view = _ROUTES[endpoint].get("GET" if method == "HEAD" else method)
     if view is None:
-        raise MethodNotAllowed
+        raise MethodNotAllowed(", ".join(sorted(_ROUTES[endpoint])))
     return view, endpoint, dict(variables)

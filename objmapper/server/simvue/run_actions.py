@@ -14,6 +14,7 @@ def starred(call: Call, key: str) -> Answer:
 
 def heartbeat(call: Call, key: str) -> Answer:
     """A run says that it is alive; nobody watches here whether it does."""
+    clean(call.json(), {})
     call.update("run", runs.writable(call, key)["id"], {"heartbeat": call.now()})
     return Answer({})
 

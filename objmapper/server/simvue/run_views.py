@@ -11,7 +11,6 @@ from typing import Any
 
 from objmapper.server.simvue import stars
 from objmapper.server.simvue.call import KEYS, Call
-from objmapper.server.simvue.validation import MOMENT
 
 _ALERTS = (
     "SELECT run_alert.run_id, run_alert.status, alert.* FROM run_alert"
@@ -72,7 +71,7 @@ def _runtime(started: str | None, ended: str | None) -> str | None:
     """How long a run that is over has run, as the published client reads it: at most a day."""
     if started is None or ended is None:
         return None
-    lasted = datetime.strptime(ended, MOMENT) - datetime.strptime(started, MOMENT)
+    lasted = datetime.fromisoformat(ended) - datetime.fromisoformat(started)
     seconds = max(lasted.total_seconds(), 0.0)
     hours, rest = divmod(int(seconds), 3600)
     fraction = f"{seconds % 1:.6f}"[1:]

@@ -39,7 +39,7 @@ _RUN = Resource(
         "name": Text(pattern=NAME),
         "description": Text(null=True),
         "status": Text(choices=STATUSES, default="created"),
-        "tags": Many(Text(), default=[]),
+        "tags": Many(Text(least=1), default=[]),
         "metadata": Object(default={}),
         "system": Object(null=True),
         "ttl": Integer(least=0, null=True),

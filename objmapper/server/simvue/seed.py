@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from objmapper.server.simvue.call import new_key
-from objmapper.server.simvue.validation import MOMENT
+from objmapper.server.simvue.validation import written
 from objmapper.server.statements import Statements
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -70,4 +70,4 @@ def _run(statements: Statements, user: dict[str, Any], folder: int, number: int)
 
 
 def _moment(minutes: int) -> str:
-    return (START + timedelta(minutes=minutes)).strftime(MOMENT)
+    return written(START + timedelta(minutes=minutes))

@@ -10,13 +10,12 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from objmapper.server.simvue.errors import Fault, Unprocessable
 
 MISSING: Any = object()
-MOMENT = "%Y-%m-%dT%H:%M:%S.%f"
 # What SQLite's integers hold.
 _LARGEST = 2**63 - 1
 
@@ -87,12 +86,15 @@ class Text(_Plain):
 
 
 class Moment(_Plain):
-    """A time in UTC without a zone, as the published client writes it."""
+    """A time in UTC without a zone, as simvue 2.6.2 writes it, or in ISO 8601, as 2.5.3 may."""
 
     def convert(self, value: Any, place: Place, faults: list[Fault]) -> Any:
         try:
-            return datetime.strptime(value, MOMENT).strftime(MOMENT)
-        except (TypeError, ValueError):
+            moment = datetime.fromisoformat(value)
+            if moment.tzinfo is not None:
+                moment = moment.astimezone(UTC)
+            return written(moment)
+        except (TypeError, ValueError, OverflowError):
             text = "Input should be a valid datetime, such as 2026-01-31T12:00:00.000000"
             faults.append(Fault("datetime_parsing", place, text))
         return value
@@ -118,10 +120,15 @@ class Integer(_Plain):
 
 
 class Number(_Plain):
-    """A number; a boolean counts as one, as a metric may be one."""
+    """A number; where it is told a boolean counts as one, as a metric may be one."""
+
+    def __init__(self, *, boolean: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.boolean = boolean
 
     def convert(self, value: Any, place: Place, faults: list[Fault]) -> Any:
-        if not isinstance(value, int | float):
+        is_boolean = isinstance(value, bool)
+        if not isinstance(value, int | float) or (is_boolean and not self.boolean):
             faults.append(Fault("float_type", place, "Input should be a valid number"))
             return value
         try:
@@ -230,6 +237,11 @@ def clean_one(value: Any, field: Field, place: Place = ("body",)) -> Any:
     if faults:
         raise Unprocessable(faults)
     return found
+
+
+def written(moment: datetime) -> str:
+    """A moment of UTC as Simvue writes it."""
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
 def _has_surrogates(value: Any) -> bool:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from objmapper.server.simvue.call import Call
-from objmapper.server.simvue.validation import MOMENT
+from objmapper.server.simvue.validation import written
 
 _AGGREGATES: dict[str, Callable[[list[float], Callable[[float], bool]], bool]] = {
     "average": lambda values, is_met: is_met(sum(values) / len(values)),
@@ -51,9 +51,9 @@ def _recent(call: Call, run: int, name: str, minutes: int) -> list[float]:
     """The values of a metric that are at most so much older than its newest."""
     sql = "SELECT timestamp, value FROM metric WHERE run_id = ? AND name = ?"
     rows = call.rows(sql, (run, name))
-    newest = datetime.strptime(max(row["timestamp"] for row in rows), MOMENT)
+    newest = datetime.fromisoformat(max(row["timestamp"] for row in rows))
     try:
-        since = (newest - timedelta(minutes=minutes)).strftime(MOMENT)
+        since = written(newest - timedelta(minutes=minutes))
     except OverflowError:
         since = ""
     return [row["value"] for row in rows if row["timestamp"] >= since]

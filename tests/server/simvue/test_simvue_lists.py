@@ -164,6 +164,11 @@ def test_a_page_that_is_none_is_refused(door, name, value):
     assert door.get("/runs", status=422, **{name: value})["detail"][0]["loc"] == ["query", name]
 
 
+def test_of_several_parameters_of_one_name_the_last_counts(open_door):
+    door = open_door(seed="1x3")
+    assert len(door.get("/runs", count=[1, 2])["data"]) == 2
+
+
 def test_a_list_has_the_parts_that_are_asked_for(door, runs):
     whole = door.get("/runs", count=1)["data"][0]
     assert set(whole) == set(door.get(f"/runs/{whole['id']}"))

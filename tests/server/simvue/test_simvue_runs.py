@@ -80,6 +80,11 @@ def test_times_that_are_said_are_kept(door):
     key = door.run(status="completed", started=started, endtime=ended)
     run = door.get(f"/runs/{key}")
     assert (run["started"], run["endtime"], run["runtime"]) == (started, ended, "01:02:03.500000")
+    door.put(f"/runs/{key}", {"started": "0031-01-31 14:00:00+02:00"})
+    assert door.get(f"/runs/{key}")["started"] == "0031-01-31T12:00:00.000000"
+    assert door.faults(f"/runs/{key}", {"started": "0001-01-01T00:00:00+14:00"}, "put") == {
+        "body.started": "datetime_parsing"
+    }
 
 
 def test_a_run_without_a_name_is_given_one_that_is_allowed(door):
@@ -104,6 +109,7 @@ def test_a_run_without_a_name_is_given_one_that_is_allowed(door):
         ({"folder": "/", "ttl": 2**63}, {"body.ttl": "less_than_equal"}),
         ({"folder": "/", "tags": ["a", 1]}, {"body.tags.1": "string_type"}),
         ({"folder": "/", "tags": "a"}, {"body.tags": "list_type"}),
+        ({"folder": "/", "tags": [""]}, {"body.tags.0": "string_too_short"}),
         ({"folder": "/", "metadata": [1]}, {"body.metadata": "dict_type"}),
         ({"folder": "/", "metadata": {"a": "\ud800"}}, {"body.metadata.a": "string_unicode"}),
         ({"folder": "/", "notifications": {}}, {"body.notifications.state": "missing"}),
@@ -175,6 +181,7 @@ def test_a_run_is_asked_to_end(door):
     door.put(f"/runs/{key}/abort", {"reason": "why"})
     assert door.get(f"/runs/{key}/abort") == {"status": True}
     assert door("PUT", f"/runs/{key}/heartbeat").json() == {}
+    assert door.faults(f"/runs/{key}/heartbeat", {"a": 1}, "put") == {"body.a": "extra_forbidden"}
 
 
 # -- folders and tags -----------------------------------------------------------------------------
