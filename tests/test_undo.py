@@ -828,6 +828,23 @@ def test_what_stays_uncertain_is_told_and_what_it_may_refer_to_stays(server, ses
     assert [row["name"] for row in server.tables["projects"].rows.values()] == ["p1", "p2"]
 
 
+def test_what_two_commits_have_sent_of_an_object_is_taken_back_to_what_was_before_both(
+    server, session
+):
+    task = session.get(Task, 1)
+    task.name = "once"
+    lost(server, "PATCH", "/tasks/1", done=True)
+    server.fail("GET", "/tasks/1", 503, times=99)
+    assert failing(session.commit).uncertain.objects == [task]
+    server.faults.clear()
+    task.name = "twice"
+    report = session.commit()
+    assert report.updated.objects == [task, task]
+    report.undo()
+    assert server.tables["tasks"].rows[1]["name"] == "t1"
+    assert task.changes == {"name": ("t1", "twice")}
+
+
 def test_what_was_settled_in_between_is_not_guessed(server, session):
     new = Task(name="n")
     session.add(new)
