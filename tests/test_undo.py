@@ -304,13 +304,13 @@ def test_a_veto_is_no_failure_and_undoes_nothing(server, session):
 def test_what_a_deadline_kept_from_being_sent_is_a_failure(server, session):
     def late(seen):
         if seen.method == "POST":
-            time.sleep(0.6)
+            time.sleep(1.1)
 
     tasks = [Task(name=f"t{n}") for n in range(2)]
     session.add_all(tasks)
     before = content(server)
     server.hook = late
-    report = failing(session.commit, on_error="undo", workers=1, deadline=0.5)
+    report = failing(session.commit, on_error="undo", workers=1, deadline=1)
     assert (report.undone.objects, report.pending.objects) == (tasks[:1], tasks[1:])
     assert content(server) == before
 
