@@ -76,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument(
         "--remote",
         action="store_true",
+        default=None,
         help="remote_files of this machine's loopback are fetched; others never",
     )
     return arguments
