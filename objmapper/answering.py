@@ -28,7 +28,7 @@ def taken_in(session: Any, outcome: Outcome) -> Outcome:
         return outcome._replace(fate=fate, error=error)
     except Exception as error:  # a ContractError, or whatever a dialect's reader meets
         return outcome._replace(fate=Fate.UNCERTAIN, error=error)
-    if was_there(outcome):
+    if outcome.operation.draft.found and was_there(outcome):
         for change, row in rows:
             _bind(session, change, row)
     else:

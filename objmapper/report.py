@@ -192,7 +192,7 @@ class CommitReport:
     def add(self, outcome: Outcome) -> None:
         """Enter every object of *outcome* under its fate."""
         operation, error = outcome.operation, outcome.error
-        there = outcome.fate is Fate.DONE and was_there(outcome)
+        there = bool(operation.draft.found) and outcome.fate is Fate.DONE and was_there(outcome)
         for change in operation.changes:
             entry = Entry(change.object, operation, outcome, error, outcome.waited_for)
             if there:

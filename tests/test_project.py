@@ -12,7 +12,10 @@ ROOMS = sorted(PACKAGE.rglob("*.py"))
 
 # Imported where they are needed, as they may not be installed: the extras, and the embedded
 # server, which needs one.
-OPTIONAL = {"jsonschema", "msgpack", "objmapper.server", "orjson", "rich", "waitress", "werkzeug"}
+OPTIONAL = {
+    *("jsonschema", "msgpack", "objmapper.server", "orjson", "rich", "waitress", "werkzeug"),
+    "objmapper.journal",  # SQLite, which not every Python has
+}
 
 
 def name_of(path):

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from objmapper import paging, reading
 from objmapper.budget import Budget
 from objmapper.exceptions import DetachedError, QueryError, SessionThreadError
-from objmapper.journal import Journal
 from objmapper.members import Members
 from objmapper.state import Page
 from objmapper.turns import Turns
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from objmapper.client import Client
     from objmapper.dialects import Dialect
     from objmapper.identity import IdentityMap
+    from objmapper.journal import Journal
     from objmapper.operation import Request, Response
     from objmapper.query import Query
 
@@ -33,7 +33,7 @@ class SessionBase:
         if keep < 0:
             raise ValueError(f"keep={keep} is below 0; 0 keeps nothing.")
         #: The record of its commits on disk, None without one.
-        self.journal: Journal | None = None if journal is None else Journal(client, journal)
+        self.journal: Journal | None = None if journal is None else _journal(client, journal)
         #: The client that it sends through.
         self.client: Client = client
         #: The client's dialect.
@@ -213,3 +213,10 @@ class SessionBase:
     def is_uncertain(self, obj: Any) -> bool:
         """Whether the fate of the object's last write is unknown."""
         return id(obj) in self.members.uncertain
+
+
+def _journal(client: Client, path: str | os.PathLike[str]) -> Journal:
+    """Open a journal. What it is written with is loaded by who keeps one: SQLite is heavy."""
+    from objmapper.journal import Journal  # noqa: PLC0415 - not by everybody who imports a session
+
+    return Journal(client, path)

@@ -19,7 +19,6 @@ from objmapper.exceptions import (
     ObjectDoesNotExist,
     SessionError,
 )
-from objmapper.journal.recovery import Secrets
 from objmapper.models import Model
 from objmapper.operation import Plan
 from objmapper.progress import Progress
@@ -33,6 +32,8 @@ from objmapper.state import (
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from objmapper.journal.recovery import Secrets
 
 
 M = TypeVar("M", bound=Model)
