@@ -148,6 +148,22 @@ class TestJobs:
         told = "The chunk number should be in  the [1, 2] range"
         assert (refused.status_code, refused.json()) == (400, told)
 
+    def test_a_chunk_by_its_index_begins_with_the_job(self, door):
+        data = Data(door, chunk_size=2)
+        _, second = data.jobs
+        for index, pictures in ((0, PICTURES[2:4]), (1, PICTURES[4:])):
+            query = f"type=chunk&index={index}&quality=original"
+            answer = door.get(f"{second}/data?{query}")
+            assert [*entries(answer.content).values()] == pictures
+        for index in (2, -1):
+            refused = door.get(f"{second}/data?type=chunk&index={index}")
+            assert (refused.status_code, refused.json()) == (400, "requested chunk does not exist")
+
+    def test_2_15_knows_a_chunk_by_its_number_alone(self, open_door):
+        data = Data(open_door(version="2.15"))
+        refused = data.door.get(f"{data.jobs[0]}/data?type=chunk&index=0")
+        assert (refused.status_code, refused.json()) == (400, ["Number is not specified"])
+
     def test_its_meta_are_those_of_its_stretch(self, data):
         meta = data.door.get(f"{data.jobs[1]}/data/meta").json()
         assert [frame["name"] for frame in meta["frames"]] == ["2.png", "3.png", "4.png"]

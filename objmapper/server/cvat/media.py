@@ -8,104 +8,20 @@ from __future__ import annotations
 
 import json
 import math
-import sqlite3
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from objmapper.server.cvat import jobs, pictures, tasks
 from objmapper.server.cvat.call import Answer, Call, Content
-from objmapper.server.cvat.data_fields import step_of
 from objmapper.server.cvat.errors import Broken, Invalid, NotFound, NotReady
+from objmapper.server.cvat.media_rows import Media, media_of
 from objmapper.server.cvat.permissions import JOB_STAFF, TASK_STAFF, require
 from objmapper.server.cvat.pictures import Frame
 
 KINDS = ("chunk", "frame", "preview", "context_image")
 QUALITIES = ("compressed", "original")
-
-
-@dataclass(frozen=True)
-class Media:
-    """The data of a task."""
-
-    size: int
-    #: None for data that are not there yet.
-    chunk_size: int | None
-    quality: int
-    start: int
-    stop: int
-    filter: str
-    deleted: list[int]
-    updated: str
-    storage: str
-    images: Callable[[int, int], list[Frame]]
-
-    @property
-    def step(self) -> int:
-        return step_of(self.filter)
-
-    def frame(self, number: int) -> Frame:
-        """One frame by its number in the task; 400 for one that is not there."""
-        found = self.images(number, number) if 0 <= number < self.size else []
-        if not found:
-            raise Invalid(f"Incorrect requested frame number: {number}")
-        return found[0]
-
-
-def media_of(call: Call, key: int, size: int) -> Media:
-    """The data of a task by their key; those without a row are made up."""
-    row = call.row("SELECT * FROM data WHERE id = ?", (key,))
-    if row is None:
-        _make_up(call, key, size)
-        return media_of(call, key, size)
-    return Media(
-        size=row["size"],
-        chunk_size=row["chunk_size"],
-        quality=row["image_quality"],
-        start=row["start_frame"],
-        stop=row["stop_frame"],
-        filter=row["frame_filter"],
-        deleted=json.loads(row["deleted_frames"]),
-        updated=row["chunks_updated_date"],
-        storage=row["storage"],
-        images=partial(_images, call, key),
-    )
-
-
-def _make_up(call: Call, key: int, size: int) -> None:
-    """Data that a seed only tells of get a row, and frames, when they are first asked for."""
-    columns = {
-        "id": key,
-        "size": size,
-        "chunk_size": tasks.CHUNK_SIZE,
-        "image_quality": tasks.QUALITY,
-        "stop_frame": size - 1,
-        "chunks_updated_date": call.clock(),
-    }
-    call.insert("data", columns)
-    width, height = pictures.MADE_UP
-    for number in range(size):
-        image = {"data_id": key, "number": number, "frame": number, "name": f"{number:06d}.png"}
-        call.insert("image", image | {"width": width, "height": height})
-
-
-def _images(call: Call, key: int, first: int, last: int) -> list[Frame]:
-    rows = call.rows(
-        "SELECT * FROM image WHERE data_id = ? AND number BETWEEN ? AND ? ORDER BY number",
-        (key, first, last),
-    )
-    return [
-        Frame(row["number"], row["name"], row["width"], row["height"], _path(call, row))
-        for row in rows
-    ]
-
-
-def _path(call: Call, row: sqlite3.Row) -> Path | None:
-    if row["blob"] is not None:
-        return call.site.folder.path(row["blob"])
-    return None if row["shared"] is None else (call.site.share or Path()) / row["shared"]
 
 
 @dataclass(frozen=True)
@@ -115,10 +31,15 @@ class _Asked:
     kind: str
     number: int
     quality: str
+    #: Whether the number is a chunk's place in its job, not in the task.
+    in_job: bool = False
 
     @classmethod
-    def by(cls, call: Call) -> _Asked:
+    def by(cls, call: Call, *, of_job: bool = False) -> _Asked:
         kind, number = call.parameter("type"), call.parameter("number")
+        in_job = of_job and call.version.job_chunks and kind == "chunk" and number is None
+        if in_job:
+            number = call.parameter("index")
         quality = call.parameter("quality")
         quality = "compressed" if quality is None else quality
         if kind not in KINDS:
@@ -129,7 +50,7 @@ class _Asked:
             if quality not in QUALITIES:
                 raise Invalid(["Wrong quality value"])
         try:
-            return cls(kind, int(number or 0), quality)
+            return cls(kind, int(number or 0), quality, in_job)
         except ValueError as error:
             raise Broken(f"{number!r} is no number") from error
 
@@ -158,13 +79,15 @@ def of_job(call: Call, path: dict[str, str]) -> Answer:
     """GET /api/jobs/{id}/data: the same of a job; frames that it leaves out are not in its chunks."""
     job = jobs.find(call, path["key"])
     require(call, job, JOB_STAFF)
-    asked = _Asked.by(call)
+    asked = _Asked.by(call, of_job=True)
     media = media_of(call, job["data_id"], job["size"])
     if asked.kind == "chunk":
         bounds = (job["start_frame"], job["stop_frame"])
-        if job["frames"] is None:
-            return _chunk(call, media, asked, bounds, "in  the")
-        return _chunk(call, media, asked, bounds, "in the", json.loads(job["frames"]))
+        included = None if job["frames"] is None else json.loads(job["frames"])
+        if asked.in_job:
+            return _chunk_of_job(call, media, asked, bounds, included)
+        where = "in  the" if included is None else "in the"
+        return _chunk(call, media, asked, bounds, where, included)
     if asked.number not in jobs.frames_of(job):
         raise Invalid("The frame number doesn't belong to the job")
     return _frame(call, media, asked)
@@ -207,9 +130,35 @@ def _chunk(
         raise Invalid(f"The chunk number should be {where} [{first}, {last}] range")
     if asked.number >= math.ceil(media.size / length):
         raise Invalid("requested chunk does not exist")
-    _require_ready(call)
     start = asked.number * length
-    found = media.images(start, min(start + length, media.size) - 1)
+    return _sent(call, media, asked, start, min(start + length, media.size) - 1, included)
+
+
+def _chunk_of_job(
+    call: Call,
+    media: Media,
+    asked: _Asked,
+    bounds: tuple[int, int],
+    included: Collection[int] | None,
+) -> Answer:
+    """A chunk by its place in the job, the first of which begins with the job."""
+    length = media.chunk_size or tasks.CHUNK_SIZE
+    start = bounds[0] + asked.number * length
+    if not bounds[0] <= start <= bounds[1]:
+        raise Invalid("requested chunk does not exist")
+    return _sent(call, media, asked, start, min(start + length - 1, bounds[1]), included)
+
+
+def _sent(
+    call: Call,
+    media: Media,
+    asked: _Asked,
+    first: int,
+    last: int,
+    included: Collection[int] | None,
+) -> Answer:
+    _require_ready(call)
+    found = media.images(first, last)
     frames = [each if included is None or each.number in included else None for each in found]
     quality = media.quality if asked.quality == "compressed" else None
     name = f'inline; filename="{asked.number}.zip"'

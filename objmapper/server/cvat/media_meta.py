@@ -9,7 +9,7 @@ from typing import Any
 from objmapper.server.cvat import jobs, projects, tasks
 from objmapper.server.cvat.call import Answer, Call
 from objmapper.server.cvat.errors import Broken
-from objmapper.server.cvat.media import Media, media_of
+from objmapper.server.cvat.media_rows import Media, media_of
 from objmapper.server.cvat.permissions import JOB_STAFF, TASK_STAFF, require
 from objmapper.server.cvat.pictures import Frame
 from objmapper.server.cvat.validation import Field, Integer, Many, clean

@@ -35,6 +35,8 @@ class Version:
     data_needs_quality: bool = False
     #: Whether a task's frames are checked by their numbers in the source, as its data start.
     counts_from_source: bool = False
+    #: Whether a job's chunks may be asked for by their place in the job.
+    job_chunks: bool = True
     #: Whether shapes have a score, and annotations intervals.
     scores: bool = True
     #: Paths that it does not have, by how they begin.
@@ -98,6 +100,7 @@ VERSIONS = {
         tus_needs_origin=True,
         data_needs_quality=True,
         counts_from_source=True,
+        job_chunks=False,
         scores=False,
         paths=("/api/auth/access_tokens", "/api/requests"),
         keys={
