@@ -246,6 +246,8 @@ class Plan:
     operations: tuple[Operation, ...] = ()
     #: What belongs to it and is not sent.
     left_out: tuple[LeftOut, ...] = ()
+    #: Tells what it needs to be read back; None for a plan that no session has made.
+    saver: Callable[[Plan], dict[str, Any]] | None = None
 
     def __len__(self) -> int:
         batches = [operation.batch for operation in self.operations if operation.batch is not None]
@@ -265,7 +267,10 @@ class Plan:
         return waves
 
     def to_json(self) -> dict[str, Any]:
-        """Return the plan JSON-ready, for tools; secrets are masked."""
+        """Return the plan JSON-ready; secrets are masked.
+
+        ``operations`` and ``left_out`` are for tools and people, ``saved`` is what ``from_json`` reads.
+        """
         return {
             "operations": [operation.to_json() for operation in self.operations],
             "left_out": [
@@ -276,7 +281,29 @@ class Plan:
                 }
                 for change, error, _ in self.left_out
             ],
+            "saved": None if self.saver is None else self.saver(self),
         }
+
+    @classmethod
+    def from_json(
+        cls,
+        data: Mapping[str, Any],
+        session: Any,
+        *,
+        secrets: Callable[[Any, str, str | None], Any] | None = None,
+    ) -> Plan:
+        """Return a plan that ``to_json`` has written, in another process maybe, for ``session.apply``.
+
+        Objects that the server knows are the session's of that key, new ones are made again and wait
+        in the session. *secrets* tells the values of write-only fields, which are never written: it is
+        called with an object, the field's name and the object's tag.
+
+        Nothing is sent. Raises StalePlanError where this session would send something else, as an
+        object was changed or read anew since; SessionError for what is no such plan, for one of
+        another server or of models whose fields changed, and for values that nobody tells.
+        """
+        found: Plan = session.read_plan(data, secrets)
+        return found
 
     def __repr__(self) -> str:
         counts = [(len(self), "request"), (len(self.waves), "wave")]

@@ -9,9 +9,10 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from objmapper import batching, ordering, signals, versions, wire
+from objmapper import batching, ordering, saving, signals, versions, wire
 from objmapper.exceptions import SessionError, StalePlanError, ValidationError
 from objmapper.operation import Change, Draft, Kind, LeftOut, Plan, Settle
 from objmapper.state import Stateful, is_new
@@ -47,7 +48,9 @@ def plan(
     check(changes, deleted)
     drafts = drafts_of(session, ordering.cut_cycles(changes))
     operations = batching.numbered(session.dialect, ordering.ordered(drafts, left_out))
-    return Plan(operations, left_out)
+    client = session.client
+    saver = partial(saving.saved, client.base_url, client.dialect.name)
+    return Plan(operations, left_out, saver)
 
 
 def drafts_of(session: Any, changes: list[Change]) -> list[Draft]:
@@ -86,7 +89,7 @@ def known_again(draft: Draft, header: str, token: str | None = None) -> Draft:
 
     *token*: what the header said when it was sent before.
     """
-    if draft.repeatable:
+    if draft.repeatable and token is None:
         return draft
     headers = {**draft.request.headers, header: token or str(uuid.uuid4())}
     request = replace(draft.request, headers=headers, repeatable=True)

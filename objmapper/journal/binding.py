@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from objmapper import planning
+from objmapper import encoding, planning
 from objmapper.exceptions import JournalError, TransportError
-from objmapper.journal import encoding
 from objmapper.journal.history import Item
 from objmapper.journal.restoring import Restorer
 from objmapper.operation import Change, Draft, Fate, Operation, Outcome, Pending, Request
@@ -221,6 +220,8 @@ def _become(restorer: Restorer, obj: Any, item: Item) -> set[str]:
 def _as_then(journal: Any, obj: Any, key: str, item: Item) -> bool:
     """Whether a new object says of a field what it said when it was made first."""
     field = type(obj).__mapper__.by_key[key]
+    if field.primary_key:  # one that the client chooses, maybe by chance: it is known by its name
+        return True
     if field.hides:  # what was sent then was never written
         return key in item.hidden
     now = obj._row.get(key)

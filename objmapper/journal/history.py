@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from objmapper.encoding import loads
 from objmapper.exceptions import JournalError
-from objmapper.journal.encoding import loads
 from objmapper.journal.store import Event, Intent, Store
 from objmapper.operation import Fate, Kind
 

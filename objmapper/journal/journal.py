@@ -11,14 +11,15 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
+from objmapper import encoding
 from objmapper.exceptions import JournalError, StatusError
-from objmapper.journal import encoding
 from objmapper.journal.binding import Names, bind, bound
 from objmapper.journal.history import CLOCK, DROPPED, SENDING, Book
-from objmapper.journal.recovery import Secrets, recovered
+from objmapper.journal.recovery import recovered
 from objmapper.journal.store import Happened, Intent, Store
 from objmapper.operation import Change, Fate, Kind, Operation, Outcome
 from objmapper.planning import Chosen
+from objmapper.replanning import Secrets
 from objmapper.state import Stateful, changed_keys, is_new
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,10 +10,8 @@ from objmapper import planning
 from objmapper.exceptions import JournalError
 from objmapper.journal.history import Book
 from objmapper.journal.restoring import Restorer
+from objmapper.replanning import Secrets
 from objmapper.state import ABSENT, is_new
-
-#: Tells the value of a write-only field: of which object, which field, and the object's tag.
-Secrets = Callable[[Any, str, str | None], Any]
 
 
 @contextmanager
@@ -90,4 +88,4 @@ def _ask(restorer: Restorer, secrets: Secrets | None) -> None:
         )
 
 
-__all__ = ["Secrets", "recovered"]
+__all__ = ["recovered"]

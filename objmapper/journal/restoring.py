@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from objmapper import planning, settling, wire
+from objmapper import planning, reviving, settling, wire
 from objmapper.exceptions import JournalError, TransportError
 from objmapper.journal.history import Item, Part
 from objmapper.operation import Change, Draft, Fate, Kind, Operation, Outcome, Secret
 from objmapper.state import (
-    ABSENT,
     InstanceState,
     Lifecycle,
     Page,
     ages,
     copied,
     freeze,
-    own,
 )
 
 
@@ -70,16 +68,10 @@ class Restorer:
     def _new(self, item: Item) -> Any:
         """Return a new object that waits for its creation."""
         model = self.journal.models.model(item.model)
-        mapper = model.__mapper__
-        obj = object.__new__(model)
-        obj._row = {}
-        obj._state = state = InstanceState(mapper.blank_page, Lifecycle.PENDING)
-        state.session = self.session.ref
+        obj = reviving.pending(self.session, model)
         self._alive(obj, item)  # before its references: they may lead back
         for part in item.open:
-            obj._row |= self.values(mapper, part)
-        state.originals = dict.fromkeys(obj._row, ABSENT)
-        self.session.members.new[id(obj)] = obj
+            reviving.fill(obj, self.values(model.__mapper__, part))
         if item.tag is not None:
             self.session.members.tags[id(obj)] = item.tag
         if item.name is not None:
@@ -94,7 +86,7 @@ class Restorer:
         identity = mapper.identity_in(row)
         obj = None if identity is None else session.identity.get(mapper.root, identity)
         if obj is None:
-            obj = self._over(model, row, identity, item)
+            obj = self._over(model, row, item)
             self._alive(obj, item)
         else:
             self.journal.adopt(obj, item.number)
@@ -105,48 +97,22 @@ class Restorer:
                 self.change(obj, self.values(mapper, part))
         return obj
 
-    def _over(self, model: Any, row: dict[str, Any], identity: Any, item: Item) -> Any:
+    def _over(self, model: Any, row: dict[str, Any], item: Item) -> Any:
         """Return a persistent object of the session over a row."""
-        mapper, session = model.__mapper__, self.session
-        obj = object.__new__(model)
-        obj._row = row
-        keys = [] if identity is None else [identity]
-        obj._state = page = Page(session.ref, mapper, keys, full=item.full)
-        if identity is not None:
-            session.identity.add(mapper.root, identity, obj)
-            if mapper.natural_key:
-                session.members.created.setdefault(mapper.root, set()).add(identity)
-        elif mapper.has_key:
-            own(obj).lifecycle = page.lifecycle
-            session.members.keyless.add(obj)
+        obj = reviving.persistent(self.session, model, row, full=item.full)
+        mapper = model.__mapper__
+        identity = mapper.identity_in(row)
+        if mapper.natural_key and identity is not None:
+            self.session.members.created.setdefault(mapper.root, set()).add(identity)
         return obj
 
     def change(self, obj: Any, values: Mapping[str, Any]) -> None:
         """Give a persistent object changes that it does not have yet."""
-        state, by_key = own(obj), type(obj).__mapper__.by_key
-        originals = {} if state.originals is None else state.originals
-        for key, value in values.items():
-            field, base = by_key[key], obj._row.get(key, ABSENT)
-            if key in originals:
-                continue
-            if base is not ABSENT and not field.mutable:
-                base = field.tolerant(base)
-            if base is not ABSENT and field.same(base, value):
-                continue
-            if state.snapshots is not None:
-                state.snapshots.pop(key, None)
-            originals[key], obj._row[key] = base, value
-        state.originals = originals or None
-        self.session.touched(obj)
+        reviving.change(self.session, obj, values)
 
     def values(self, mapper: Any, part: Part) -> dict[str, Any]:
         """Return what a part sends, as objects keep it; secrets as somebody has told them."""
-        found: dict[str, Any] = {}
-        for key, value in part.values.items():
-            field = mapper.by_key.get(key)
-            if field is None:
-                raise JournalError(f"{mapper.model.__name__} has no field for {key!r}.")
-            found[key] = field.tolerant(copied(value))
+        found = reviving.values(mapper, part.values)
         for key, number in part.refs.items():
             found[key] = self.object(number)
         return found
@@ -158,7 +124,7 @@ class Restorer:
             model, row = self.journal.models.model(item.model), copied(item.row)
             root, identity = model.__mapper__.root, model.__mapper__.identity_in(row)
             before.append((root, identity, session.identity.get(root, identity)))
-            stand_ins[item.number] = self._over(model, row, identity, item)
+            stand_ins[item.number] = self._over(model, row, item)
         numbers = {
             part.intent.operation for item in items for part in item.open if part.is_lost_deletion
         }
@@ -203,7 +169,7 @@ class Restorer:
             obj = self.object(item.number) if only is None else only[item.number]
             parts = [part for part in item.open if part.intent.operation == number]
             changes += [self._change(obj, part) for part in parts]
-        drafts = self.session.dialect.operations(changes)
+        drafts = planning.drafts_of(self.session, changes)
         return [self._outcome(number, draft) for draft in drafts]
 
     def _outcome(self, number: int, draft: Draft) -> Outcome:

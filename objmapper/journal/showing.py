@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from datetime import UTC, datetime
 
-from objmapper.journal.encoding import loads
+from objmapper.encoding import loads
 from objmapper.journal.history import SENDING, Book, Item, Part
 from objmapper.journal.store import Store
 from objmapper.tables import shortened, table

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from objmapper import committing, planning, reading, scope, settling, signals
+from objmapper import committing, planning, reading, replanning, scope, settling, signals
 from objmapper.client import Client
 from objmapper.conflicts import OnConflict
 from objmapper.exceptions import (
@@ -23,6 +23,7 @@ from objmapper.models import Model
 from objmapper.operation import Plan
 from objmapper.progress import Progress
 from objmapper.query import Query
+from objmapper.replanning import Secrets
 from objmapper.report import CommitReport
 from objmapper.session.base import SessionBase
 from objmapper.state import (
@@ -269,6 +270,11 @@ class Session(SessionBase):
                 return planning.plan(self, objects, deleted)
             with self.journal.bound(self, objects):
                 return planning.plan(self, objects, deleted)
+
+    def read_plan(self, data: Any, secrets: Secrets | None = None) -> Plan:
+        """Return a plan that was written as JSON; what ``Plan.from_json`` asks."""
+        with self.using():
+            return replanning.replanned(self, data, secrets)
 
     def commit(
         self,
