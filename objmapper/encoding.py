@@ -7,7 +7,7 @@ server yet are told by number.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -132,7 +132,7 @@ def _written(value: Any, obj: Any) -> str:
     try:
         return dumps(value)
     except (TypeError, ValueError, RecursionError) as error:
-        raise JournalError(f"{obj!r} can't be written to a journal: {error}.") from None
+        raise JournalError(f"{obj!r} can't be written: {error}.") from None
 
 
 def key_of(obj: Any) -> str | None:
@@ -213,18 +213,3 @@ def told(name: str | None) -> str:
     if parts[0] == "tag":
         return f"the tag {parts[-1]!r}"
     return f"the natural key {parts[1:]!r}"
-
-
-def restored(
-    mapper: Any, sent: Mapping[str, Any], refs: Mapping[str, Any], what: Callable[[int], Any]
-) -> dict[str, Any]:
-    """Return what an object holds of what was sent: values as they are kept, and objects."""
-    found: dict[str, Any] = {}
-    for key, value in sent.items():
-        field = mapper.by_key.get(key)
-        if field is None:
-            raise JournalError(f"{mapper.model.__name__} has no field for {key!r}.")
-        found[key] = field.tolerant(value)
-    for key, number in refs.items():
-        found[key] = what(number)
-    return found

@@ -356,6 +356,11 @@ class Journal:
                     self._by_key.setdefault(place, item.number)
         return self._by_key
 
+    def catch_up(self, session: Any) -> None:
+        """Write what became of open operations, now."""
+        self.reconcile(session)
+        self._flush()
+
     def reconcile(self, session: Any) -> None:
         """Write what became of open operations beside a commit: taken back, or settled by hand."""
         for operation, _ in list(self._open.values()):

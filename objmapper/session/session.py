@@ -34,8 +34,6 @@ from objmapper.state import (
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from objmapper.journal.recovery import Secrets
-
 
 M = TypeVar("M", bound=Model)
 _UNSET: Any = object()
@@ -197,6 +195,8 @@ class Session(SessionBase):
         """
         with self.using():
             self.members.rollback()
+            if self.journal is not None:
+                self.journal.catch_up(self)
             if signals.post_rollback.receivers:
                 signals.post_rollback.tell(type(self), session=self)
 
@@ -255,6 +255,8 @@ class Session(SessionBase):
                 settling.by_hand(self, obj, found)
             else:
                 settling.first(self, [obj])
+            if self.journal is not None:
+                self.journal.catch_up(self)
             return not self.is_uncertain(obj)
 
     # -- committing -------------------------------------------------------------------------------

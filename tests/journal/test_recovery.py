@@ -110,9 +110,28 @@ def test_what_was_rolled_back_is_not_recovered(place, models):
         with pytest.raises(CommitError):
             session.commit()
         session.rollback()
+        assert [event.fate for event in session.journal._store.events()][-1] == "dropped"
     with place.session() as session:
         assert session.recover().counts() == {}
     assert place.names() == []
+
+
+@pytest.mark.parametrize("way", ["revert", "refresh", "expunge"])
+def test_a_change_that_was_taken_back_is_not_recovered(place, models, way):
+    place.server.tables["tasks"].rows[1] = {"id": 1, "name": "a", "note": "old"}
+    place.server.fail("PATCH", "/tasks/1", 400, {"note": ["no"]})
+    with place.session() as session:
+        task = models.Task.objects.using(session).get(id=1)
+        task.note = "x"
+        with pytest.raises(CommitError):
+            session.commit()
+        if way == "expunge":
+            session.expunge(task)
+        else:
+            getattr(task, way)()
+    with place.session() as session:
+        assert session.recover().counts() == {}
+    assert place.server.tables["tasks"].rows[1]["note"] == "old"
 
 
 def test_what_was_settled_by_hand_is_done(place, models):

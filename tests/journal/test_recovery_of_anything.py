@@ -56,6 +56,15 @@ class Book(Model):
         natural_key = ["title"]
 
 
+class Code(Model):
+    code = fields.String(primary_key=True, generated="client")
+    text = fields.String(null=True)
+
+    class Meta:
+        registry = registry
+        endpoint = "codes"
+
+
 class Run(Base):
     name = fields.String(required=True)
 
@@ -87,6 +96,7 @@ def served(place):
     for endpoint in ("rich", "runs", "nodes"):
         place.server.table(endpoint)
     place.server.table("books", key="key")
+    place.server.table("codes", key="code")
     place.server.table("runs/{run}/artifacts")
     return place
 
@@ -208,6 +218,39 @@ def test_a_key_that_the_client_chose_stays_the_one(served, done):
         session.commit()
         assert again.key == book.key
     assert list(served.server.tables["books"].rows) == [str(book.key)]
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_a_key_that_the_program_says_itself_is_a_name(served, done):
+    session = served.session()
+    session.add(Code(code="x", text="t"))
+    served.die(session, 1, done=done)
+    with served.session() as session:
+        again = Code(code="x", text="t")
+        session.add(again)
+        session.commit()
+    assert list(served.server.tables["codes"].rows) == ["x"]
+
+
+def test_what_was_read_before_another_field_was_changed_is_written_as_it_was(served):
+    row = {
+        "id": 1,
+        "name": "a",
+        "at": "2026-05-06T07:08:09Z",
+        "size": "small",
+        "times": [],
+        "day": None,
+    }
+    served.server.table("rich", [row, {**row, "id": 2}])
+    session = served.session()
+    one, two = Rich.objects.using(session).order_by("id")
+    assert (one.at.year, two.at.year, one.size, one.times) == (2026, 2026, Size.SMALL, [])
+    one.day = two.day = dt.date(2026, 1, 1)
+    served.die(session, 1, done=False)
+    with served.session() as session:
+        report = session.recover()
+        assert {obj.at for obj in report.updated.objects} == {one.at}
+    assert bodies(served, "PATCH")[-2:] == [{"day": "2026-01-01"}] * 2
 
 
 def test_no_more_operations_are_of_unknown_fate_than_there_are_workers(place, models):
