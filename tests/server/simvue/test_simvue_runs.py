@@ -49,6 +49,14 @@ def test_a_put_changes_what_it_says_and_nothing_else(door):
     assert door.get(f"/runs/{key}")["description"] is None
 
 
+def test_a_run_moves_to_a_folder_that_is_there(door):
+    key = door.run()
+    door.post("/folders", {"path": "/other"})
+    door.put(f"/runs/{key}", {"folder": "/other"})
+    assert door.get(f"/runs/{key}")["folder"] == "/other"
+    assert door.faults(f"/runs/{key}", {"folder": "/none"}, "put") == {"body.folder": "folder"}
+
+
 def test_a_put_without_a_body_changes_nothing(door):
     key = door.run(name="n")
     assert door("PUT", f"/runs/{key}").json() == {"id": key}

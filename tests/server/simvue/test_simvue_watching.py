@@ -175,6 +175,13 @@ def test_a_metric_is_judged_by_what_is_in_the_window_alone(door):
     assert door.get(f"/alerts/{key}/status/{run}") == {"status": "ok"}
 
 
+def test_a_window_may_reach_further_back_than_time_itself(door):
+    key = alert(door, "metrics", THRESHOLD | {"window": 2**40})
+    run = door.run(alerts=[key])
+    send(door, run, 9)
+    assert door.get(f"/alerts/{key}/status/{run}") == {"status": "critical"}
+
+
 def test_an_alert_may_ask_a_run_to_end_and_one_that_is_off_asks_nothing(door):
     ends = alert(door, "metrics", THRESHOLD, abort=True)
     off = alert(door, "metrics", THRESHOLD, abort=True, enabled=False)
