@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+import requests
 from smallserver import SmallDialect
 from werkzeug.test import Client as Caller
 from werkzeug.wrappers import Request as Incoming
@@ -383,3 +384,50 @@ def test_a_dialect_with_batches_and_no_word_for_them_says_so(small, front):
     with Session(small.client(dialect=dialect)) as session:  # it names no company: all go alone
         session.add_all(tasks("a", "b"))
         assert session.commit().requests == 2
+
+
+def test_answers_that_a_dialect_does_not_count_are_counted(small, front):
+    class Careless(Parcels):
+        def batch_answers(self, response, requests):
+            return super().batch_answers(response, requests)[:-1]
+
+    with Session(small.client(dialect=Careless())) as session:
+        made = tasks("a", "b", "c")
+        session.add_all(made)
+        assert session.commit().created.objects == made
+    assert [row["name"] for row in small.tables["tasks"].rows.values()] == ["a", "b", "c"]
+
+
+def test_a_reader_that_fails_leaves_all_in_doubt(small, front):
+    class Failing(Parcels):
+        def batch_answers(self, response, requests):
+            raise KeyError("hunter2")
+
+    with Session(small.client(dialect=Failing())) as session:
+        made = tasks("a", "b")
+        session.add_all(made)
+        assert session.commit().created.objects == made
+    assert stored(small) == ["a", "b"]
+
+
+def test_a_repeated_batch_of_deletes_meets_what_it_has_deleted(small, front):
+    """The first answer is lost; what is gone when it goes again was deleted by the first one."""
+    small.tables["tasks"].rows.update({n: {"id": n, "name": f"t{n}"} for n in (1, 2, 3)})
+    lost = []
+
+    def lose(answers):
+        if len(lost) < 1:
+            lost.append(answers)
+            raise requests.ConnectionError("the connection broke")
+        return answers
+
+    dialect = Parcels(idempotent=frozenset({Kind.DELETE}))
+    front.distort = lose
+    with Session(small.client(dialect=dialect, retries=2)) as session:
+        for task in Task.objects.all():
+            session.delete(task)
+        report = session.commit()
+    assert len(report.deleted) == 3
+    assert (report.requests, report.retries, len(lost)) == (2, 1, 1)
+    assert [item["status"] for item in lost[0]] == [204] * 3
+    assert small.asked[-3:] == ["DELETE /tasks/1/", "DELETE /tasks/2/", "DELETE /tasks/3/"]
