@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as Outgoing
 
 from objmapper import (
     BadRequest,
+    Client,
     CommitError,
     Model,
     QueryError,
@@ -431,3 +432,28 @@ def test_a_repeated_batch_of_deletes_meets_what_it_has_deleted(small, front):
     assert (report.requests, report.retries, len(lost)) == (2, 1, 1)
     assert [item["status"] for item in lost[0]] == [204] * 3
     assert small.asked[-3:] == ["DELETE /tasks/1/", "DELETE /tasks/2/", "DELETE /tasks/3/"]
+
+
+def test_a_batch_that_surely_never_left_has_failed(small):
+    client = Client("http://127.0.0.1:1/api", dialect=Parcels(), retries=0)
+    with client, Session(client) as session:
+        made = tasks("a", "b")
+        session.add_all(made)
+        with pytest.raises(CommitError) as caught:
+            session.commit(on_error="continue")
+        report = caught.value.report
+        assert (report.failed.objects, report.requests) == (made, 0)
+        assert session.new == made
+        session.rollback()
+
+
+def test_a_batch_that_is_forbidden_has_failed(small):
+    small.fail("POST", "/parcels", 403, {"detail": "Not you."})
+    with Session(small.client(dialect=Parcels())) as session:
+        made = tasks("a", "b")
+        session.add_all(made)
+        with pytest.raises(CommitError, match="Not you") as caught:
+            session.commit(on_error="continue")
+        report = caught.value.report
+        assert (report.failed.objects, report.requests) == (made, 1)
+        session.rollback()
