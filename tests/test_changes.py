@@ -13,7 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from smallserver import SmallServer
 
-from objmapper import Embedded, Model, Registry, Session, ValidationError, fields, inspect
+from objmapper import (
+    ContractError,
+    Embedded,
+    Model,
+    Registry,
+    Session,
+    ValidationError,
+    fields,
+    inspect,
+)
 
 registry = Registry("changes")
 
@@ -407,6 +416,25 @@ def test_nan_is_itself():
     assert set(task.changes) == {"ratio"}
     task.ratio = math.nan
     assert task.changes == {}
+    task.raw[0] = 1.0
+    assert set(task.changes) == {"raw"}
+
+
+def test_nan_is_no_number(task):
+    number = task.ratio
+    task.ratio = math.nan
+    assert set(task.changes) == {"ratio"}
+    task.ratio = number
+    assert task.changes == {}
+
+
+@pytest.mark.parametrize("value", ["soon", ["soon"]], ids=repr)
+def test_what_can_t_be_a_value_reads_as_it_was_set_and_is_refused_when_it_is_checked(task, value):
+    task.due = value
+    assert task.due == value
+    with pytest.raises(ValidationError, match="due"):
+        task.validate()
+    assert inspect(task).changes["due"][1] == value
 
 
 @pytest.mark.parametrize("value", ["1.5", "1.500", 1.5, decimal.Decimal("1.50")], ids=repr)
@@ -474,7 +502,12 @@ def test_changes_are_a_copy(task):
 def test_the_first_value_is_the_old_one_however_often_it_is_set(task):
     for name in ("a", "b", "c"):
         task.name = name
-    assert task.changes == {"name": ("old", "c")}
+        assert task.changes == {"name": ("old", name)}
+    task.revert()
+    before = task.status
+    for status in ("a", None, "b", None):
+        task.status = status
+        assert task.changes == {"status": (before, status)}
 
 
 def test_inspect_tells_the_same_changes(task):
@@ -674,6 +707,36 @@ def test_containers_are_updated_in_place(task, small, session, how):
     assert [place.street for place in before["owner.places"]] == ["Road", "x"]
     assert [person.name for person in before["members"]] == ["y", "w"]
     assert before["by_role.lead"].name == "promoted"
+
+
+def test_containers_deep_in_others_are_updated_in_place_and_no_depth_is_too_much(task, small):
+    def nested(depth, value):
+        for _ in range(depth):
+            value = {"in": value}
+        return value
+
+    stored = small.tables["tasks"].rows[1]
+    for depth in (4, 700):
+        stored["metadata"] = nested(depth, {"leaf": "old"})
+        task.refresh()
+        fourth = task.metadata["in"]["in"]["in"]["in"]
+        stored["metadata"] = nested(depth, {"leaf": "new"})
+        task.refresh()
+        assert task.metadata["in"]["in"]["in"]["in"] is fourth
+        deepest = task.metadata
+        for _ in range(depth):
+            deepest = deepest["in"]
+        assert deepest == {"leaf": "new"}
+        assert task.changes == {}
+
+
+def test_what_is_nested_too_deeply_to_be_watched_is_the_server_s_fault(task, small):
+    metadata = {}
+    for _ in range(3000):
+        metadata = {"in": metadata}
+    broken = Task.__mapper__.instance(row(metadata=metadata), task._state.page)
+    with pytest.raises(ContractError, match="what the server sent for 'metadata'"):
+        broken.metadata  # noqa: B018
 
 
 @pytest.mark.parametrize("how", ["refresh", "query", "commit", "revert"])
