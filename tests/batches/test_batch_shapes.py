@@ -457,3 +457,23 @@ def test_a_batch_that_is_forbidden_has_failed(small):
         report = caught.value.report
         assert (report.failed.objects, report.requests) == (made, 1)
         session.rollback()
+
+
+def test_a_secret_that_the_server_quotes_of_one_of_a_batch_is_not_told(small, front):
+    class Login(Model):
+        id = fields.Integer(primary_key=True)
+        code = fields.String(write_only=True)
+
+        class Meta:
+            registry = Registry()
+
+    small.table("logins", secret=("code",))
+    small.fail("POST", "/logins/", 400, {"code": ["hunter2 is too short."]})
+    with Session(small.client(dialect=Parcels())) as session:
+        session.add_all([Login(code="hunter2"), Login(code="hunter3")])
+        with pytest.raises(CommitError) as caught:
+            session.commit(on_error="continue")
+        (entry,) = caught.value.report.failed
+        assert "hunter" not in f"{entry.error} {entry.error.body} {entry.error.response.content}"
+        assert entry.error.errors == {"code": ["*** is too short."]}
+        session.rollback()
