@@ -12,7 +12,7 @@ block                                what is done with it
 ===================================  ===============================================================
 
 Two things differ from run to run and are not compared: seconds, as ``0.02 s``, and what ``...`` stands
-for. A served server listens on a free port in the place of 8080. Loaded by path; see conftest.py.
+for. Served servers listen on free ports in the places of 8080 and 8081. Loaded by path; see conftest.py.
 """
 
 import doctest
@@ -22,6 +22,7 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from sybil.parsers.myst.lexers import DirectiveLexer
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PORT = "8080"
+PORTS = ("8080", "8081")
 
 #: What installs: newcomer.py runs the tutorial's in a fresh environment, .ci/run runs ``make test``.
 INSTALLING = ("make ", "mkdir ", "python3 -m venv ", ". .venv/bin/activate", "pip install ")
@@ -172,10 +173,12 @@ def _python() -> PythonCodeBlockParser:
     return parser
 
 
-def parsed(path: Path, port: int | None = None) -> Document:
-    """Return the document with its blocks; *port* takes the place of 8080."""
+def parsed(path: Path, ports: Sequence[int | str] = PORTS) -> Document:
+    """Return the document with its blocks; *ports* take the places of 8080 and 8081."""
     text = path.read_text(encoding="utf-8")
-    document = Document(text.replace(PORT, str(port or PORT)), str(path))
+    for written, port in zip(PORTS, ports, strict=True):
+        text = text.replace(written, str(port))
+    document = Document(text, str(path))
     for parser in (_python(), FileParser(), ConsoleParser(), SkipParser()):
         for region in parser(document):
             document.add(region)
@@ -184,7 +187,7 @@ def parsed(path: Path, port: int | None = None) -> Document:
 
 def run(path: Path, folder: Path) -> None:
     """Run every block of a document in *folder*."""
-    document, shell = parsed(path, free_port()), Shell(folder)
+    document, shell = parsed(path, [free_port() for _ in PORTS]), Shell(folder)
     document.namespace |= {"__name__": "__main__", "__folder__": folder, "__shell__": shell}
     sys.path.insert(0, str(folder))  # as at the prompt
     try:
