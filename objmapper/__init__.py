@@ -53,9 +53,10 @@ from objmapper.exceptions import (
 from objmapper.fields import validate
 from objmapper.mapper import Registry
 from objmapper.models import Model, inspect
+from objmapper.operation import Plan
 from objmapper.query import FETCH_ONE, FETCH_PEERS, RAISE, Q
 from objmapper.queryset import Manager, QuerySet
-from objmapper.report import MergeConflict
+from objmapper.report import CommitReport, MergeConflict
 from objmapper.session import Session
 from objmapper.transport import BearerAuth, TokenAuth
 
@@ -70,6 +71,7 @@ __all__ = [
     "Client",
     "CommitError",
     "CommitInterrupted",
+    "CommitReport",
     "Conflict",
     "ConflictError",
     "connect",
@@ -99,6 +101,7 @@ __all__ = [
     "NotFound",
     "ObjectDoesNotExist",
     "ObjMapperError",
+    "Plan",
     "Q",
     "QueryError",
     "QuerySet",

@@ -4,8 +4,8 @@ import objmapper
 
 TOUR = (
     "Client Embedded FETCH_ONE FETCH_PEERS Model Q RAISE Registry Session TokenAuth connect fields "
-    "inspect signals validate CommitError DetachedError FieldNotLoaded ReadOnlyFieldError "
-    "UnsupportedLookup ValidationError"
+    "inspect signals validate CommitError ConflictError DetachedError FieldNotLoaded Plan "
+    "ReadOnlyFieldError RequestBudgetExceeded StalePlanError UnsupportedLookup ValidationError"
 ).split()
 
 

@@ -49,3 +49,10 @@ def wrong_options() -> None:
 
 def wrong_models(session: Session) -> None:
     session.get(int, 42)  # type: ignore[type-var]
+
+
+def wrong_commits(session: Session, task: Task) -> None:
+    session.commit(on_error="undone")  # type: ignore[arg-type]
+    session.commit(on_conflict="mine")  # type: ignore[arg-type]
+    task.commit(on_conflict={"name": "overwrite"})  # type: ignore[dict-item]
+    session.commit(progress="yes")  # type: ignore[arg-type]

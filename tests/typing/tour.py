@@ -3,9 +3,10 @@
 import datetime as dt
 import decimal
 import enum
+import pathlib
 import uuid
 from collections.abc import Iterator
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
 from marshmallow import ValidationError, validates_schema
 
@@ -13,8 +14,13 @@ from objmapper import (
     FETCH_ONE,
     RAISE,
     Client,
+    CommitError,
+    CommitReport,
+    ConflictError,
     Embedded,
+    MergeConflict,
     Model,
+    Plan,
     Q,
     Registry,
     Session,
@@ -26,7 +32,6 @@ from objmapper import (
 )
 from objmapper.models import IdentityKey
 from objmapper.queryset import Manager, QuerySet, RelatedManager
-from objmapper.report import CommitReport
 from objmapper.state import Lifecycle
 
 registry = Registry("tour")
@@ -340,6 +345,47 @@ def sessions() -> None:
         assert_type(task in session, bool)
         session.rollback()
         session.expunge(task)
+
+
+def settle_by_side(conflict: MergeConflict) -> Literal["overwrite", "theirs"]:
+    return "overwrite" if conflict.both else "theirs"
+
+
+def tell(done: int, total: int) -> None: ...
+
+
+def commits(session: Session, task: Task) -> None:
+    plan = session.plan()
+    assert_type(plan, Plan)
+    assert_type(plan.to_json(), dict[str, Any])
+    assert_type(Plan.from_json(plan.to_json(), session), Plan)
+    assert_type(session.apply(plan, on_error="undo", progress=tell), CommitReport)
+    try:
+        report = session.commit(on_conflict="merge", deadline=60)
+    except ConflictError as conflict:
+        assert_type(conflict.conflict, MergeConflict)
+        assert_type(conflict.mine, dict[str, Any] | None)
+        return
+    except CommitError as error:
+        report = error.report
+    assert_type(report, CommitReport)
+    assert_type(report.undo(), CommitReport)
+    assert_type(report.requests, int)
+    assert_type(report.uncertain.objects, list[Any])
+    assert_type([entry.conflict for entry in report.conflicts], list[MergeConflict | None])
+    assert_type(task.commit(on_conflict={"name": "mine", "note": "theirs"}), CommitReport)
+    assert_type(task.delete(on_conflict=settle_by_side), CommitReport)
+    assert_type(session.settle(task, found=None), bool)
+    assert_type(session.is_uncertain(task), bool)
+    with session.request_budget(50) as budget:
+        assert_type(budget.spent, int)
+
+
+def journals(client: Client) -> None:
+    with Session(client, journal="migrate.journal") as session:
+        assert_type(session.recover(secrets=lambda obj, name, tag: "..."), CommitReport)
+    with Session(client, journal=pathlib.Path("migrate.journal")):
+        pass
 
 
 def objects_verbs(task: Task) -> None:
