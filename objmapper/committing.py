@@ -32,7 +32,7 @@ def commit(
 
     *done*: kinds and objects of what earlier processes have done, for the report.
     """
-    _check_options(workers, on_error, deadline)
+    _check_options(workers, on_error, deadline, progress)
     conflicts.check(on_conflict)
     if session.journal is not None:
         session.journal.bind(session, chosen)
@@ -52,7 +52,7 @@ def undo(
     progress: bool | Progress = False,
 ) -> CommitReport:
     """Take back what a commit did: all of `Session.undo`."""
-    _check_options(workers, "undo", None)
+    _check_options(workers, "undo", None, progress)
     undoing.check(session, report)
     planning.tell_begin(session)
     run = Run(session, workers, progress)
@@ -73,8 +73,13 @@ def apply(
     on_conflict: conflicts.OnConflict = "error",
 ) -> CommitReport:
     """Send exactly this plan: all of `Session.apply`; receivers may veto, and change nothing."""
-    _check_options(workers, on_error, deadline)
+    _check_options(workers, on_error, deadline, progress)
     conflicts.check(on_conflict)
+    if not isinstance(planned, Plan):
+        raise TypeError(
+            f"What is applied is a plan, as session.plan() returns it, not {planned!r}. "
+            "Plan.from_json(data, session) reads one that was written."
+        )
     chosen = planning.chosen_by(planned)
     if session.journal is not None:
         session.journal.bind(session, chosen)
@@ -117,14 +122,19 @@ def _run(
         return run.ended(report)
 
 
-def _check_options(workers: int | None, on_error: str, deadline: float | None) -> None:
+def _check_options(workers: Any, on_error: Any, deadline: Any, progress: Any) -> None:
     """Raise ValueError for options that make no sense, before anything is asked or sent."""
     if on_error not in ("stop", "continue", "undo"):
         raise ValueError(f"on_error is 'stop', 'continue' or 'undo', not {on_error!r}.")
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers is 1 or more, not {workers}.")
-    if deadline is not None and not deadline > 0:
-        raise ValueError(f"deadline is a number of seconds above 0, not {deadline}.")
+    if workers is not None and not (isinstance(workers, int) and workers > 0):
+        raise ValueError(f"workers is 1 or more, not {workers!r}.")
+    if deadline is not None and not (isinstance(deadline, int | float) and deadline > 0):
+        raise ValueError(f"deadline is a number of seconds above 0, not {deadline!r}.")
+    if progress and not (progress is True or callable(progress)):
+        raise ValueError(
+            "progress is True, or a callable that takes how many operations are through, of how "
+            f"many; not {progress!r}."
+        )
 
 
 def _settled_first(session: Any, chosen: planning.Chosen) -> list[Outcome]:

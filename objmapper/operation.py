@@ -208,7 +208,7 @@ class Outcome(NamedTuple):
     ended: float = 0.0
     #: Pages of a lower age were read before it was begun.
     age: int = 0
-    #: Why its fate can't be told.
+    #: Why its fate can't be told, or from where it is known that it is not done.
     why: str = ""
     #: When it was begun by the server's clock, if another process has begun it.
     begun_there: datetime | None = None

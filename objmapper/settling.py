@@ -22,6 +22,8 @@ from objmapper.sending import send
 
 #: Refusals that an operation meets which has been done already: gone, there, of another version.
 _SAYS_DONE = frozenset({404, 409, 410, 412})
+#: Why what was of unknown fate is known to have failed.
+NOT_DONE = "the server was asked since: it is not done"
 #: Seconds before the server is asked again, when it gave no answer; then twice as long, and so on.
 _BACKOFF = 0.1
 

@@ -85,6 +85,8 @@ def places(report: CommitReport) -> dict[int, int]:
 
 def check(session: Any, report: CommitReport) -> None:
     """Raise SessionError where *session* has nothing to take back of a commit."""
+    if not isinstance(report, CommitReport):
+        raise TypeError(f"A commit is undone by its report, and {report!r} is none.")
     if report.session is not session:
         raise SessionError("This report is of another session's commit, which can undo it.")
     if any(change.undoes for outcome in report.outcomes for change in outcome.operation.changes):

@@ -178,7 +178,8 @@ class Commit:
                 self.contested[outcome.operation.number] = self.unsure.pop(outcome.operation.number)
             else:
                 known = finding.verdict is Verdict.NOT_DONE
-                self.note(outcome._replace(fate=Fate.FAILED) if known else outcome)
+                failed = outcome._replace(fate=Fate.FAILED, why=settling.NOT_DONE)
+                self.note(failed if known else outcome)
 
     def may_go_again(self, outcome: Outcome) -> bool:
         """Whether what is not done is sent again: not what was refused, and nothing for ever."""

@@ -187,6 +187,13 @@ def test_a_plan_of_another_session_is_refused(server, session, pending):
     assert writes(server) == []
 
 
+@pytest.mark.parametrize("no_plan", [None, {"operations": []}, "plan"], ids=repr)
+def test_what_is_no_plan_is_refused(server, session, pending, no_plan):
+    with pytest.raises(TypeError, match=r"session\.plan\(\)"):
+        session.apply(no_plan)
+    assert writes(server) == []
+
+
 def test_a_receiver_may_veto(server, session, pending):
     project, new, changed, marked = pending
 

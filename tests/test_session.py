@@ -494,6 +494,13 @@ def test_keyless_objects_are_added_and_not_attached_by_key(session, server):
     assert inspect(event).identity is None
 
 
+@pytest.mark.parametrize("tag", [7, b"row-17", ["row-17"]], ids=repr)
+def test_a_tag_that_is_no_text_is_refused(session, tag):
+    with pytest.raises(TypeError, match="A tag is text"):
+        session.add(Task(name="x"), tag=tag)
+    assert session.new == []
+
+
 def test_a_tag_names_a_new_object(session):
     session.add(Task(name="x"), tag="row-17")
     assert len(session.new) == 1

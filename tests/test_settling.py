@@ -168,6 +168,8 @@ def test_what_is_never_done_is_failed_after_as_many_attempts_as_the_client_has(s
     assert isinstance(entry.error, ServerError)
     assert (len(asked(server, "PATCH")), report.requests, report.retries) == (3, 3, 2)
     assert (session.uncertain, session.dirty) == ([], [task])
+    # The error is of one request, and of that nobody knew; by now somebody does.
+    assert str(report).endswith("is unknown. (the server was asked since: it is not done)")
 
 
 def test_a_field_that_somebody_else_changed_meanwhile_leaves_it_uncertain(server, session):

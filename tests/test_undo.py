@@ -709,6 +709,11 @@ def test_a_report_of_another_session_is_refused(server, client, session):
         other.undo(report)
 
 
+def test_what_is_no_report_is_refused(session):
+    with pytest.raises(TypeError, match="by its report"):
+        session.undo(session.plan())
+
+
 def test_a_report_of_a_session_that_is_closed_or_gone_is_refused(server, client):
     with session_of(client) as opened:
         opened.add(Task(name="n"))

@@ -819,7 +819,19 @@ def test_operations_of_one_lane_never_run_side_by_side(server):
     assert [entry.object.name for entry in report.created] == [f"t{n}" for n in range(10)]
 
 
-@pytest.mark.parametrize("options", [{"workers": 0}, {"on_error": "undo!"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"workers": 0},
+        {"workers": "8"},
+        {"on_error": "undo!"},
+        {"deadline": 0},
+        {"deadline": "60"},
+        {"deadline": float("nan")},
+        {"progress": "yes"},
+    ],
+    ids=str,
+)
 def test_options_that_are_none_are_refused(server, session, options):
     task = Task(name="x")
     session.add(task)

@@ -147,11 +147,13 @@ class Session(SessionBase):
 
         New objects that it refers to, or was given as children, come along. One that is marked for
         deletion no longer is. *tag* is a name of yours, by which a journal knows the object when the
-        program is run again. Raises SessionError for one of
-        another session, for a detached one without a key, and where there is another object of its
-        key (see ``merge``); TypeError for what is no model object.
+        program is run again. Raises SessionError for one of another session, for a detached one
+        without a key, and where there is another object of its key (see ``merge``); TypeError for what
+        is no model object, and for a tag that is no text.
         """
         with self.using():
+            if tag is not None and not isinstance(tag, str):
+                raise TypeError(f"A tag is text, as 'row-17', not {tag!r}.")
             self.members.add(obj)
             if tag is not None:
                 self.members.tags[id(obj)] = tag
