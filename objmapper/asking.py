@@ -22,10 +22,15 @@ def mapper_of(change: Change) -> Any:
 
 
 class View:
-    """The rows that may be those of some changes' objects, each asked for once."""
+    """The rows that may be those of some changes' objects, each asked for once.
 
-    def __init__(self, session: Any, requests: Mapping[int, Request]) -> None:
-        self.session = session
+    *surely*: what a list does not show, which may lag or hide it, is asked for by itself.
+    """
+
+    def __init__(
+        self, session: Any, requests: Mapping[int, Request], *, surely: bool = False
+    ) -> None:
+        self.session, self._surely = session, surely
         #: By id of the change: the request that it was sent in.
         self._requests = requests
         #: By id of the change: rows, or what went wrong when they were asked for.
@@ -95,7 +100,11 @@ class View:
 
     def _by_key(self, group: list[Change]) -> list[list[Row]]:
         keys = [_key(change) for change in group]
-        rows = reading.rows_by_keys(self.session, self._query(group[0]), keys)
+        query = self._query(group[0])
+        rows = reading.rows_by_keys(self.session, query, keys)
+        if self._surely and len(keys) > 1:
+            for key in keys:
+                rows |= {} if key in rows else reading.rows_by_keys(self.session, query, [key])
         return [[rows[key]] if key in rows else [] for key in keys]
 
     def _by_name(self, group: list[Change]) -> list[list[Row]]:

@@ -155,7 +155,8 @@ class Referee:
         """Return what the server has of objects, several in one request where that can be."""
         if not asked:
             return {}
-        view = View(self.session, {id(change): operation.request for change, operation in asked})
+        requests = {id(change): operation.request for change, operation in asked}
+        view = View(self.session, requests, surely=True)
         view.ask(change for change, _ in asked)
         return {id(change): view.rows(change) for change, _ in asked}
 
@@ -290,7 +291,7 @@ class Referee:
                 continue
             rest, agreed = self._rebased(meeting, sides.get(id(change)) or {})
             going += [rest] if rest is not None else []
-            done += [change] if agreed else []
+            done += [agreed] if agreed is not None else []
         if tuple(going) == operation.changes and outcome.error is None:
             return outcome
         kept = going or done
@@ -306,10 +307,12 @@ class Referee:
             outcome = outcome._replace(fate=Fate.DONE, response=None, error=None)
         return outcome._replace(operation=replace(operation, draft=draft))
 
-    def _rebased(self, meeting: Meeting, sides: Mapping[str, str]) -> tuple[Change | None, bool]:
+    def _rebased(
+        self, meeting: Meeting, sides: Mapping[str, str]
+    ) -> tuple[Change | None, Change | None]:
         """Give an object the base that the server has now.
 
-        Returns what is still to be sent, and else whether the server has all of it.
+        Returns what is still to be sent, else what the server has all of.
         """
         change, row, obj = meeting.change, meeting.row, meeting.change.object
         deletes = change.kind == Kind.DELETE
@@ -318,28 +321,28 @@ class Referee:
                 answering.take_in(self.session, [(change, None)], full=True)
             else:
                 self.session.members.forget(obj)
-            return None, deletes
+            return None, change if deletes else None
         loading.rebase(obj, {**dict.fromkeys((*meeting.foreign, *meeting.equal)), **row})
         if deletes:
             if sides.get(_WHOLE) == "theirs":
                 self._let_be(obj)
-                return None, False
-            return change, False
+                return None, None
+            return change, None
         by_key = mapper_of(change).by_key
         given_up = [key for key in meeting.both if sides[by_key[key].name] == "theirs"]
         for key in given_up:
             loading.give_up(obj, by_key[key])
         dropped = {*given_up, *meeting.equal}
-        sent = {key: value for key, value in change.sent.items() if key not in dropped}
-        if sent:
-            names = {by_key[key].name for key in sent}
-            shown = {name: pair for name, pair in change.changes.items() if name in names}
-            return change._replace(sent=sent, changes=shown), False
+        rest = _over_base(change, [key for key in change.sent if key not in dropped])
+        if rest.sent:
+            return rest, None
         if not given_up:
+            agreed = _over_base(change, change.sent)
             answering.take_in(self.session, [(change, row)], full=True)
-        elif loading.settle(obj) and not obj._state.snapshots:
+            return None, agreed
+        if loading.settle(obj) and not obj._state.snapshots:
             self.session.untouched(obj)
-        return None, not given_up
+        return None, None
 
     def _let_be(self, obj: Any) -> None:
         """Leave an object on the server that was to be deleted."""
@@ -347,6 +350,24 @@ class Referee:
         if id(obj) in members.deleted:
             members.add(obj)
         loading.settle(obj)
+
+
+def _over_base(change: Change, keys: Iterable[str]) -> Change:
+    """Return what a change sends of *keys*, as one of the base that its object has now.
+
+    That is what an undo gives back: what others have done before it is not the commit's to take back.
+    """
+    obj, by_key = change.object, mapper_of(change).by_key
+    sent = {key: change.sent[key] for key in keys}
+    base, shown = {}, {}
+    for key in sent:
+        field = by_key[key]
+        value = base_value(obj, field)
+        if key in change.base:
+            base[key] = ABSENT if field.hides else value
+        if field.name in change.changes:
+            shown[field.name] = _shown(field, value), change.changes[field.name][1]
+    return change._replace(sent=sent, changes=shown, base=base)
 
 
 def _shown(field: Any, value: Any) -> Any:

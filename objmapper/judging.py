@@ -59,9 +59,14 @@ def judge(session: Any, outcomes: Sequence[Outcome]) -> list[Finding]:
 
 
 def _repeats(outcome: Outcome) -> bool:
-    """Whether to send it again without asking: not when a repeat of it was refused."""
+    """Whether to send it again without asking: not when a repeat of it was refused.
+
+    Nor where versions are compared before it is sent: what it has done would pass for another's.
+    """
     draft = outcome.operation.draft
-    return (draft.repeatable or draft.settle is Settle.REPEAT) and not is_refusal(outcome.error)
+    compares = draft.guard is not None and "If-Match" not in draft.request.headers
+    repeats = draft.repeatable or draft.settle is Settle.REPEAT
+    return repeats and not compares and not is_refusal(outcome.error)
 
 
 def _together(session: Any, outcome: Outcome, by_change: Mapping[int, Finding]) -> Finding:

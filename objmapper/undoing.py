@@ -204,7 +204,7 @@ class _Undo:
         """Refuse what the server no longer has as it was sent, asking for many in one request."""
         asked = [change for number, change in self.inverses.items() if number not in self.within]
         requests = {id(c): self.parts[id(c.object)].outcomes[-1].operation.request for c in asked}
-        view = View(self.session, requests)
+        view = View(self.session, requests, surely=True)
         view.ask(asked)
         for change in asked:
             number = id(change.object)

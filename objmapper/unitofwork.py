@@ -54,6 +54,8 @@ class Commit:
         self.unsure: dict[int, Outcome] = {}
         self.earlier: dict[int, Outcome] = {}
         self.tries: Counter[int] = Counter()
+        #: What goes in another form than was planned, by number.
+        self.rewritten: dict[int, Operation] = {}
         self.errors: list[Exception] = []
         self.interrupted = False
         #: What was refused as if for a version; who finds out, where the plan has versions.
@@ -95,8 +97,15 @@ class Commit:
         under_way.update(objects)
 
     def rewrite(self, before: Operation, outcome: Outcome) -> None:
-        """Have the journal know an operation that was merged with what others have changed."""
-        if self.journal is None or outcome.operation is before:
+        """Remember an operation that was merged with what others have changed, in the journal too."""
+        if outcome.operation is before:
+            return
+        self.rewritten[before.number] = outcome.operation
+        if before.kind == Kind.DELETE and not outcome.operation.changes:
+            self.lost[before.number] = (
+                before  # it was let be: what is deleted after it would take it along
+            )
+        if self.journal is None:
             return
         try:
             self.journal.replace(self.session, before, outcome)
@@ -135,8 +144,7 @@ class Commit:
                 return
             # What was held back by a pause, and what is to be begun again, maybe as another request.
             waiting = [op for op in waiting if op.number not in self.sender.begun]
-            again = self.earlier
-            waiting = [again[op.number].operation if op.number in again else op for op in waiting]
+            waiting = [self.rewritten.get(op.number, op) for op in waiting]
             self.sender.resume()
 
     def compared(self, waiting: list[Operation]) -> list[Operation]:
@@ -277,7 +285,8 @@ class Commit:
         """Give an outcome to what has none: what was begun is uncertain, the rest still pending."""
         self.sender.stop()
         self.progress = None
-        for operation in self.plan:
+        for planned in self.plan:
+            operation = self.rewritten.get(planned.number, planned)
             if operation.number in self.outcomes:
                 continue
             if operation.number in self.unsure:
