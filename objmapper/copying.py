@@ -38,19 +38,19 @@ def portable(obj: Any, *, secrets: bool = False) -> Portable:
     for key, base in (state.originals or {}).items():
         if key not in hidden:
             field = by_key[key]
-            open_base = base if secrets or field.plain or not field.mutable else _shown(field, base)
+            open_base = base if secrets or field.plain or not field.mutable else shown(field, base)
             originals[key] = reference(field, base) if isinstance(base, Stateful) else open_base
     for key, snapshot in (state.snapshots or {}).items():
         if key not in hidden:
             field = by_key[key]
             shut = secrets or field.plain or snapshot is None
             snapshots[key] = (
-                snapshot if shut else type(snapshot)(freeze(_shown(field, thaw(snapshot))))
+                snapshot if shut else type(snapshot)(freeze(shown(field, thaw(snapshot))))
             )
     return row, originals, snapshots, state.children, is_new(obj), state.full
 
 
-def _shown(field: Any, wire: Any) -> Any:
+def shown(field: Any, wire: Any) -> Any:
     """Return the JSON of a value object, or of several, without what is write-only in it."""
     return field.to_row(duplicate(field.tolerant(wire), {}))
 

@@ -357,9 +357,18 @@ class Inspection:
 
     @property
     def theirs(self) -> dict[str, Any] | None:
-        """A newer row of the server's, that waits because the object has changes."""
-        theirs = self._obj._state.theirs
-        return theirs and {key: value for key, value in theirs.items() if key != ETAG}
+        """A newer row of the server's, that waits because the object has changes; no secrets of it."""
+        theirs, by_key = self._obj._state.theirs, type(self._obj).__mapper__.by_key
+        if theirs is None:
+            return None
+        hidden = {key for key, field in by_key.items() if field.write_only} | {ETAG}
+        return {
+            key: copying.shown(field, value)
+            if value is not None and (field := by_key.get(key)) is not None and field.hides
+            else value
+            for key, value in theirs.items()
+            if key not in hidden
+        }
 
     def __repr__(self) -> str:
         return f"<Inspection of {self._obj!r}: {self.lifecycle}>"

@@ -912,6 +912,20 @@ def test_a_pickle_has_no_write_only_value_that_was_read(session):
     assert b"s3cret" not in pickle.dumps(task)
 
 
+def test_a_row_that_waits_is_told_without_its_secrets(session, server):
+    task = Task.objects.get(id=1)
+    task.name = "mine"
+    server.tables["tasks"].rows[1] |= {
+        "name": "theirs",
+        "secret": "s3cret",
+        "login": {"user": "me", "password": "s3cret"},
+    }
+    Task.objects.get(id=1)
+    theirs = inspect(task).theirs
+    assert "s3cret" not in repr(theirs)
+    assert (theirs["name"], theirs["login"]) == ("theirs", {"user": "me"})
+
+
 def test_a_pickle_has_neither_session_nor_credentials(server):
     client = server.client()
     client.transport.http.headers["Authorization"] = "Token s3cret"

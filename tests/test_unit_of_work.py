@@ -1290,6 +1290,7 @@ UNKNOWN = {
 NO_KEY = {
     "no key": faulty.say({"name": "x"}, 201),
     "no body": faulty.answer(b"", 201),
+    "no content": faulty.answer(status=204),
     "a key that can be none": faulty.say({"id": {"a": 1}, "name": "x"}, 201),
     "a key of another type": faulty.say({"id": "seven", "name": "x"}, 201),
     "a key that is null": faulty.say({"id": None}, 201),

@@ -38,6 +38,7 @@ from objmapper.fields import Boolean, Decimal, Dict, ForeignKey, List, Raw, Stri
 from objmapper.fields.containers import Nested
 from objmapper.operation import Change, Draft, Json, Request, Response
 from objmapper.query import Condition, Order, Query
+from objmapper.transport import read_error
 from objmapper.transport.masking import secret_values
 
 _EXACT = frozenset({"exact", "in"})
@@ -272,9 +273,27 @@ class Kinto(Dialect):
         return f'"{version}"' if version.__class__ is int else None
 
     def read_conflict(self, response: Response) -> dict[str, Any] | None:
-        details = row_of(response.json(), response).get("details")
-        existing = details.get("existing") if isinstance(details, dict) else None
+        existing = _details(row_of(response.json(), response)).get("existing")
         return existing if isinstance(existing, dict) else None
+
+    def read_error(self, response: Response) -> tuple[Any, list[str], dict[str, list[str]]] | None:
+        """Read an error without the record that a 412 brings along.
+
+        That complains of nothing, and may have values that are never shown (``write_only``).
+        """
+        body = response.json()
+        if "existing" not in _details(body):
+            return None
+        details = {name: part for name, part in _details(body).items() if name != "existing"}
+        rest = json.dumps({**body, "details": details}).encode()
+        _, messages, errors = read_error(replace(response, content=rest))
+        return body, messages, errors
+
+
+def _details(body: Any) -> dict[str, Any]:
+    """Return what an error answer says beside its words."""
+    details = body.get("details") if isinstance(body, dict) else None
+    return details if isinstance(details, dict) else {}
 
 
 def _check(condition: Condition, lookup: str, value: Any) -> None:

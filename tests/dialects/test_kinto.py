@@ -1,5 +1,6 @@
 """What only Kinto has: envelopes, filters that are JSON, creates that are answered with what was there."""
 
+import json
 import uuid
 
 import pytest
@@ -8,6 +9,7 @@ from objmapper import (
     AlreadyExists,
     CommitError,
     Conflict,
+    ConflictError,
     ContractError,
     Model,
     QueryError,
@@ -249,6 +251,31 @@ def test_a_key_of_the_client_is_created_where_there_is_none(client, have):
         assert entry.error.status == 412
         session.rollback()
         assert Book.objects.using(session).get(key=key).title == "Emma"
+
+
+def test_the_record_that_a_refusal_brings_along_is_told_by_no_error(client, have):
+    class Safe(Model):
+        id = fields.String(primary_key=True)
+        size = fields.Integer()
+        pin = fields.String(write_only=True)
+
+        class Meta:
+            registry = Registry("safes")
+            endpoint = "items"
+            version = "etag"
+
+    have("a", size=1, pin="9753113579")
+    safe = Safe.objects.get(id="a")
+    have("a", size=2, pin="9753113579")
+    safe.size = 3
+    with pytest.raises(ConflictError) as caught:
+        safe.commit()
+    (entry,) = caught.value.report.conflicts
+    assert entry.error.status == 412
+    assert "9753113579" not in f"{entry!r} {entry.error.messages} {entry.error.errors}"
+    assert "9753113579" not in json.dumps(caught.value.report.to_json())
+    assert "Resource was modified meanwhile" in str(entry.error)
+    safe.revert()
 
 
 @pytest.fixture
