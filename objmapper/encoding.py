@@ -7,7 +7,7 @@ server yet are told by number.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -141,12 +141,12 @@ def key_of(obj: Any) -> str | None:
     key = mapper.key_in(row)
     if not mapper.path_fields and key.__class__ is int:
         return f"[{key}]"
-    if key is None or not mapper.has_key:
-        return "[]" if mapper.singleton else None
+    if key is None or not (mapper.has_key or mapper.singleton):
+        return None
     path = [field.dump(row.get(field.key)) for field in mapper.path_fields]
     if any(value is None or isinstance(value, Pending) for value in path):
         return None
-    return dumps([*path, mapper.pk.to_wire(key)])
+    return dumps([*path, mapper.pk.to_wire(key)] if mapper.has_key else path)
 
 
 def sent_of(
@@ -170,26 +170,30 @@ def sent_of(
     )
 
 
+def is_drawn(pk: Any) -> bool:
+    """Whether a key that the client chooses may be another one at each run."""
+    return pk.has_default or type(pk).__name__ == "UUID"
+
+
 def name_of(obj: Any, tag: str | None, number: Callable[[Any, Any], int | None]) -> str | None:
     """Return what a new object is known by when the program is run again: its tag, or natural key.
 
-    *number* tells that of an object in the journal, by a relation's field and value. None where
-    nothing tells the object from others.
+    A natural key tells it from others of one address, so where it lives is a part. *number* tells that
+    of an object in the journal, by a relation's field and value. None where nothing tells the object
+    from others.
     """
     if tag is not None:
         return dumps(["tag", tag])
     mapper, row = type(obj).__mapper__, obj._row
-    fields: Iterable[Any] = [mapper.fields[name] for name in mapper.natural_key]
-    if not fields:
-        if mapper.singleton:
-            return '["singleton"]'
-        # A UUID may be another one at each run.
+    fields: list[Any] = [mapper.fields[name] for name in mapper.natural_key]
+    if not fields and not mapper.singleton:
         chosen = mapper.has_key and mapper.pk.generated == "client"
-        if not chosen or mapper.pk.has_default or type(mapper.pk).__name__ == "UUID":
+        if not chosen or is_drawn(mapper.pk):
             return None
         fields = [mapper.pk]
-    parts: list[Any] = ["key"]
-    for field in fields:
+    parts: list[Any] = ["key" if fields else "singleton"]
+    names = {field.name for field in fields}
+    for field in (*(field for field in mapper.path_fields if field.name not in names), *fields):
         if field.hides:
             return None
         value = row.get(field.key)

@@ -121,6 +121,7 @@ def bind(journal: Any, session: Any, chosen: planning.Chosen) -> None:
     for obj, item in items:
         if item.number in gone:
             item.state, item.open = "gone", []
+        _keep_key(obj, item)
         if item.state == "there":
             _enter(restorer, obj, item)
         doubtful |= _doubtful(item)
@@ -198,11 +199,36 @@ def _enter(restorer: Restorer, obj: Any, item: Item) -> None:
         session.touched(obj)
 
 
+def _keep_key(obj: Any, item: Item) -> None:
+    """Let a new object have the key that an earlier run has chosen for it, and maybe sent.
+
+    Raises JournalError where the program says another one.
+    """
+    mapper = type(obj).__mapper__
+    if not mapper.has_key or mapper.pk.generated != "client":
+        return
+    pk, now = mapper.pk, mapper.key_in(obj._row)
+    unknown = (part.values for part in item.open if part.is_unknown)
+    then = item.row if item.state == "there" else next(unknown, {})
+    if mapper.key_in(then) in (None, now):
+        return
+    if now is not None and not encoding.is_drawn(pk):
+        raise JournalError(
+            f"{obj!r} is what an earlier run has made with the key {then[pk.key]!r}, by "
+            f"{encoding.told(item.name)}: a key does not change. Give it that key, or another tag."
+        )
+    obj._row[pk.key] = pk.tolerant(then[pk.key])
+
+
 def _become(restorer: Restorer, obj: Any, item: Item) -> set[str]:
     """Give a new object the row that the server has; return what it says otherwise than then."""
     mapper, said = type(obj).__mapper__, obj._row
-    other = {key for key in changed_keys(obj) if not _as_then(restorer.journal, obj, key, item)}
-    row = copied(item.row)
+    row, known = copied(item.row), mapper.pk.key if mapper.has_key else None
+    other = {
+        key
+        for key in changed_keys(obj)
+        if key != known and not _as_then(restorer.journal, obj, key, item)
+    }
     identity = mapper.identity_in(row)
     keys = [] if identity is None else [identity]
     page = Page(restorer.session.ref, mapper, keys, full=item.full)

@@ -85,7 +85,7 @@ class Item:
         if intent.base is not None:
             self.row |= _mapping(intent.base)
         self.key = intent.key or self.key
-        self.tag = intent.tag or self.tag
+        self.tag = self.tag if intent.tag is None else _text(intent.tag)
         if kind == Kind.CREATE:
             self.name, self.open = intent.name, []
         elif kind == Kind.DELETE:
@@ -211,6 +211,13 @@ class Book:
         place = bisect_right(self._clock, at, key=lambda told: told[0])
         heard, there = self._clock[max(0, place - 1)]
         return (there + timedelta(seconds=at - heard)).replace(microsecond=0)
+
+
+def _text(text: str) -> str:
+    found = loads(text)
+    if not isinstance(found, str):
+        raise JournalError(f"a tag in the journal is no text: {found!r:.60}")
+    return found
 
 
 def _mapping(text: str | None) -> dict[str, Any]:

@@ -55,8 +55,10 @@ class Journal:
         self.waiting: weakref.WeakSet[Any] = weakref.WeakSet()
         #: Whose the names of this run's new objects are.
         self.claims = Names()
-        #: The numbers of what this run has created, and of all that some run was to create.
+        #: The numbers of what this run has created, and (``created``) of all that some run was to create.
         self.made: set[int] = set()
+        #: The numbers of what this run has deleted: the server may give their keys to others.
+        self._gone: set[int] = set()
         self.created: set[int] = set(self.book.named.values())
         #: The numbers of what the server has, by root class and key.
         self._by_key: dict[tuple[type, str], int] = {}
@@ -87,6 +89,8 @@ class Journal:
         if self._closed:
             return
         self._closed = True
+        if self._store.is_inherited:
+            return
         try:
             self.reconcile(session)
             self._flush()
@@ -157,7 +161,7 @@ class Journal:
             str(change.kind),
             self.models.number(type(obj)),
             name,
-            tags.get(id(obj)) if tags else None,
+            _tag(tags.get(id(obj))) if tags else None,
             key,
             base,
             sent,
@@ -225,6 +229,7 @@ class Journal:
             elif change.kind == Kind.CREATE or mapper.is_versioned:
                 key, number = encoding.key_of(obj), self.number(obj)
                 self.made.add(number)
+                self._gone.discard(number)
                 if key is not None:
                     self._by_key[mapper.root, key] = number
                 shown = "null" if key is None else encoding.dumps(key)
@@ -241,6 +246,7 @@ class Journal:
         if number is not None:
             self.names.pop(number, None)
             self.made.discard(number)
+            self._gone.add(number)
 
     def give_up(self, operations: Iterable[Operation]) -> None:
         """Remember that operations are not to be sent any more, as the rest of their commit is undone."""
@@ -330,7 +336,7 @@ class Journal:
         else:
             key = f"[{encoding.dumps(field.dump(value))}]"
         if found is None and key is not None:
-            found = self._by_key_index().get((field.target.__mapper__.root, key))
+            found = self._with_key((field.target.__mapper__.root, key))
         return found if found in self.created else None
 
     def number(self, obj: Any) -> int:
@@ -342,19 +348,25 @@ class Journal:
                 found = next(self._objects)
             else:
                 place = type(obj).__mapper__.root, key
-                index = self._by_key_index()
-                found = index.get(place) or index.setdefault(place, next(self._objects))
+                found = self._with_key(place)
+                if found is None:
+                    found = self._by_key[place] = next(self._objects)
             self.numbers[obj] = found
         return found
 
-    def _by_key_index(self) -> dict[tuple[type, str], int]:
+    def _with_key(self, place: tuple[type, str]) -> int | None:
+        """Return the number of what the server has by a root class and a key.
+
+        A server may give the key of what was deleted to another object: the last one counts.
+        """
         if self._indexed != len(self.models.here):
             self._indexed = len(self.models.here)
-            for item in self.book.items.values():
-                if item.key is not None and item.model in self.models.here:
-                    place = self.models.here[item.model].__mapper__.root, item.key
-                    self._by_key.setdefault(place, item.number)
-        return self._by_key
+            for item in reversed(self.book.items.values()):
+                if item.key and item.state != "gone" and item.model in self.models.here:
+                    known = self.models.here[item.model].__mapper__.root, item.key
+                    self._by_key.setdefault(known, item.number)
+        found = self._by_key.get(place)
+        return None if found in self._gone else found
 
     def catch_up(self, session: Any) -> None:
         """Write what became of open operations, now."""
@@ -364,7 +376,7 @@ class Journal:
     def reconcile(self, session: Any) -> None:
         """Write what became of open operations beside a commit: taken back, or settled by hand."""
         for operation, _ in list(self._open.values()):
-            fates = {_stands(session, change) for change in operation.changes}
+            fates = {self._stands(session, change) for change in operation.changes}
             if None in fates:
                 continue
             done = Fate.DONE if Fate.DONE.value in fates else None
@@ -372,6 +384,17 @@ class Journal:
                 self.note(Outcome(operation, done))
             else:
                 self._drop(operation)
+
+    def _stands(self, session: Any, change: Change) -> str | None:
+        """Say what became of a change; what another operation has done since is not done twice."""
+        found, done = _stands(session, change), {Kind.CREATE: self.made, Kind.DELETE: self._gone}
+        if found == Fate.DONE and self.numbers.get(change.object) in done[Kind(change.kind)]:
+            return DROPPED
+        return found
+
+
+def _tag(tag: str | None) -> str | None:
+    return None if tag is None else encoding.dumps(tag)
 
 
 def _named(error: BaseException) -> str:

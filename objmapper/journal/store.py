@@ -8,9 +8,11 @@ returned.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
@@ -57,7 +59,7 @@ class Intent(NamedTuple):
     model: int
     #: What a new object is known by when the program is run again; None for others.
     name: str | None
-    #: The user's own name for it.
+    #: The user's own name for it, a JSON string: any text may be one.
     tag: str | None
     #: What tells it from others on the server; None while it is new.
     key: str | None
@@ -87,6 +89,19 @@ class Event(NamedTuple):
     detail: str | None
 
 
+#: What is open in this process.
+_OPEN: weakref.WeakSet[Store] = weakref.WeakSet()
+
+
+def _leave_to_parent() -> None:
+    """Keep what was inherited open for ever: closed by a fork, SQLite would delete its parent's log."""
+    for store in list(_OPEN):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(store.database))
+
+
+if hasattr(os, "register_at_fork"):  # nothing forks on Windows
+    os.register_at_fork(after_in_child=_leave_to_parent)
+
 #: An event as it is written.
 Happened = tuple[int, str, float, str | None]
 
@@ -108,9 +123,11 @@ class Store:
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             elif not os.path.isfile(self.path):
                 raise JournalError(f"There is no journal at {self.path!r}.")
+            # An absolute path is nothing but a path, whatever SQLite makes of ":memory:".
             self.database = sqlite3.connect(
-                self.path, timeout=0, isolation_level=None, check_same_thread=False
+                os.path.abspath(self.path), timeout=0, isolation_level=None, check_same_thread=False
             )
+        _OPEN.add(self)
         try:
             with self._told():
                 self._open(readonly)
@@ -192,7 +209,7 @@ class Store:
         )
 
     def _used(self) -> _Use:
-        if self._pid != os.getpid():
+        if self.is_inherited:
             raise JournalError(
                 f"The journal {self.path!r} was opened before this process was forked off: a process "
                 "opens a journal of its own."
@@ -273,8 +290,15 @@ class Store:
             rows = database.execute("SELECT operation, fate, at, detail FROM event ORDER BY number")
             return [Event(*row) for row in rows]
 
+    @property
+    def is_inherited(self) -> bool:
+        """Whether another process has opened it, which this one was forked off."""
+        return self._pid != os.getpid()
+
     def close(self) -> None:
-        """Let go of the file; twice is harmless."""
+        """Let go of the file; twice is harmless, and so is a fork's."""
+        if self.is_inherited:
+            return
         with suppress(sqlite3.Error):
             self.database.close()
 

@@ -51,6 +51,39 @@ def test_a_closed_session_lets_go_of_its_journal(place):
     place.session().close()
 
 
+def test_a_journal_lies_where_it_was_opened_whatever_its_name_is(place, models, monkeypatch):
+    folder = place.path.parent
+    monkeypatch.chdir(folder)
+    with Session(place.server.client(), journal=":memory:") as session:
+        session.add(models.Project(name="p"))
+        monkeypatch.chdir("/")
+        session.commit()
+    place.path = folder / ":memory:"
+    with place.session() as session:
+        assert session.recover().counts() == {"created": 1}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+@pytest.mark.parametrize("ends", ["session.close()", "del session", "sys.exit()"])
+def test_a_fork_leaves_the_journal_to_its_parent(place, ends):
+    script = (
+        "import os, sys, warnings; from objmapper import Client, Session\n"
+        "warnings.simplefilter('ignore', DeprecationWarning)\n"
+        "session = Session(Client('http://small.test/api', dialect='drf'), journal=sys.argv[1])\n"
+        "log = sys.argv[1] + '-wal'\n"
+        "before = os.stat(log)\n"
+        "child = os.fork()\n"
+        f"if not child:\n    {ends}\n    sys.exit()\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+        "assert os.path.samestat(before, os.stat(log))\n"
+        "session.close()\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script, place.path], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 def test_a_journal_is_readable_by_its_owner_alone(place):
     place.session().close()
     assert stat.S_IMODE(os.stat(place.path).st_mode) == 0o600
