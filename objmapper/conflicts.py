@@ -203,10 +203,14 @@ class Referee:
         foreign, both, equal = [], [], []
         for key, field in mapper.by_key.items():
             base = base_value(obj, field)
-            if not self._is_compared(mapper, field) or (base is ABSENT and not obj._state.full):
+            unread = base is ABSENT and not obj._state.full
+            if not self._is_compared(mapper, field) or (
+                unread and (known is None or key not in mine)
+            ):
                 continue
             theirs = view.form(field, copied(row.get(key)))
-            if same(theirs, view.form(field, base)):
+            # What was set and never read may be what the others have changed.
+            if not unread and same(theirs, view.form(field, base)):
                 continue
             if key in mine and same(theirs, view.form(field, mine[key])):
                 equal.append(key)

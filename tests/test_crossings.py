@@ -241,3 +241,26 @@ def test_what_was_done_is_no_conflict_where_the_server_knows_a_request_again(ser
         report = session.commit()
         assert report.updated.objects == [page]
         assert (page.name, page.text, session.dirty) == ("mine", "theirs", [])
+
+
+# -- what was set and never read ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("on_conflict", ["error", "merge"])
+def test_what_was_set_and_never_read_may_be_what_others_have_changed(server, on_conflict):
+    with session_of(server) as session:
+        page = Page.objects.only("id", "name").get(id=1)
+        elsewhere(server, Page, text="theirs")
+        page.text = "mine"
+        (entry,) = failing(session.commit, on_conflict=on_conflict).conflicts
+        assert (entry.object, entry.conflict.both) == (page, ("text",))
+        assert rows(server, Page)[1]["text"] == "theirs"
+        session.commit(on_conflict="overwrite")
+        assert rows(server, Page)[1]["text"] == "mine"
+
+
+def test_what_was_set_and_never_read_goes_where_nobody_has_changed_anything(server):
+    with session_of(server) as session:
+        page = Page.objects.only("id", "name").get(id=1)
+        page.text = "mine"
+        assert session.commit().updated.objects == [page]
