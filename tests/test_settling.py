@@ -504,7 +504,7 @@ def test_what_could_not_be_looked_up_is_looked_up_by_the_next_commit(server, ses
     with signals.post_create.connected_to(hear, sender=Task):
         report = session.commit()
     assert (report.created.objects, report.updated.objects, heard) == ([task], [task], [task])
-    assert (report.requests, len(asked(server, "POST"))) == (1, 1)
+    assert (report.requests, report.retries, len(asked(server, "POST"))) == (1, 0, 1)
     assert server.tables["tasks"].rows[task.id]["note"] == "edited since"
 
 
@@ -584,6 +584,23 @@ def test_ctrl_c_ends_the_time_that_a_server_is_given(server):
         finally:
             signal.signal(signal.SIGINT, before)
         assert caught.value.report.uncertain.objects == [task]
+
+
+def test_what_is_not_done_and_never_goes_again_is_still_pending(server):
+    def strike(through, of):
+        raise KeyboardInterrupt  # when the other one is found done
+
+    with session_of(server.client(retries=2)) as session:
+        first, second = session.get(Task, 1), session.get(Task, 2)
+        first.name = second.name = "new"
+        lost(server, "PATCH", "/tasks/1", done=False)
+        lost(server, "PATCH", "/tasks/2", done=True)
+        with pytest.raises(CommitInterrupted) as caught:
+            session.commit(workers=1, on_error="continue", progress=strike)
+        report = caught.value.report
+        assert (report.pending.objects, report.updated.objects) == ([first], [second])
+        assert (session.uncertain, session.dirty) == ([], [first])
+        assert session.commit().updated.objects == [first]
 
 
 @pytest.mark.parametrize("deadline", [0, -1, float("nan")])

@@ -219,6 +219,22 @@ def test_a_disk_that_fills_in_the_middle_stops_the_commit_and_loses_nothing(plac
     assert place.names() == [f"t{number:03}" for number in range(500)]
 
 
+def test_a_disk_that_is_full_when_the_last_answer_is_there_is_told(place, models):
+    def fill(through, of):
+        limit(session, pages=0)
+
+    with place.session() as session:
+        task = models.Task(name="a", note="long" * 10_000)
+        session.add(task)
+        with pytest.raises(CommitError, match="full") as error:
+            session.commit(progress=fill)
+        assert error.value.report.created.objects == [task]
+        limit(session)
+    with place.session() as session:
+        assert len(session.recover().created) == 1
+    assert len(place.writes()) == 1
+
+
 def limit(session, pages=2**30):
     """Let SQLite have so many pages more, which is all that it notices of a disk that is full."""
     store = session.journal._store

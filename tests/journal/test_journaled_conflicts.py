@@ -93,3 +93,26 @@ def test_a_conflict_that_was_told_is_open_for_the_next_run(notes, notes_session)
     with notes_session() as session:
         assert len(session.recover(on_conflict="merge").updated) == 1
     assert stored(notes, 1) == ("mine", "theirs", 1)
+
+
+def test_what_was_merged_is_not_sent_if_the_disk_is_full(notes, notes_session):
+    def fill(seen):
+        if seen.method == "PATCH":
+            store.database.execute("PRAGMA max_page_count = 1")  # it becomes as many as there are
+
+    session = notes_session()
+    note = changed_by_two(notes, session)
+    note.name = "long" * 10_000
+    store, notes.server.hook = session.journal._store, fill
+    before = len(notes.writes())
+    with pytest.raises(CommitError, match="full") as caught:
+        session.commit(on_conflict="merge")
+    assert len(notes.writes()) == before + 1
+    assert stored(notes, 1) == ("n1", "theirs", 1)
+    assert not caught.value.report.updated
+    notes.server.hook = lambda seen: None
+    store.database.execute("PRAGMA max_page_count = 1073741823")
+    session.close()
+    with notes_session() as session:
+        assert len(session.recover(on_conflict="merge").updated) == 1
+    assert stored(notes, 1) == ("long" * 10_000, "theirs", 1)
