@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from objmapper import conflicts, planning, settling, signals, undoing
+from objmapper import conflicts, offline, planning, settling, signals, undoing
 from objmapper.exceptions import CommitError, CommitInterrupted, JournalError
 from objmapper.interrupt import orderly
 from objmapper.operation import Fate, Outcome, Plan
@@ -34,6 +34,8 @@ def commit(
     """
     _check_options(workers, on_error, deadline, progress)
     conflicts.check(on_conflict)
+    if session.offline:
+        offline.speak_for(session, [obj for objects in chosen() for obj in objects])
     if session.journal is not None:
         session.journal.bind(session, chosen)
     settled = _settled_first(session, chosen)
@@ -53,6 +55,8 @@ def undo(
 ) -> CommitReport:
     """Take back what a commit did: all of `Session.undo`."""
     _check_options(workers, "undo", None, progress)
+    if session.offline:
+        offline.cannot_undo()
     undoing.check(session, report)
     planning.tell_begin(session)
     run = Run(session, workers, progress)
@@ -107,6 +111,8 @@ def _run(
         for obj in operation.objects:
             if obj._state.lifecycle is Lifecycle.TRANSIENT:
                 session.members.add(obj)  # what pending objects refer to comes along
+    if session.offline:
+        return _kept(session, planned)
     run = Run(session, workers, progress)
     with orderly(run.interrupt):
         report = run.send(
@@ -120,6 +126,28 @@ def _run(
         if on_error == "undo" and report.outcomes and run.went_wrong and not run.interrupted:
             run.take_back(report)
         return run.ended(report)
+
+
+def _kept(session: Any, planned: Plan) -> CommitReport:
+    """Leave a plan to an online session, and return what is kept. Raises CommitError for what is not."""
+    report = offline.kept(session, planned)
+    _tell_end(session, report)
+    if report.skipped or report.uncertain:
+        raise CommitError(str(report), report)
+    return report
+
+
+def _tell_end(session: Any, report: CommitReport) -> None:
+    """Tell ``post_commit`` receivers; what one of them commits ends untold, or it would be told for ever."""
+    telling = session.members.asking
+    if signals.post_commit.receivers and "post_commit" not in telling:
+        telling.add("post_commit")
+        try:
+            report.errors += signals.post_commit.announce(
+                type(session), session=session, report=report
+            )
+        finally:
+            telling.discard("post_commit")
 
 
 def _check_options(workers: Any, on_error: Any, deadline: Any, progress: Any) -> None:
@@ -139,7 +167,7 @@ def _check_options(workers: Any, on_error: Any, deadline: Any, progress: Any) ->
 
 def _settled_first(session: Any, chosen: planning.Chosen) -> list[Outcome]:
     """Return what an earlier commit has sent, and what turns out to be done."""
-    if not session.members.uncertain:
+    if not session.members.uncertain or session.offline:
         return []
     objects, deleted = chosen()
     found = settling.first(session, [*planning.closure(session, objects), *deleted])
@@ -213,16 +241,7 @@ class Run:
 
     def ended(self, report: CommitReport) -> CommitReport:
         """Tell ``post_commit`` receivers. Raises CommitError unless everything is done."""
-        telling = self.session.members.asking
-        # What such a receiver commits ends untold, or it would be told for ever.
-        if signals.post_commit.receivers and "post_commit" not in telling:
-            telling.add("post_commit")
-            try:
-                report.errors += signals.post_commit.announce(
-                    type(self.session), session=self.session, report=report
-                )
-            finally:
-                telling.discard("post_commit")
+        _tell_end(self.session, report)
         broken = None if self.commit is None else self.commit.sender.broken
         if broken is not None:
             raise CommitError(f"{broken} The commit: {report}", report)

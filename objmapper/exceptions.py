@@ -22,6 +22,7 @@
     │ ├ CircularDependencyError                     objects that need each other first
     │ ├ StalePlanError                              a plan whose objects have changed; .objects
     │ ├ JournalError (OSError)                      a journal that can't serve
+    │ ├ OfflineError (ConnectionError)              an offline session would have to ask the server
     │ ├ UndoError                                   why something that is done can't be taken back
     │ └ CommitError                                 a commit that did not do everything; .report
     │   ├ CommitInterrupted (KeyboardInterrupt)     stopped by Ctrl-C; .report
@@ -218,6 +219,10 @@ class JournalError(SessionError, OSError):
 
     What is not in the journal is not sent.
     """
+
+
+class OfflineError(SessionError, ConnectionError):
+    """An offline session would have to send something now, or to keep what can't be written down."""
 
 
 class UndoError(SessionError):

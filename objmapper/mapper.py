@@ -29,9 +29,11 @@ class Registry:
     iteration are about endpoints.
     """
 
-    def __init__(self, name: str = "") -> None:
+    def __init__(self, name: str = "", *, dialect: str | None = None) -> None:
         #: What its repr shows.
         self.name: str = name
+        #: The dialect of its server, None where its models don't say.
+        self.dialect: str | None = dialect
         self._by_endpoint: dict[str, Any] = {}
         #: ``{class name: {full name: model}}``: two modules may each have a Task.
         self._by_name: dict[str, dict[str, Any]] = {}

@@ -264,8 +264,8 @@ def refuse_stale(session: Any, made: Plan, by: str = "") -> None:
     for obj in objects.values():
         session.members.check(obj)
     pending, deleted = session.members.pending()
-    was = _by_object(change for operation in made for change in operation.changes)
-    now = _by_object(changes_of(closure(session, pending), deleted))
+    was = by_object(change for operation in made for change in operation.changes)
+    now = by_object(changes_of(closure(session, pending), deleted))
     stale = [obj for number, obj in objects.items() if was[number] != now.get(number)]
     if stale:
         more = f" and {len(stale) - 3} more" if len(stale) > 3 else ""
@@ -276,7 +276,7 @@ def refuse_stale(session: Any, made: Plan, by: str = "") -> None:
         )
 
 
-def _by_object(changes: Iterable[Change]) -> dict[int, tuple[str, dict[str, Any]]]:
+def by_object(changes: Iterable[Change]) -> dict[int, tuple[str, dict[str, Any]]]:
     """Return what is sent of each object, by its number; the two steps of a cut circle are one."""
     found: dict[int, tuple[str, dict[str, Any]]] = {}
     for kind, obj, sent, *_ in changes:

@@ -361,6 +361,14 @@ class Dialect(Batches):
         settle = Settle.REPEAT if repeatable else Settle.LOOK_UP
         return Draft(kind, (change,), request, repeatable, settle, read=read)
 
+    def not_kept(self, change: Change) -> str | None:
+        """Say why an offline session can't keep a change for later; None where it can."""
+        return None
+
+    def retold(self, obj: Any, field: Any) -> Any:
+        """Return a value that is never written to disk, where it can be made again; None where not."""
+        return None
+
     def draft_create(self, change: Change, mapper: Any) -> Draft:
         """Return the request that creates one object."""
         path = self.collection(mapper, self.path_values(change.object))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from objmapper import encoding, planning
+from objmapper import encoding, offline, planning
 from objmapper.exceptions import JournalError, TransportError
 from objmapper.journal.history import Item
 from objmapper.journal.restoring import Restorer
@@ -72,6 +72,9 @@ def number_new(journal: Any, session: Any, objects: list[Any]) -> list[Any]:
         found = journal.numbers.get(obj)
         if found is None:
             name = encoding.name_of(obj, tags.get(id(obj)) if tags else None, journal.number_of)
+            if name is None and session.offline:  # it waits whole: no run is told it again
+                journal.created.add(journal.number(obj))
+                continue
             if name is None:
                 nameless.append(obj)
                 continue
@@ -117,6 +120,8 @@ def bind(journal: Any, session: Any, chosen: planning.Chosen) -> None:
     known = number_new(journal, session, planning.closure(session, objects))
     items = [(obj, journal.book.items[journal.numbers[obj]]) for obj in known]
     lost = [item for _, item in items if any(part.is_lost_deletion for part in item.open)]
+    if lost:
+        offline.refuse(session, f"Whether {known[0]!r} is deleted has to be asked of the server")
     gone = restorer.deleted(lost) if lost else ()
     for obj, item in items:
         if item.number in gone:

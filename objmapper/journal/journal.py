@@ -7,18 +7,21 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 from objmapper import encoding
 from objmapper.exceptions import JournalError, StatusError
 from objmapper.journal.binding import Names, bind, bound
 from objmapper.journal.history import CLOCK, DROPPED, SENDING, Book
+from objmapper.journal.models import Models
 from objmapper.journal.recovery import recovered
 from objmapper.journal.store import Happened, Intent, Store
+from objmapper.offline import Nowhere
 from objmapper.operation import Change, Fate, Kind, Operation, Outcome
-from objmapper.planning import Chosen
+from objmapper.planning import Chosen, by_object
 from objmapper.replanning import Secrets
 from objmapper.state import Stateful, changed_keys, is_new
 
@@ -35,7 +38,7 @@ class Journal:
         self._client = client
         self._store = Store(path)
         try:
-            self._check_server()
+            self.check_server()
             self.models = Models(self._store)
             self.book: Book = Book(self._store)
         except BaseException:
@@ -71,6 +74,8 @@ class Journal:
         #: What was intended and is not done, by id of the operation, which it keeps alive.
         self._open: dict[int, tuple[Operation, int]] = {}
         self._marked: set[int] = set()
+        #: By object: what an offline session has kept of it.
+        self._kept: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
         #: What happened and is not written yet: it goes with the next mark.
         self._happened: list[Happened] = []
         self._lock = threading.Lock()
@@ -97,9 +102,16 @@ class Journal:
         finally:
             self._store.close()
 
-    def _check_server(self) -> None:
-        facts = self._store.facts()
-        mine = {"server": self._client.base_url, "dialect": self._client.dialect.name}
+    def check_server(self) -> None:
+        """Compare with what is written of the server, as far as it is known; else write it.
+
+        Raises JournalError for a journal of another one.
+        """
+        facts, client = self._store.facts(), self._client
+        if isinstance(client, Nowhere):
+            mine = client.agree(facts)
+        else:
+            mine = {"server": client.base_url, "dialect": client.dialect.name}
         for name, value in mine.items():
             if name not in facts:
                 self._store.remember(name, value)
@@ -170,6 +182,51 @@ class Journal:
             again,
             None if header is None else operation.request.headers.get(header),
         )
+
+    def keep(self, session: Any, operations: Iterable[Operation]) -> list[Operation]:
+        """Write what an offline session leaves to be sent; return what did not wait there as it is.
+
+        An object stands with all that it has to say, in place of what was kept of it before. Raises
+        JournalError, and then nothing of it was written.
+        """
+        operations, tags = list(operations), session.members.tags
+        changes = [change for operation in operations for change in operation.changes]
+        said = by_object(changes)
+        fresh = {id(obj) for obj in self.unkept([change.object for change in changes], said)}
+        intents, found, numbered = [], [], []
+        for operation in operations:
+            parts = tuple(c for c in operation.changes if id(c.object) in fresh)
+            for change in parts:
+                number = next(self._operations)
+                alone = Operation(number, replace(operation.draft, changes=(change,)))
+                numbered.append((alone, number))
+                intents.append(self._intent(number, operation, change, tags))
+            if parts:
+                found.append(replace(operation, draft=replace(operation.draft, changes=parts)))
+        before = [entry for entry in self._open.values() if id(entry[0].objects[0]) in fresh]
+        now = time.time()
+        dropped = [(number, DROPPED, now, None) for _, number in before]
+        self._store.add(self.models.unwritten, intents, dropped)
+        self.models.unwritten.clear()
+        for operation, _ in before:
+            del self._open[id(operation)]
+        for alone, number in numbered:
+            self._open[id(alone)] = alone, number
+            self._kept[alone.objects[0]] = said[id(alone.objects[0])]
+        self.sync()
+        return found
+
+    def unkept(self, objects: Iterable[Any], said: Mapping[int, Any]) -> list[Any]:
+        """Return those objects of which something else is kept than *said* tells, by id, or nothing."""
+        return [obj for obj in objects if self._kept.get(obj) != said[id(obj)]]
+
+    def leave(self, session: Any) -> None:
+        """Let go of what is kept: it stays written, whatever becomes of its objects here."""
+        for number, (operation, _) in list(self._open.items()):
+            if operation.objects[0] in self._kept:
+                del self._open[number]
+        self._kept.clear()
+        self.reread(session)
 
     def replace(self, session: Any, before: Operation, outcome: Outcome) -> None:
         """Write that an operation goes in another form than was intended, or turned out to be done.
@@ -409,75 +466,14 @@ def _stands(session: Any, change: Change) -> str | None:
     number = id(obj)
     if number in members.uncertain or number in members.under_way:
         return None
+    if number in members.new:
+        return None
     if change.kind == Kind.CREATE:
-        if number in members.new:
-            return None
         return DROPPED if is_new(obj) else Fate.DONE.value
     if change.kind == Kind.DELETE:
         return None if number in members.deleted else DROPPED if obj in members else Fate.DONE.value
     waits = obj in members and not change.sent.keys().isdisjoint(changed_keys(obj))
     return None if waits else DROPPED
-
-
-class Models:
-    """The models of a journal by number, and those that are not written yet."""
-
-    def __init__(self, store: Store) -> None:
-        self._path = store.path
-        self._written: dict[int, tuple[str, str]] = {}
-        self._known: dict[str, int] = {}
-        self._numbers: dict[Any, int] = {}
-        #: The models that are declared in this process, as far as they are known.
-        self.here: dict[int, Any] = {}
-        #: What goes with the next intents.
-        self.unwritten: list[tuple[int, str, str]] = []
-        for number, name, fields in store.models():
-            self._written[number], self._known[name] = (name, fields), number
-        declared = encoding.declared() if self._written else {}
-        for number, (name, _) in self._written.items():
-            if name in declared:
-                self._check(number, declared[name])
-
-    def _check(self, number: int, model: Any) -> None:
-        name, fields = self._written[number]
-        other = encoding.difference(model, fields)
-        if other is not None:
-            raise JournalError(
-                f"The journal {self._path!r} was written with another {name.partition(':')[2]}: "
-                f"{other}. Finish it with the models it was begun with, or begin another journal."
-            )
-        self._numbers[model], self.here[number] = number, model
-
-    def number(self, model: Any) -> int:
-        """Return the number of a model. Raises JournalError for one whose fields are others now."""
-        found = self._numbers.get(model)
-        if found is None:
-            name = encoding.full_name(model)
-            found = self._known.get(name)
-            if found is None:
-                found = self._known[name] = len(self._known) + 1
-                self._written[found] = (name, encoding.fingerprint(model))
-                self.unwritten.append((found, *self._written[found]))
-            self._check(found, model)
-        return found
-
-    def model(self, number: int) -> Any:
-        """Return the model of a number. Raises JournalError for one that is not declared here."""
-        found = self.here.get(number)
-        if found is None:
-            if number not in self._written:
-                raise JournalError(f"The journal {self._path!r} has no model {number}.")
-            name = self._written[number][0]
-            found = encoding.declared().get(name)
-            if found is None:
-                module, _, short = name.partition(":")
-                raise JournalError(
-                    f"The journal {self._path!r} has objects of {short}, declared in {module!r}, which "
-                    "is not declared in this process: import the module that declares it, or run the "
-                    "program itself again."
-                )
-            self._check(number, found)
-        return found
 
 
 __all__ = ["Journal"]

@@ -73,6 +73,8 @@ def _ask(restorer: Restorer, secrets: Secrets | None) -> None:
             field = by_key[key]
             value = None if secrets is None else secrets(obj, field.name, item.tag)
             if value is None:
+                value = restorer.session.dialect.retold(obj, field)
+            if value is None:
                 missing.append(f"{obj!r}.{field.name}")
             elif is_new(obj):
                 obj._row[key] = field.store(value)

@@ -12,6 +12,7 @@ from objmapper import paging, reading
 from objmapper.budget import Budget
 from objmapper.exceptions import DetachedError, QueryError, SessionThreadError
 from objmapper.members import Members
+from objmapper.offline import Nowhere, refusal
 from objmapper.state import Page
 from objmapper.turns import Turns
 
@@ -28,12 +29,22 @@ class SessionBase:
     """One thread at a time reads through it; its objects live as long as it does."""
 
     def __init__(
-        self, client: Client, *, keep: int = 1000, journal: str | os.PathLike[str] | None = None
+        self,
+        client: Client | None = None,
+        *,
+        keep: int = 1000,
+        journal: str | os.PathLike[str] | None = None,
+        offline: str | os.PathLike[str] | None = None,
     ) -> None:
         if keep < 0:
             raise ValueError(f"keep={keep} is below 0; 0 keeps nothing.")
+        if client is None or offline is not None:
+            client = _offline_client(client, journal, offline)
+        #: Whether its commits are kept in its journal, to be sent by another session.
+        self.offline: bool = offline is not None
+        path = journal if offline is None else offline
         #: The record of its commits on disk, None without one.
-        self.journal: Journal | None = None if journal is None else _journal(client, journal)
+        self.journal: Journal | None = None if path is None else _journal(client, path)
         #: The client that it sends through.
         self.client: Client = client
         #: The client's dialect.
@@ -62,6 +73,8 @@ class SessionBase:
                 if self.journal is not None:
                     self.journal.close(self)
                 self.members.clear()
+                if isinstance(self.client, Nowhere):
+                    self.client.close()
 
     @contextmanager
     def using(self) -> Iterator[None]:
@@ -98,8 +111,11 @@ class SessionBase:
     def send(self, request: Request) -> Response:
         """Send a request for this session; all of its own go this way.
 
-        Raises RequestBudgetExceeded, and what ``Client.send`` raises.
+        Raises OfflineError in an offline session; RequestBudgetExceeded, and what ``Client.send``
+        raises.
         """
+        if self.offline:
+            raise refusal(f"{request.method} {request.shown_path}")
         if self._budgets:
             for budget in reversed(
                 self._budgets
@@ -220,3 +236,20 @@ def _journal(client: Client, path: str | os.PathLike[str]) -> Journal:
     from objmapper.journal import Journal  # noqa: PLC0415 - not by everybody who imports a session
 
     return Journal(client, path)
+
+
+def _offline_client(client: Client | None, journal: Any, offline: Any) -> Client:
+    """Return the client of an offline session: the one that is given, else one of no server as yet.
+
+    Raises TypeError for a session that is to send without a client, ValueError for two journals.
+    """
+    if offline is None:
+        raise TypeError(
+            "A session needs a client, Session(client), unless it is offline: Session(offline=path)."
+        )
+    if journal is not None:
+        raise ValueError(
+            "journal= and offline= are both the path of a journal: a session that sends takes the one, "
+            "one whose commits are only kept takes the other."
+        )
+    return Nowhere() if client is None else client

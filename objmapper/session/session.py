@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from objmapper import committing, planning, reading, replanning, scope, settling, signals
+from objmapper import committing, offline, planning, reading, replanning, scope, settling, signals
 from objmapper.client import Client
 from objmapper.conflicts import OnConflict
 from objmapper.exceptions import (
@@ -53,7 +53,9 @@ class Session(SessionBase):
     send nothing. *keep*: how many of the rows read last are kept alive beside what the program holds
     itself; ValueError for one below 0. *journal*: the path of a file that keeps what its commits mean to
     send and what became of it, so that a program that dies can go on; JournalError for one that can't
-    serve. It can't be pickled.
+    serve. *offline*: the path of such a file, to which commits are only written: nothing is sent, and what
+    would ask the server raises OfflineError; a session with that journal sends it, by ``recover()``. It
+    needs no client. A session can't be pickled.
 
     One thread at a time uses it: else its methods raise SessionThreadError, and DetachedError after
     ``close()``.
@@ -61,12 +63,13 @@ class Session(SessionBase):
 
     def __init__(
         self,
-        client: Client,
+        client: Client | None = None,
         *,
         keep: int = 1000,
         journal: str | os.PathLike[str] | None = None,
+        offline: str | os.PathLike[str] | None = None,
     ) -> None:
-        super().__init__(client, keep=keep, journal=journal)
+        super().__init__(client, keep=keep, journal=journal, offline=offline)
         self._tokens: list[Token[Any]] = []
 
     # -- the session of a context -----------------------------------------------------------------
@@ -93,10 +96,14 @@ class Session(SessionBase):
     def warn_of_pending(self, stacklevel: int = 3) -> None:
         """Warn of what was never sent; for the ``with`` statement that is left."""
         counts = {"new": self.new, "dirty": self.dirty, "deleted": self.deleted}
+        if self.offline:
+            written, deleted = offline.waiting(self)
+            counts = {"new or dirty": written, "deleted": deleted}
         told = ", ".join(f"{len(found)} {name}" for name, found in counts.items() if found)
         if told:
             warnings.warn(
-                f"A session is left with pending changes ({told}), which were not sent: it never "
+                f"A session is left with pending changes ({told}), which were not "
+                f"{'kept' if self.offline else 'sent'}: it never "
                 "commits by itself. Call session.commit(), or session.rollback().",
                 stacklevel=stacklevel,
             )
@@ -193,9 +200,11 @@ class Session(SessionBase):
     def rollback(self) -> None:
         """Forget what was not sent: new objects are transient again, changes and deletions undone.
 
-        What a commit has sent stays sent.
+        What a commit has sent stays sent, and what one of an offline session has kept stays kept.
         """
         with self.using():
+            if self.offline and self.journal is not None:
+                self.journal.leave(self)
             self.members.rollback()
             if self.journal is not None:
                 self.journal.catch_up(self)
@@ -270,6 +279,8 @@ class Session(SessionBase):
         """
         with self.using():
             objects, deleted = self.members.pending()
+            if self.offline:
+                offline.speak_for(self, objects)
             if self.journal is None:
                 return planning.plan(self, objects, deleted)
             with self.journal.bound(self, objects):
@@ -349,6 +360,7 @@ class Session(SessionBase):
         with self.using():
             if self.journal is None:
                 raise SessionError("This session has no journal: Session(client, journal=path).")
+            offline.refuse(self, "recover()")
             with self.journal.recovered(self, secrets) as (chosen, done):
                 return committing.commit(
                     self,

@@ -31,7 +31,7 @@ class SimvueRegistry(Registry):
 
 
 #: The Registry of the binding: ``registry["runs"] is Run``.
-registry = SimvueRegistry("simvue")
+registry = SimvueRegistry("simvue", dialect="simvue")
 
 
 class SimvueQuerySet(QuerySet[M]):
