@@ -86,7 +86,8 @@ def apply(
         )
     chosen = planning.chosen_by(planned)
     if session.journal is not None:
-        session.journal.bind(session, chosen)
+        # What is done already stands in no plan, and waits to be bound all the same.
+        session.journal.bind(session, session.members.pending)
     planning.refuse_stale(session, planned)
     vetoed = planning.ask_receivers(session, chosen, None)
     planning.refuse_stale(session, planned, by=", by a receiver that may only veto")

@@ -76,8 +76,9 @@ def test_a_plan_shows_what_would_be_sent_and_binds_nothing(place, models):
         report = session.apply(plan)
         assert report.updated.objects == [tasks[0]]
         assert report.created.objects == [tasks[4]]
-        assert session.commit().counts() == {}
         assert session.new == []
+        assert [task.id for task in tasks[:4]] == [1, 2, 3, 4]
+        assert session.commit().counts() == {}
 
 
 def test_only_what_the_program_says_otherwise_than_then_is_sent(place, models):
