@@ -1,7 +1,10 @@
 """Django REST framework, as its users build it: every pagination, filters, nested rows, its errors."""
 
 import datetime as dt
+import sys
 
+import drf_service
+import faulty
 import pytest
 from worlds import NAMES, Project, Task, TaskFields, User
 
@@ -10,14 +13,18 @@ from objmapper import (
     Client,
     CommitError,
     ContractError,
+    Model,
+    Registry,
     Session,
     TokenAuth,
     UnsupportedLookup,
     ValidationError,
+    fields,
 )
 from objmapper.dialects import DRF
 from objmapper.exceptions import MethodNotAllowed
 
+faultproxy = sys.modules["faultproxy"]
 pytestmark = pytest.mark.usefixtures("drf")
 
 
@@ -301,3 +308,51 @@ def test_a_view_that_needs_no_slash_or_other_names_is_a_matter_of_capabilities(d
 def test_what_is_no_capability_is_refused(name):
     with pytest.raises(TypeError, match=name):
         DRF(**{name: True})
+
+
+# -- answers that are lost ------------------------------------------------------------------------
+
+
+def created_unheard(faulty_server, drf_url, view, name):
+    """Create a task whose answer is lost, known by its name; return the report, and its key."""
+
+    class Named(Model):
+        id = fields.Integer(primary_key=True)
+        name = fields.String(required=True)
+
+        class Meta:
+            registry = Registry(view)
+            endpoint = view
+            natural_key = ("name",)
+
+    lost, passed = faultproxy.after(drf_url, faulty.reset()), faultproxy.passed_on(drf_url)
+    faulty_server.then(lost, *[passed] * 9)
+    told = {"auth": TokenAuth(drf_service.TOKEN), "retries": 0, "settle_after": 0.0}
+    task = Named(name=name)
+    with Client(f"{faulty_server.url}/api", dialect="drf", **told) as client:
+        session = Session(client)
+        session.add(task)
+        try:
+            report = session.commit()
+        except CommitError as error:
+            report = error.report
+        session.expunge(task)
+        session.close()
+    return report, task.id
+
+
+def test_what_was_made_unheard_is_found_by_its_name_as_the_framework_keeps_it(
+    drf, drf_url, faulty_server
+):
+    report, key = created_unheard(faulty_server, drf_url, "tasks", " made unheard ")
+    assert (report.counts(), report.requests) == ({"created": 1}, 1)
+    assert drf.plain("GET", f"/tasks/{key}")["name"] == "made unheard"
+
+
+def test_where_a_view_ignores_the_filter_what_was_made_unheard_is_uncertain(
+    drf, drf_url, faulty_server
+):
+    report, key = created_unheard(faulty_server, drf_url, "deaf-tasks", "made unheard")
+    assert (report.counts(), key) == ({"uncertain": 1}, None)
+    assert "the server ignored the filter" in report.uncertain[0].outcome.why
+    assert [seen.method for seen in faulty_server.seen].count("POST") == 1
