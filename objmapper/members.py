@@ -33,7 +33,10 @@ class Members:
         self.uncertain: dict[int, tuple[Any, Outcome]] = {}
         #: What the server has, and has not told the keys of.
         self.keyless: weakref.WeakSet[Any] = weakref.WeakSet()
-        self.tags: dict[int, str] = {}
+        #: The names that the program gave; none outlives its object, as an id would.
+        self.tags: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+        #: Where an earlier process meant to make or find an object, as its request said; None: nowhere.
+        self.places: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
         #: Keys of what this session has created, by root model: no other object can be one of them.
         self.created: dict[type, set[Any]] = {}
         #: Numbers (ids) of the objects that a running commit is about to send.
@@ -190,8 +193,9 @@ class Members:
             kept.update(objects)
 
     def _let_go(self, obj: Any, lifecycle: Lifecycle) -> None:
-        for kept in (self.new, self.touched, self.deleted, self.uncertain, self.tags):
+        for kept in (self.new, self.touched, self.deleted, self.uncertain):
             kept.pop(id(obj), None)
+        self.tags.pop(obj, None)
         self.keyless.discard(obj)
         mapper = type(obj).__mapper__
         if mapper.has_key or mapper.singleton:

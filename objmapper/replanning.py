@@ -123,7 +123,7 @@ class _Reader:
         obj = self.objects[number] = reviving.pending(self.session, model)
         self.made.append(obj)
         if told["tag"] is not None:
-            self.session.members.tags[id(obj)] = told["tag"]
+            self.session.members.tags[obj] = told["tag"]
         reviving.fill(obj, self._values(model.__mapper__, told))
         reviving.fill(obj, self._hidden(obj, told))
 

@@ -63,7 +63,7 @@ class _Saver:
         new = is_new(obj)
         return {
             "model": encoding.full_name(type(obj)),
-            "tag": None if session is None else session.members.tags.get(id(obj)),
+            "tag": None if session is None else session.members.tags.get(obj),
             "base": None if new else encoding.loads(encoding.row_of(obj)),
             **self.changes.get(number, {"kind": None}),
         }

@@ -108,7 +108,8 @@ class InOrganizations(Dialect):
         return ("org_id", field.dump(value if new else field.key_told(obj, value)))
 
     def place_in(self, request: Request) -> Place | None:
-        return next(((name, value) for name, value in request.params if name in _SAYING), None)
+        nowhere = PERSONAL if request.method == "POST" else None  # what is made belongs somewhere
+        return next((pair for pair in request.params if pair[0] in _SAYING), nowhere)
 
     def list_request(self, query: Query, page_size: int | None) -> Request:
         request = super().list_request(query, page_size)
@@ -156,7 +157,12 @@ class InOrganizations(Dialect):
         elif _context(mapper) != "details":
             self._refuse_moved(draft)
             return draft
-        return replace(draft, request=self.placed(request, mapper, self.place_of(obj)))
+        place, session = self.place_of(obj), session_of(obj)
+        if place is None and session is not None and obj in session.members.places:
+            place = session.members.places[obj]  # whatever this thread speaks of
+            if place is None:
+                return replace(draft, request=request)
+        return replace(draft, request=self.placed(request, mapper, place))
 
     def _refuse_moved(self, draft: Draft) -> None:
         """Raise ValidationError for a move that the server would take and ignore, as 2.15 does."""

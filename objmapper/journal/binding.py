@@ -71,7 +71,7 @@ def number_new(journal: Any, session: Any, objects: list[Any]) -> list[Any]:
             continue
         found = journal.numbers.get(obj)
         if found is None:
-            name = encoding.name_of(obj, tags.get(id(obj)) if tags else None, journal.number_of)
+            name = encoding.name_of(obj, tags.get(obj) if tags else None, journal.number_of)
             if name is None and session.offline:  # it waits whole: no run is told it again
                 journal.created.add(journal.number(obj))
                 continue
@@ -191,10 +191,10 @@ def _enter(restorer: Restorer, obj: Any, item: Item) -> None:
     obj._state.children = None
     for child in children:
         members.add(child)
-    tag = members.tags.get(id(obj))
+    tag = members.tags.get(obj)
     members.born(obj, identity)
     if tag is not None:
-        members.tags[id(obj)] = tag
+        members.tags[obj] = tag
     if changed:
         restorer.journal.again[item.number] = changed
     for part in item.open:

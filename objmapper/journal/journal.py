@@ -154,9 +154,10 @@ class Journal:
         self.sync()
 
     def _intent(
-        self, number: int, operation: Operation, change: Change, tags: dict[int, str]
+        self, number: int, operation: Operation, change: Change, tags: Mapping[Any, str]
     ) -> Intent:
         obj, header = change.object, self._client.idempotency_header
+        place = self._client.dialect.place_in(operation.request)
         known = self.number(obj)
         name = base = again = None
         if change.kind == Kind.CREATE:
@@ -173,7 +174,7 @@ class Journal:
             str(change.kind),
             self.models.number(type(obj)),
             name,
-            _tag(tags.get(id(obj))) if tags else None,
+            _tag(tags.get(obj)) if tags else None,
             key,
             base,
             sent,
@@ -181,6 +182,7 @@ class Journal:
             hidden,
             again,
             None if header is None else operation.request.headers.get(header),
+            None if place is None else encoding.dumps(place),
         )
 
     def keep(self, session: Any, operations: Iterable[Operation]) -> list[Operation]:

@@ -6,10 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from objmapper import planning, reviving, settling, wire
+from objmapper.encoding import loads
 from objmapper.exceptions import JournalError, TransportError
 from objmapper.journal.history import Item, Part
+from objmapper.journal.store import Intent
 from objmapper.operation import Change, Draft, Fate, Kind, Operation, Outcome, Secret
 from objmapper.state import (
+    ABSENT,
     InstanceState,
     Lifecycle,
     Page,
@@ -72,8 +75,9 @@ class Restorer:
         self._alive(obj, item)  # before its references: they may lead back
         for part in item.open:
             reviving.fill(obj, self.values(model.__mapper__, part))
+            self.session.members.places[obj] = _place(part.intent)
         if item.tag is not None:
-            self.session.members.tags[id(obj)] = item.tag
+            self.session.members.tags[obj] = item.tag
         if item.name is not None:
             self.journal.names[item.number] = item.name
         return obj
@@ -91,6 +95,7 @@ class Restorer:
         else:
             self.journal.adopt(obj, item.number)
         for part in item.open:
+            session.members.places[obj] = _place(part.intent)
             if part.intent.kind == Kind.DELETE:
                 session.members.mark_deleted(obj)
             else:
@@ -160,8 +165,8 @@ class Restorer:
 
     def _outcomes(self, number: int, only: Mapping[int, Any] | None = None) -> list[Outcome]:
         """Return what became of an operation; *only*: of these objects, by number."""
-        book = self.journal.book
-        changes = []
+        book, places = self.journal.book, self.session.members.places
+        changes, before = [], []
         for intent in book.operations[number]:
             item = book.items[intent.object]
             if only is not None and item.number not in only:
@@ -169,7 +174,12 @@ class Restorer:
             obj = self.object(item.number) if only is None else only[item.number]
             parts = [part for part in item.open if part.intent.operation == number]
             changes += [self._change(obj, part) for part in parts]
+            before.append((obj, places.get(obj, ABSENT)))
+            places[obj] = _place(intent)
         drafts = planning.drafts_of(self.session, changes)
+        for obj, place in before:  # where the program makes it now is for the program to say
+            if place is ABSENT:
+                del places[obj]
         return [self._outcome(number, draft) for draft in drafts]
 
     def _outcome(self, number: int, draft: Draft) -> Outcome:
@@ -216,3 +226,11 @@ class Restorer:
                 frozen = freeze(field.to_row(value))
                 rows[key] = Secret(frozen) if field.hides else frozen
         return Change(kind, obj, sent, shown, rows)
+
+
+def _place(intent: Intent) -> tuple[Any, ...] | None:
+    """Return which of the server's places a request was about, as far as it said."""
+    place = loads(intent.place, "a place")
+    if not isinstance(place, list | None):
+        raise JournalError(f"a place in the journal is none: {place!r:.60}")
+    return None if place is None else tuple(place)

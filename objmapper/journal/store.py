@@ -29,11 +29,11 @@ CREATE TABLE model (number INTEGER PRIMARY KEY, name TEXT, fields TEXT);
 CREATE TABLE intent (
     number INTEGER PRIMARY KEY, operation INTEGER, object INTEGER, kind TEXT, model INTEGER,
     name TEXT, tag TEXT, key TEXT, base TEXT, sent TEXT, refs TEXT, hidden TEXT, again TEXT,
-    token TEXT
+    token TEXT, place TEXT
 );
 CREATE TABLE event (number INTEGER PRIMARY KEY, operation INTEGER, fate TEXT, at REAL, detail TEXT);
 """
-_INTENT = "INSERT INTO intent VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INTENT = f"INSERT INTO intent VALUES (NULL{', ?' * 14})"
 #: Several events in one statement, by how many.
 _MANY = 20
 _EVENTS = [
@@ -75,6 +75,8 @@ class Intent(NamedTuple):
     again: str | None
     #: The idempotency key of the request.
     token: str | None
+    #: Which of the server's places the request is about, as a JSON list; None where it says nothing.
+    place: str | None
 
 
 class Event(NamedTuple):

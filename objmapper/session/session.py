@@ -163,7 +163,7 @@ class Session(SessionBase):
                 raise TypeError(f"A tag is text, as 'row-17', not {tag!r}.")
             self.members.add(obj)
             if tag is not None:
-                self.members.tags[id(obj)] = tag
+                self.members.tags[obj] = tag
 
     def add_all(self, objects: Iterable[Any]) -> None:
         """Mark several; see ``add``."""

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from objmapper import CommitError, JournalError, Model, Registry, fields
+from objmapper import CommitError, JournalError, Model, Registry, Session, fields
 
 registry = Registry("names")
 
@@ -211,3 +211,13 @@ def test_what_went_through_at_the_second_attempt_is_done_once(place, models):
         session.commit()
     with place.session() as session:
         assert session.recover().counts() == {"created": 1, "deleted": 1}
+
+
+def test_a_tag_goes_with_its_object(place, models):
+    names = [f"{kind}{number}" for number in range(10) for kind in ("tagged", "bare")]
+    for _ in range(2):
+        with Session(place.server.client(), journal=place.path, keep=0) as session:
+            for name in names:  # each is made where the one before it was in memory
+                session.add(models.Project(name=name), tag=name if "tagged" in name else None)
+                session.commit()
+    assert place.names("projects") == sorted(names)
