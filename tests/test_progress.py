@@ -10,6 +10,7 @@ import pytest
 from objmapper import CommitError, Model, Registry, Session, fields, signals
 
 registry = Registry("progress")
+END = "\x04that is all\x04"
 
 
 class Task(Model):
@@ -37,8 +38,13 @@ def terminal(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
     def shown():
+        # What was written comes in pieces, as the system hands it on: it ends with this.
+        file.write(END)
         file.flush()
-        return os.read(master, 1 << 16).decode()
+        told = b""
+        while not told.endswith(END.encode()):
+            told += os.read(master, 1 << 16)
+        return told.decode().removesuffix(END)
 
     with os.fdopen(slave, "w", encoding="utf-8") as file, monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", file)
