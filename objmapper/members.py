@@ -66,7 +66,9 @@ class Members:
         return written, list(self.deleted.values())
 
     def check(self, obj: Any) -> None:
-        """Raise SessionError unless *obj* is of this session, or of none."""
+        """Raise SessionError unless *obj* is of this session, or of none; TypeError if it is no object."""
+        if not isinstance(obj, Model):
+            raise TypeError(f"A session takes model objects, not {obj!r}.")
         session = session_of(obj)
         if session is not None and session is not self.session() and not session.closed:
             raise SessionError(
@@ -81,8 +83,6 @@ class Members:
 
     def add(self, obj: Any) -> None:
         """Mark a new object, attach a detached one, unmark a deleted one."""
-        if not isinstance(obj, Model):
-            raise TypeError(f"A session takes model objects, not {obj!r}.")
         self.check(obj)
         if id(obj) in self.deleted:
             del self.deleted[id(obj)]
@@ -124,6 +124,8 @@ class Members:
         """
         if obj in self:
             found = obj
+        elif not isinstance(obj, Model):
+            raise TypeError(f"A session takes model objects, not {obj!r}.")
         else:
             mapper = type(obj).__mapper__
             key = mapper.identity_in(obj._row)

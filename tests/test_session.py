@@ -494,6 +494,15 @@ def test_keyless_objects_are_added_and_not_attached_by_key(session, server):
     assert inspect(event).identity is None
 
 
+@pytest.mark.parametrize("verb", ["add", "delete", "merge", "commit_objects", "delete_objects"])
+@pytest.mark.parametrize("stranger", [7, "task", None, Task], ids=repr)
+def test_what_is_no_object_is_refused_by_every_verb(session, server, verb, stranger):
+    given = [stranger] if verb.endswith("objects") else stranger
+    with pytest.raises(TypeError, match="A session takes model objects"):
+        getattr(session, verb)(given)
+    assert server.seen == []
+
+
 @pytest.mark.parametrize("tag", [7, b"row-17", ["row-17"]], ids=repr)
 def test_a_tag_that_is_no_text_is_refused(session, tag):
     with pytest.raises(TypeError, match="A tag is text"):

@@ -174,7 +174,8 @@ class Session(SessionBase):
     def delete(self, obj: Any) -> None:
         """Mark an object for deletion by the next commit; a new one is just forgotten.
 
-        Raises SessionError for one that is not in this session, or may have been created.
+        Raises SessionError for one that is not in this session, or may have been created; TypeError
+        for what is no model object.
         """
         with self.using():
             self.members.mark_deleted(obj)
