@@ -57,12 +57,16 @@ def refuse(session: Any, what: str) -> None:
         raise refusal(what)
 
 
+def is_open(session: Any) -> bool:
+    """Whether a session is offline, and nothing has told its dialect as yet."""
+    return isinstance(session.client, Nowhere) and not session.client.speaks
+
+
 def speak(session: Any, dialect: str) -> None:
     """Let a session speak a dialect, if it is offline and nothing has told one as yet."""
-    client = session.client
-    if isinstance(client, Nowhere) and not client.speaks:
-        client.speak(dialect)
-        session.dialect = client.dialect
+    if is_open(session):
+        session.client.speak(dialect)
+        session.dialect = session.client.dialect
         session.journal.check_server()
 
 
@@ -148,4 +152,14 @@ def cannot_undo() -> NoReturn:
     )
 
 
-__all__ = ["Nowhere", "cannot_undo", "kept", "refusal", "refuse", "speak", "speak_for", "waiting"]
+__all__ = [
+    "Nowhere",
+    "cannot_undo",
+    "is_open",
+    "kept",
+    "refusal",
+    "refuse",
+    "speak",
+    "speak_for",
+    "waiting",
+]

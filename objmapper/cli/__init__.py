@@ -1,4 +1,4 @@
-"""The command line: ``python -m objmapper demo | serve | journal``."""
+"""The command line: ``python -m objmapper demo | serve | journal | dispatch``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import objmapper
-from objmapper.cli import demo, journal
+from objmapper.cli import demo, dispatch, journal
 from objmapper.exceptions import ObjMapperError
 
 #: What a shell makes of a program that Ctrl-C has ended.
@@ -32,6 +32,9 @@ def parser() -> argparse.ArgumentParser:
     journal.add_arguments(
         commands.add_parser("journal", help="what a journal holds, and whether all of it is done")
     )
+    dispatch.add_arguments(
+        commands.add_parser("dispatch", help="send what an offline session has left in a journal")
+    )
     return arguments
 
 
@@ -50,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _serve(rest)
         if given.command == "journal":
             return journal.main(given.path)
+        if given.command == "dispatch":
+            return dispatch.main(given.path, given.url, given.user, given.dialect, given.modules)
         if (given.url is None) != (given.user is None):
             arguments.error("demo: --url and --user go together.")
         return demo.main(given.url, given.user)

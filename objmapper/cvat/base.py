@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from objmapper import FieldDoesNotExist, Model, Registry
 
-registry = Registry("cvat")
+registry = Registry("cvat", dialect="cvat")
 
 
 def by_field_name(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:

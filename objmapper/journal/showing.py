@@ -14,6 +14,18 @@ from objmapper.tables import shortened, table
 _FATES = {None: "not sent", SENDING: "sent, no answer"}
 
 
+def facts(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Return what is known about a whole journal: its server and dialect, if somebody has told.
+
+    Raises JournalError, for one that a session has open too.
+    """
+    store = Store(path, readonly=True)
+    try:
+        return store.facts()
+    finally:
+        store.close()
+
+
 def shown(path: str | os.PathLike[str]) -> tuple[str, int]:
     """Return what the journal at *path* holds, and how many operations of it are not done.
 
@@ -73,4 +85,4 @@ def _label(item: Item) -> str:
     return " ".join(f"#{part['#']}" if isinstance(part, dict) else str(part) for part in parts[1:])
 
 
-__all__ = ["shown"]
+__all__ = ["facts", "shown"]

@@ -12,7 +12,7 @@ from objmapper import paging, reading
 from objmapper.budget import Budget
 from objmapper.exceptions import DetachedError, QueryError, SessionThreadError
 from objmapper.members import Members
-from objmapper.offline import Nowhere, refusal
+from objmapper.offline import Nowhere, refuse
 from objmapper.state import Page
 from objmapper.turns import Turns
 
@@ -115,7 +115,7 @@ class SessionBase:
         raises.
         """
         if self.offline:
-            raise refusal(f"{request.method} {request.shown_path}")
+            refuse(self, f"{request.method} {request.shown_path}")
         if self._budgets:
             for budget in reversed(
                 self._budgets

@@ -17,6 +17,7 @@ from objmapper import fields
 from objmapper.dialects.base import quote_key, rows_of, unwrap
 from objmapper.exceptions import ContractError
 from objmapper.loading import announce, instances
+from objmapper.offline import refuse
 from objmapper.operation import Json, Request
 from objmapper.simvue import locks
 from objmapper.simvue.base import SimvueObject, id_of
@@ -73,6 +74,7 @@ class Artifact(SimvueObject):
         if is_new(self):
             self.commit()
         session = live_session(self, "attach_to_run()")
+        refuse(session, f"attach_to_run() of {self!r}")
         body = Json({"category": category})
         request = Request("PUT", self._in_run(run_id), body=body, repeatable=True)
         with session.using():

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from objmapper import Model, Registry, fields, loading, paging
 from objmapper.exceptions import QueryError
+from objmapper.offline import refuse
 from objmapper.operation import Json, Request, Response
 from objmapper.query import Q, Query
 from objmapper.queryset import Objects, QuerySet
 from objmapper.simvue import locks
-from objmapper.simvue.client import session_for
+from objmapper.simvue.client import offline_session, session_for
 from objmapper.state import is_dirty, live_session
 
 if TYPE_CHECKING:
@@ -74,8 +75,9 @@ class SimvueObject(Model):
     object for each id: one that the session has already, and that is writable, stays so.
 
     Where no session is open, it is that of the server that the user has configured; *server_url* and
-    *server_token* name another one. Raises DoesNotExist for an id that the server does not have,
-    NoActiveSession where no server is configured.
+    *server_token* name another one. With *offline* a new one is kept by ``commit()``: by the current
+    session if that is offline, else in the journal of the configured cache. Raises DoesNotExist for an
+    id that the server does not have, NoActiveSession where no server is configured.
     """
 
     id = fields.String(primary_key=True)
@@ -92,8 +94,14 @@ class SimvueObject(Model):
         *,
         server_url: str | None = None,
         server_token: str | None = None,
+        offline: bool = False,
         **values: Any,
     ) -> Self:
+        if offline and (identifier, server_url, server_token) != (None, None, None):
+            raise TypeError(
+                f"{cls.__name__}: offline=True is for new ones, and the server is named where they are "
+                "sent: python -m objmapper dispatch --url URL."
+            )
         if identifier is None:
             return super().__new__(cls)
         if values:
@@ -109,12 +117,15 @@ class SimvueObject(Model):
         *,
         server_url: str | None = None,
         server_token: str | None = None,
+        offline: bool = False,
         **values: Any,
     ) -> None:
         if identifier is not None:
             return
         super().__init__(**values)
-        if server_url is not None or server_token is not None:
+        if offline:
+            offline_session().add(self)
+        elif server_url is not None or server_token is not None:
             session_for(server_url, server_token).add(self)
 
     @classmethod
@@ -264,7 +275,9 @@ class SimvueObject(Model):
 
     def _act(self, method: str, *parts: Any, body: Any = None) -> Response:
         """Send a request about this object, below its address; sent again, it does no harm."""
-        session = live_session(self, f"{method} {''.join(map(str, parts))}")
+        what = f"{method} {''.join(map(str, parts))}"
+        session = live_session(self, what)
+        refuse(session, f"{what} of {self!r}")
         path = (*session.dialect.address(self), *parts)
         request = Request(method, path, body=None if body is None else Json(body), repeatable=True)
         with session.using():

@@ -9,7 +9,7 @@ from contextvars import Token
 from typing import Any, Self
 
 from objmapper import client as http_client
-from objmapper import scope
+from objmapper import offline, scope
 from objmapper.connection import ThreadSessions
 from objmapper.dialects.base import unwrap
 from objmapper.exceptions import ContractError, NoActiveSession
@@ -156,18 +156,53 @@ def default_session(url: str | None = None, token: str | None = None) -> Session
     return found.session
 
 
-def disconnect() -> None:
-    """Close the clients that were opened without being asked for; the next use opens one anew."""
+_offline: dict[str | None, Session] = {}
+#: The journal of what is made offline, in the folder where the original keeps such things.
+OFFLINE_JOURNAL = "objmapper.journal"
+
+
+def offline_session() -> Session:
+    """Return the current session if it is offline, else the one of the user's own offline journal.
+
+    That is ``objmapper.journal`` in the configured cache. A process has one of it, until
+    ``disconnect()``. Raises JournalError where another process has it open.
+    """
+    found: Session = scope.session(_suits_offline, _own_offline)
+    offline.speak(found, Simvue.name)
+    return found
+
+
+def _own_offline() -> Session:
+    told = os.environ.get("SIMVUE_OFFLINE_DIRECTORY")
     with _lock:
-        clients = list(_clients.values())
+        found = _offline.get(told)
+        if found is None or found.closed:
+            folder = Configuration.offline()
+            folder.mkdir(parents=True, exist_ok=True)
+            found = _offline[told] = Session(offline=folder / OFFLINE_JOURNAL)
+    return found
+
+
+def disconnect() -> None:
+    """Close the clients and the offline journal that were opened without being asked for.
+
+    The next use opens one anew.
+    """
+    with _lock:
+        opened: list[Client | Session] = [*_clients.values(), *_offline.values()]
         _clients.clear()
-    for client in clients:
-        client.close()
+        _offline.clear()
+    for each in opened:
+        each.close()
 
 
 def suits(session: Any) -> bool:
-    """Whether a session is one of a Simvue server."""
-    return isinstance(session.dialect, Simvue)
+    """Whether a session is one of a Simvue server, or may become one as it is offline."""
+    return isinstance(session.dialect, Simvue) or offline.is_open(session)
+
+
+def _suits_offline(session: Any) -> bool:
+    return session.offline and suits(session)
 
 
 def session_for(url: str | None = None, token: str | None = None) -> Any:
@@ -177,4 +212,7 @@ def session_for(url: str | None = None, token: str | None = None) -> Any:
     """
     if url is not None or token is not None:
         return default_session(url, token)
-    return scope.session(suits, default_session)
+    found = scope.session(suits, default_session)
+    if found.offline:
+        offline.speak(found, Simvue.name)
+    return found

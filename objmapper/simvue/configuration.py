@@ -58,9 +58,7 @@ class Configuration:
         does. Raises ValueError for what can't be read, for unknown names, and for a token that is
         none or has expired.
         """
-        path = _first(NAMES, home=True)
-        said = {**_of_project(), **(_read(path) if path is not None else {})}
-        _check(said, _TABLES, path)
+        path, said = _said()
         profile = os.environ.get("SIMVUE_SERVER_PROFILE", profile)
         server = _server(said, profile, path)
         certificates = _table(server, "certificates", path)
@@ -69,9 +67,6 @@ class Configuration:
             os.environ[name] = str(value)
         url = os.environ.get("SIMVUE_URL") or url or server.get("url")
         token = os.environ.get("SIMVUE_TOKEN") or token or server.get("token")
-        cache = os.environ.get("SIMVUE_OFFLINE_DIRECTORY") or _table(said, "offline", path).get(
-            "cache"
-        )
         return cls(
             None if not url else api_url(_text(url, "url", path)),
             None if not token else checked_token(_text(token, "token", path)),
@@ -80,8 +75,27 @@ class Configuration:
             _certificate(certificates, path),
             profile,
             path,
-            Path(cache).expanduser() if cache else Path.home() / ".simvue",
+            _cache(path, said),
         )
+
+    @staticmethod
+    def offline() -> Path:
+        """Return where the original keeps what was made offline; nothing is read of servers."""
+        return _cache(*_said())
+
+
+def _said() -> tuple[Path | None, dict[str, Any]]:
+    """Return what the files say, and where ``simvue.toml`` is."""
+    path = _first(NAMES, home=True)
+    said = {**_of_project(), **(_read(path) if path is not None else {})}
+    _check(said, _TABLES, path)
+    return path, said
+
+
+def _cache(path: Path | None, said: dict[str, Any]) -> Path:
+    named = _table(said, "offline", path).get("cache")
+    cache = os.environ.get("SIMVUE_OFFLINE_DIRECTORY") or named
+    return Path(_text(cache, "cache", path)).expanduser() if cache else Path.home() / ".simvue"
 
 
 def api_url(url: str) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from objmapper import wire
 from objmapper.dialects.base import Dialect, RowPage, row_of, rows_of, total_of, with_params
 from objmapper.dialects.batches import paired
-from objmapper.exceptions import ContractError, UnsupportedLookup
+from objmapper.exceptions import ContractError, JournalError, UnsupportedLookup, cut
 from objmapper.operation import (
     Change,
     Draft,
@@ -29,6 +30,7 @@ from objmapper.operation import (
 )
 from objmapper.query import Order, Query
 from objmapper.simvue import filters, locks
+from objmapper.simvue.kinds import Content, Contents
 
 #: The most rows that the published client asks for in one page.
 PAGE_SIZE = 100
@@ -201,6 +203,35 @@ class Simvue(Dialect):
         again = bool(found) and self._option(mapper, "unique", False)
         settle = Settle.REPEAT if again else draft.settle
         return replace(draft, request=request, settle=settle, found=found, read=read)
+
+    def not_kept(self, change: Change) -> str | None:
+        content = change.sent.get("content")
+        if isinstance(content, Secret) and isinstance(
+            getattr(content.value, "source", None), bytes
+        ):
+            return (
+                "what it holds is in memory alone, and no journal has it: write it to a file, and make a "
+                "FileArtifact of that, without snapshot=True."
+            )
+        return None
+
+    def retold(self, obj: Any, field: Any) -> Any:
+        """Return the file of an artifact again. Raises JournalError for one that is another by now."""
+        path, sum_ = obj._row.get("original_path"), obj._row.get("checksum")
+        if not isinstance(field, Contents) or not isinstance(path, str):
+            return None
+        hint = "Give session.recover(secrets=...) a callable that returns its path, or its bytes."
+        try:
+            content = Content(Path(path))
+        except OSError as error:
+            raise JournalError(
+                f"{obj!r}: its file can't be read ({cut(path)}: {error.strerror}). {hint}"
+            ) from error
+        if content.checksum != sum_:
+            raise JournalError(
+                f"{obj!r}: its file, {cut(path)}, has changed since it was kept. {hint}"
+            )
+        return content
 
     def body(self, change: Change) -> Any:
         said, shape = wire.body(change), self._option(type(change.object).__mapper__, "shape")

@@ -220,7 +220,9 @@ def _key_of(item: Any) -> Any:
         return item
     key = type(item).__mapper__.key_in(item._row)  # type: ignore[attr-defined]
     if key is None:
-        raise ValueError(f"{item!r} has no id yet: commit it before a run refers to it.")
+        raise ValueError(
+            f"{item!r} has no id yet: commit it, in a session that sends, before a run refers to it."
+        )
     return key
 
 

@@ -96,9 +96,11 @@ class Events(SimvueObject):
         dialect_options = {"msgpack": True, "read by": "Events.get(run_id)"}
 
     @classmethod
-    def new(cls, *, run: str | Run, events: Iterable[Event | Mapping[str, Any]]) -> Self:
+    def new(
+        cls, *, run: str | Run, events: Iterable[Event | Mapping[str, Any]], offline: bool = False
+    ) -> Self:
         """Return events of *run*, which ``commit()`` sends."""
-        return cls(run=run, events=list(events))
+        return cls(run=run, events=list(events), offline=offline)
 
     @classmethod
     def get(  # type: ignore[override]
@@ -150,9 +152,15 @@ class Metrics(SimvueObject):
         dialect_options = {"msgpack": True, "read by": "Metrics.get(metrics, xaxis, runs)"}
 
     @classmethod
-    def new(cls, *, run: str | Run, metrics: Iterable[MetricSet | Mapping[str, Any]]) -> Self:
+    def new(
+        cls,
+        *,
+        run: str | Run,
+        metrics: Iterable[MetricSet | Mapping[str, Any]],
+        offline: bool = False,
+    ) -> Self:
         """Return metrics of *run*, which ``commit()`` sends."""
-        return cls(run=run, metrics=list(metrics))
+        return cls(run=run, metrics=list(metrics), offline=offline)
 
     @classmethod
     def get(  # type: ignore[override]
@@ -277,9 +285,15 @@ class GridMetrics(SimvueObject):
         }
 
     @classmethod
-    def new(cls, *, run: str | Run, data: Iterable[GridMetricSet | Mapping[str, Any]]) -> Self:
+    def new(
+        cls,
+        *,
+        run: str | Run,
+        data: Iterable[GridMetricSet | Mapping[str, Any]],
+        offline: bool = False,
+    ) -> Self:
         """Return metrics of *run*, which ``commit()`` sends."""
-        return cls(run=run, data=list(data))
+        return cls(run=run, data=list(data), offline=offline)
 
     @classmethod
     def get(  # type: ignore[override]

@@ -1,0 +1,183 @@
+"""Simvue's objects made offline: the journal keeps them, and a session that sends makes them."""
+
+import datetime as dt
+
+import pytest
+
+from objmapper import Client, JournalError, OfflineError, Session, inspect
+from objmapper.simvue import (
+    Artifact,
+    Events,
+    EventsAlert,
+    FileArtifact,
+    Folder,
+    Metrics,
+    ObjectArtifact,
+    Run,
+    Tag,
+    disconnect,
+)
+
+NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def journal(home):
+    return home / ".simvue" / "objmapper.journal"
+
+
+def sent(client, journal, **options):
+    """Send what is kept, from another session; return the report."""
+    disconnect()
+    with Session(client, journal=journal) as session:
+        return session.recover(**options)
+
+
+def test_a_run_is_made_offline_without_server_and_configuration(client, asked, journal):
+    run = Run.new(folder="/", offline=True)
+    run.name, run.metadata, run.tags = "my_run", {"x": 2}, ["a"]
+    assert run.commit().counts() == {"pending": 1}
+    run.metadata["y"] = [3]
+    run.commit()
+    assert asked == []
+    assert sent(client, journal).counts() == {"created": 1}
+    assert asked == ["POST /runs"]
+    (found,) = Run.objects.all()
+    assert (found.name, found.metadata, found.tags) == ("my_run", {"x": 2, "y": [3]}, ["a"])
+
+
+def test_runs_folders_events_and_metrics_go_in_order_in_batches(client, asked, home):
+    path = home / "it.journal"
+    with Session(offline=path) as session:
+        runs = [Run.new(folder="/sweep/a", name=f"r{n}") for n in range(3)]
+        for run in runs:
+            session.add(Events.new(run=run, events=[{"message": run.name, "timestamp": NOW}]))
+            session.add(
+                Metrics.new(
+                    run=run, metrics=[{"time": 0, "timestamp": NOW, "step": 0, "values": {"x": 1}}]
+                )
+            )
+        session.add(Folder.new(path="/sweep/a"))
+        assert session.commit().counts() == {"pending": 10}
+    assert asked == []
+    assert sent(client, path).counts() == {"created": 10}
+    assert asked[:2] == ["POST /folders", "POST /runs"]
+    assert sorted(asked[2:]) == ["POST /events"] * 3 + ["POST /metrics"] * 3
+    for run in Run.objects.all():
+        assert [event.message for event in Events.get(run.id)] == [run.name]
+
+
+def test_what_is_sent_twice_is_made_once(client, asked, journal):
+    for name in ("a", "b"):
+        Run.new(folder="/", name=name, offline=True).commit()
+        disconnect()
+    sent(client, journal)
+    del asked[:]
+    assert sent(client, journal).counts() == {"created": 2}
+    assert asked == []
+
+
+def test_a_star_and_tags_and_alerts_wait_as_well(client, journal):
+    Run.new(folder="/", name="r", star=True, offline=True).commit()
+    Tag.new(name="t", colour="#ff0000", offline=True).commit()
+    EventsAlert.new(name="e", pattern="lost", frequency=1, offline=True).commit()
+    assert sent(client, journal).counts() == {"created": 3, "updated": 1}
+    assert Run.objects.get(name="r").star is True
+    assert [tag.name for tag in Tag.objects.all()] == ["t"]
+    assert [alert.alert.pattern for alert in EventsAlert.objects.all()] == ["lost"]
+
+
+def test_a_file_is_read_when_it_is_sent(client, home, journal):
+    path = home / "data.txt"
+    path.write_bytes(b"bytes")
+    FileArtifact.new(name="f", file_path=path, offline=True).commit()
+    sent(client, journal)
+    (found,) = Artifact.objects.all()
+    assert found.uploaded is True
+    assert b"".join(found.download_content()) == b"bytes"
+
+
+def test_a_file_that_is_another_one_or_gone_is_told_and_can_be_given(client, home, journal, asked):
+    path = home / "data.txt"
+    path.write_bytes(b"bytes")
+    FileArtifact.new(name="f", file_path=path, offline=True).commit()
+    path.write_bytes(b"other")
+    with pytest.raises(JournalError, match=r"data\.txt.*has changed since it was kept"):
+        sent(client, journal)
+    path.unlink()
+    with pytest.raises(JournalError, match=r"can't be read.*data\.txt"):
+        sent(client, journal)
+    assert asked == []
+    sent(client, journal, secrets=lambda obj, name, tag: b"bytes")
+    assert [b"".join(found.download_content()) for found in Artifact.objects.all()] == [b"bytes"]
+
+
+@pytest.mark.parametrize("made", ["object", "snapshot"])
+def test_what_is_in_memory_alone_is_refused_by_name(client, home, journal, made):
+    path = home / "data.txt"
+    path.write_bytes(b"bytes")
+    artifact = (
+        ObjectArtifact.new(name="o", obj=b"x", offline=True)
+        if made == "object"
+        else FileArtifact.new(name="o", file_path=path, snapshot=True, offline=True)
+    )
+    run = Run.new(folder="/", offline=True)
+    session = inspect(artifact).session
+    with pytest.raises(
+        OfflineError, match=r"Artifact.*memory alone.*Nothing of this commit was kept"
+    ):
+        session.commit()
+    session.expunge(artifact)
+    run.commit()
+    assert sent(client, journal).counts() == {"created": 1}
+
+
+def test_what_only_a_server_can_do_is_refused(client, asked):
+    run = Run.new(folder="/", offline=True)
+    run.commit()
+    session = inspect(run).session
+    for act in (
+        run.send_heartbeat,
+        lambda: run.abort("why"),
+        lambda: run.grids,
+        lambda: list(Run.objects.using(session)),
+    ):
+        with pytest.raises(OfflineError, match="this session is offline"):
+            act()
+    with session, pytest.raises(OfflineError):
+        Run(identifier="x")
+    assert asked == []
+
+
+def test_the_current_session_is_taken_if_it_is_offline(client, home, journal):
+    with Session(offline=home / "it.journal") as session:
+        run = Run.new(folder="/", offline=True)
+        assert run in session
+        other = Run.new(folder="/")
+        other.commit()
+        assert other in session
+        session.commit()
+    assert not journal.exists()
+    assert sent(client, home / "it.journal").counts() == {"created": 2}
+
+
+def test_the_cache_is_where_it_is_configured(client, home, monkeypatch):
+    monkeypatch.setenv("SIMVUE_OFFLINE_DIRECTORY", str(home / "cache"))
+    Run.new(folder="/", offline=True).commit()
+    assert sent(client, home / "cache" / "objmapper.journal").counts() == {"created": 1}
+
+
+def test_an_offline_object_names_no_server_and_no_id(client):
+    for wrong in ({"identifier": "x"}, {"server_url": "https://host"}, {"server_token": "t"}):
+        with pytest.raises(TypeError, match=r"offline=True.*dispatch"):
+            Run(offline=True, **wrong)
+
+
+def test_a_journal_of_simvue_is_no_other_servers(client, home, journal):
+    Run.new(folder="/", offline=True).commit()
+    disconnect()
+    with Session(offline=journal) as session:
+        assert session.dialect.name == "simvue"
+    other = Client("http://host.invalid", dialect="drf")
+    with other, pytest.raises(JournalError, match="dialect"):
+        Session(other, journal=journal)
