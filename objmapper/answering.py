@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from objmapper import loading
+from objmapper import loading, versions
 from objmapper.exceptions import Conflict, ContractError
 from objmapper.operation import Change, Fate, Kind, Outcome, Response, resolve
 from objmapper.report import was_there
@@ -38,8 +38,12 @@ def taken_in(session: Any, outcome: Outcome) -> Outcome:
 
 def found_done(session: Any, outcome: Outcome, rows: Iterable[Any]) -> Outcome:
     """Make the objects clean of an operation that turned out to be done, with the rows found."""
-    pairs = list(zip(outcome.operation.changes, rows, strict=True))
-    take_in(session, pairs, full=session.dialect.lists_are_full)
+    dialect = session.dialect
+    pairs = [
+        (change, row and versions.of_found(dialect, change.object, row))
+        for change, row in zip(outcome.operation.changes, rows, strict=True)
+    ]
+    take_in(session, pairs, full=dialect.lists_are_full)
     return outcome._replace(fate=Fate.DONE, error=None)
 
 

@@ -132,8 +132,19 @@ def of_whole(page: Any, obj: Any, row: dict[str, Any]) -> dict[str, Any]:
     The version would be newer than the rest: what others have changed of that would go unnoticed.
     """
     key = None if page.full else _key_told(page, row)
+    return row if key is None else _of_what_is_known(obj, row, key)
+
+
+def of_found(dialect: Any, obj: Any, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of a list for the object that it turned out to be, as `of_whole` does."""
+    mapper = type(obj).__mapper__
+    key = key_of(dialect, mapper) if mapper.is_versioned and not dialect.lists_are_full else None
+    return row if key is None else _of_what_is_known(obj, row, key)
+
+
+def _of_what_is_known(obj: Any, row: dict[str, Any], key: str) -> dict[str, Any]:
     by_key = type(obj).__mapper__.by_key
-    if key is None or all(known in row or not is_compared(by_key.get(known)) for known in obj._row):
+    if all(known in row or not is_compared(by_key.get(known)) for known in obj._row):
         return row
     return {name: value for name, value in row.items() if name != key}
 

@@ -35,6 +35,13 @@ class Page(Base):
         natural_key = ["name"]
 
 
+class Letter(Page):
+    created = fields.DateTime(read_only=True)
+
+    class Meta:
+        created_field = "created"
+
+
 class Word(Base):
     page = fields.ForeignKey(Page)
     updated = fields.Integer(read_only=True)
@@ -264,3 +271,23 @@ def test_what_was_set_and_never_read_goes_where_nobody_has_changed_anything(serv
         page = Page.objects.only("id", "name").get(id=1)
         page.text = "mine"
         assert session.commit().updated.objects == [page]
+
+
+def test_what_a_thin_list_tells_of_a_create_is_not_the_version_of_the_rest(server):
+    """It is found to be done, and somebody has changed meanwhile what the list does not show."""
+    thin = ("id", "name", "updated", "created")
+    server.table("letters", version="updated", thin=thin, secret=("moved",))
+    with session_of(server, lists_are_full=False) as session:
+        letter = Letter(name="new", text="mine")
+        session.add(letter)
+        date = {"Date": "Sat, 01 Jan 2000 00:00:00 GMT"}
+        server.fail("POST", "/letters", 502, done=True, headers=date)
+        on_list(
+            server,
+            1,
+            lambda: elsewhere(server, Letter, text="theirs", created="2999-01-01T00:00:00Z"),
+        )
+        assert session.commit().created.objects == [letter]
+        letter.text = "mine again"
+        assert failing(session.commit).conflicts.objects == [letter]
+        assert rows(server, Letter)[1]["text"] == "theirs"
