@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from objmapper import naturalkey
 from objmapper.asking import Row, View, mapper_of
-from objmapper.exceptions import Conflict, ObjMapperError, QueryError, StatusError
+from objmapper.exceptions import Conflict, ContractError, ObjMapperError, QueryError, StatusError
 from objmapper.operation import Change, Kind, Outcome, Settle
 from objmapper.state import ABSENT, base_value, same
 
@@ -116,12 +116,19 @@ class _Judge:
             self.view.ask(change for change, _ in now if id(change) not in self.found)
             for change, outcome in now:
                 if id(change) not in self.found:
-                    self.found[id(change)] = self._finding(change, outcome)
+                    self.found[id(change)] = self._answered(change, outcome)
             pairs = [pair for pair in pairs if id(pair[0]) not in self.found]
         return self.found
 
     def _parents(self, change: Change) -> set[int]:
         return {id(obj) for obj in self.view.parents(change)}
+
+    def _answered(self, change: Change, outcome: Outcome) -> Finding:
+        """Say what was found out about a change; rows that make no sense tell nothing."""
+        try:
+            return self._finding(change, outcome)
+        except ContractError as error:
+            return Finding(Verdict.NO_ANSWER, why=f"asking for it failed: {error}")
 
     def _finding(self, change: Change, outcome: Outcome) -> Finding:
         rows = self.view.rows(change)

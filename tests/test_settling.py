@@ -508,6 +508,20 @@ def test_what_could_not_be_looked_up_is_looked_up_by_the_next_commit(server, ses
     assert server.tables["tasks"].rows[task.id]["note"] == "edited since"
 
 
+@pytest.mark.parametrize("key", ["seven", [1], {"a": 1}], ids=str)
+def test_a_row_whose_key_is_none_tells_nothing_and_the_report_is_not_lost(faulty_server, key):
+    page = {"count": 1, "next": None, "previous": None, "results": [{"id": key, "name": "p"}]}
+    faulty_server.then(faulty.say({"detail": "Oops."}, 500), faulty.say(page))
+    client = Client(f"{faulty_server.url}/api", dialect="drf", retries=0, settle_after=0.0)
+    with client, Session(client) as session:
+        project = Project(name="p")
+        session.add(project)
+        entry = only(failing(session).uncertain)
+        assert entry.outcome.why.startswith("asking for it failed: Project: ")
+        assert session.uncertain == [project]
+        session.expunge(project)
+
+
 def test_what_turns_out_not_done_is_sent_by_the_next_commit_as_it_is_then(server, session):
     task = Task(name="t")
     session.add(task)
