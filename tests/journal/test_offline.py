@@ -304,3 +304,52 @@ def test_arguments_that_make_no_session_are_refused(place):
         Session(offline=place.path.parent)
     assert issubclass(OfflineError, SessionError)
     assert issubclass(OfflineError, ConnectionError)
+
+
+def test_verbs_of_objects_and_query_sets_and_plans_keep_as_well(place, models):
+    with offline(place) as session:
+        objects = models.Task.objects.using(session)
+        one, _ = objects.bulk_create([models.Task(name="a"), models.Task(name="b")])
+        objects.create(name="c")
+        session.add(models.Task(name="d"))
+        session.add(models.Task(name="not planned"))
+        plan = session.plan()
+        assert [op.objects[0].name for op in plan] == ["a", "b", "c", "d", "not planned"]
+        session.expunge(session.new[-1])
+        session.add(later := models.Task(name="e"))
+        later.commit()
+        one.delete()
+        assert session.commit().pending.objects == [session.new[-2]]
+    with place.session() as session:
+        session.recover()
+    assert place.names() == ["b", "c", "d", "e"]
+
+
+def test_a_plan_is_applied_to_the_journal(place, models):
+    with closing(offline(place)) as session:
+        session.add(models.Task(name="a"))
+        plan = session.plan()
+        session.add(models.Task(name="b"))
+        assert session.apply(plan).counts() == {"pending": 1}
+    with place.session() as session:
+        session.recover()
+    assert place.names() == ["a"]
+
+
+def test_what_a_dead_sender_may_have_sent_is_neither_asked_nor_kept_again(place, models):
+    with offline(place) as session:
+        session.add(models.Task(name="a"))
+        session.commit()
+    session = place.session()
+    session.commit = lambda **options: session.recover(**options)
+    place.die(session, 1, done=True)
+    asked = len(place.server.seen)
+    with closing(offline(place)) as session:
+        session.add(models.Task(name="a"))
+        with pytest.raises(CommitError) as caught:
+            session.commit()
+        assert caught.value.report.counts() == {"uncertain": 1}
+    assert len(place.server.seen) == asked
+    with place.session() as session:
+        assert session.recover().counts() == {"created": 1}
+    assert place.names() == ["a"]
