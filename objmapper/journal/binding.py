@@ -65,33 +65,38 @@ def number_new(journal: Any, session: Any, objects: list[Any]) -> list[Any]:
 
     Raises JournalError for one that nothing tells from others, or two that nothing tells apart.
     """
-    tags, known, nameless = session.members.tags, [], []
-    for obj in objects:
-        if not is_new(obj):
-            continue
-        found = journal.numbers.get(obj)
-        if found is None:
-            name = encoding.name_of(obj, tags.get(obj) if tags else None, journal.number_of)
-            if name is None and session.offline:  # it waits whole: no run is told it again
-                journal.created.add(journal.number(obj))
-                continue
-            if name is None:
-                nameless.append(obj)
-                continue
-            journal.claims.claim(session, obj, name, journal.made)
-            found = _number(journal, session, obj, name)
-            journal.claims.hold(obj, name, found)
-            journal.names[found] = name
-        if obj in journal.waiting:
-            known.append(obj)
-    if nameless:
+    new = [obj for obj in objects if is_new(obj)]
+    nameless = [obj for obj in new if not _is_named(journal, session, obj)]
+    while nameless:  # in a circle, the name of one may take that of another which comes later
+        still = [obj for obj in nameless if not _is_named(journal, session, obj)]
+        if len(still) == len(nameless):
+            break
+        nameless = still
+    if nameless and not session.offline:
         more = f" and {len(nameless) - 3} more" if len(nameless) > 3 else ""
         raise JournalError(
             f"Nothing tells {', '.join(map(repr, nameless[:3]))}{more} from others when the program "
             "is run again: give a tag, session.add(obj, tag=...), or declare Meta.natural_key. "
             "Nothing was sent."
         )
-    return known
+    for obj in nameless:  # offline it waits whole: no run is told it again
+        journal.created.add(journal.number(obj))
+    return [obj for obj in new if obj in journal.waiting]
+
+
+def _is_named(journal: Any, session: Any, obj: Any) -> bool:
+    """Say whether a new object has its number, or gets it now by its name."""
+    if obj in journal.numbers:
+        return True
+    tags = session.members.tags
+    name = encoding.name_of(obj, tags.get(obj) if tags else None, journal.number_of)
+    if name is None:
+        return False
+    journal.claims.claim(session, obj, name, journal.made)
+    found = _number(journal, session, obj, name)
+    journal.claims.hold(obj, name, found)
+    journal.names[found] = name
+    return True
 
 
 def _number(journal: Any, session: Any, obj: Any, name: str) -> int:
@@ -102,9 +107,9 @@ def _number(journal: Any, session: Any, obj: Any, name: str) -> int:
         return found
     other = journal.alive.get(found)
     if other is not None and other in journal.rebuilt and other in session.members:
-        session.members.expunge(
-            other
-        )  # a recovery has made it, of what the program makes itself now
+        # A recovery has made it, of what the program makes itself now.
+        session.members.expunge(other)
+        journal.release(other)
     journal.adopt(obj, found)
     journal.waiting.add(obj)
     return found

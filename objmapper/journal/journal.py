@@ -435,6 +435,10 @@ class Journal:
     def reconcile(self, session: Any) -> None:
         """Write what became of open operations beside a commit: taken back, or settled by hand."""
         for operation, _ in list(self._open.values()):
+            if any(obj not in self.numbers for obj in operation.objects):
+                # A recovery had made what the program makes itself now: it stands as it is written.
+                del self._open[id(operation)]
+                continue
             fates = {self._stands(session, change) for change in operation.changes}
             if None in fates:
                 continue

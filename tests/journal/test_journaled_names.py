@@ -221,3 +221,45 @@ def test_a_tag_goes_with_its_object(place, models):
                 session.add(models.Project(name=name), tag=name if "tagged" in name else None)
                 session.commit()
     assert place.names("projects") == sorted(names)
+
+
+class Head(Model):
+    id = fields.Integer(primary_key=True)
+    name = fields.String()
+    first = fields.ForeignKey("Limb", null=True)
+
+    class Meta:
+        registry = registry
+        endpoint = "heads"
+        natural_key = ["name"]
+
+
+class Limb(Model):
+    id = fields.Integer(primary_key=True)
+    name = fields.String()
+    head = fields.ForeignKey(Head)
+
+    class Meta:
+        registry = registry
+        endpoint = "limbs"
+        natural_key = ["head", "name"]
+
+
+# The server shows no field that was never set: whether the last step was not done can't be seen.
+@pytest.mark.parametrize(("at", "done"), [(1, False), (1, True), (2, False), (2, True), (3, True)])
+def test_a_name_may_take_that_of_an_object_that_refers_to_it(place, at, done):
+    def program(session):
+        head = Head(name="h", first=Limb(name="l"))
+        head.first.head = head
+        session.add(head)
+
+    place.server.table("heads")
+    place.server.table("limbs")
+    session = place.session()
+    program(session)
+    place.die(session, at, done=done)
+    with place.session() as session:
+        program(session)
+        session.commit()
+    assert rows(place, "heads") == [{"id": 1, "name": "h", "first": 1}]
+    assert rows(place, "limbs") == [{"id": 1, "name": "l", "head": 1}]

@@ -278,3 +278,28 @@ def test_a_deletion_of_unknown_fate_is_looked_up_before_the_object_is_used(place
     with place.session() as session:
         assert session.recover().ok
         assert place.writes()[-1].startswith("DELETE")
+
+
+@pytest.mark.parametrize("planned", [False, True])
+@pytest.mark.parametrize("done", [False, True])
+def test_what_stays_unknown_is_sent_by_no_later_run(place, models, done, planned):
+    def program(session):
+        session.add(models.Nameless(note="n"), tag="n")  # it can't be looked up
+
+    session = place.session()
+    program(session)
+    place.die(session, 1, done=done)
+    for _ in range(3):
+        with place.session() as session:
+            with pytest.raises(CommitError):
+                session.recover()
+            program(session)
+            if planned:
+                session.plan()
+                session.members.clear()
+                continue
+            with pytest.raises(CommitError) as caught:
+                session.commit()
+            assert len(caught.value.report.uncertain) == 1
+            session.rollback()
+    assert place.writes() == ["POST /namelesses/"]
