@@ -92,7 +92,7 @@ class Place:
                 return
             if not dead.exists():
                 dead.mkdir()
-                for file in self._folder.glob(f"{self.path.name}*"):
+                for file in self.path.parent.glob(f"{self.path.name}*"):
                     shutil.copy(file, dead)
             if not done or writes > at:
                 raise Killed
