@@ -695,6 +695,26 @@ def test_a_later_repeat_that_does_not_go_out_leaves_it_uncertain(server):
 # -- a repeat of our own meets what the first attempt has done ------------------------------------
 
 
+class Noted(Base):
+    name = fields.String()
+    note = fields.String(null=True)
+
+    class Meta:
+        version = "etag"
+
+
+def test_a_repeat_that_is_refused_for_what_others_have_changed_is_merged(server):
+    server.table("noteds", [{"id": 1, "name": "a", "note": None}], etags="strong")
+    options = {"idempotent": {"update"}, "has_etag": True}
+    with session_of(server.client(retries=1, **options)) as session:
+        noted = session.get(Noted, 1)
+        noted.name = "mine"
+        lost(server, "PATCH", "/noteds/1", done=False, status=503)
+        server.tables["noteds"].rows[1]["note"] = "theirs"
+        assert session.commit(on_conflict="merge").updated.objects == [noted]
+    assert server.tables["noteds"].rows[1] == {"id": 1, "name": "mine", "note": "theirs"}
+
+
 @pytest.mark.parametrize(
     ("now", "fate"), [("new", "updated"), ("t1", "failed"), ("y", "uncertain")]
 )

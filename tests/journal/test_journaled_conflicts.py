@@ -116,3 +116,30 @@ def test_what_was_merged_is_not_sent_if_the_disk_is_full(notes, notes_session):
     with notes_session() as session:
         assert len(session.recover(on_conflict="merge").updated) == 1
     assert stored(notes, 1) == ("long" * 10_000, "theirs", 1)
+
+
+class Counted(Model):
+    """Of a server that counts versions, and heeds none."""
+
+    id = fields.Integer(primary_key=True)
+    name = fields.String()
+    text = fields.String(null=True)
+    version = fields.Integer(read_only=True)
+
+    class Meta:
+        registry = registry
+        version_field = "version"
+
+
+def test_what_was_merged_before_it_was_sent_is_done_for_the_next_run_too(place):
+    row = {"id": 1, "name": "n", "text": "as it was", "version": 1}
+    place.server.table("counteds", [row], version="version")
+    with place.session() as session:
+        counted = Counted.objects.using(session).get(id=1)
+        session.client.request("PATCH", "/counteds/1", json={"text": "theirs"})
+        counted.name = "mine"
+        assert len(session.commit(on_conflict="merge").updated) == 1
+    before = len(place.server.seen)
+    with place.session() as session:
+        assert len(session.recover().updated) == 1
+    assert len(place.server.seen) == before
