@@ -18,6 +18,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -216,6 +217,11 @@ class FaultyServer:
             self._acts = list(acts)
         return self
 
+    def wait_until_all_are_closed(self) -> None:
+        """Wait until it has closed all its connections, so that the other ends have heard of it."""
+        while self._open:
+            time.sleep(0.001)
+
     def close(self) -> None:
         self._over.set()
         # Waking the thread in accept(): closing the listener alone does not everywhere.
@@ -264,9 +270,9 @@ class FaultyServer:
         except ssl.SSLError:
             pass
         finally:
+            sock.close()
             with self._lock:
                 self._open.discard(plain)
-            sock.close()
 
 
 def _read(file: Any, number: int) -> Seen | None:

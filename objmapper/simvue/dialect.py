@@ -225,11 +225,11 @@ class Simvue(Dialect):
             content = Content(Path(path))
         except OSError as error:
             raise JournalError(
-                f"{obj!r}: its file can't be read ({cut(path)}: {error.strerror}). {hint}"
+                f"{obj!r}: its file can't be read ({cut(path, 300)}: {error.strerror}). {hint}"
             ) from error
         if content.checksum != sum_:
             raise JournalError(
-                f"{obj!r}: its file, {cut(path)}, has changed since it was kept. {hint}"
+                f"{obj!r}: its file, {cut(path, 300)}, has changed since it was kept. {hint}"
             )
         return content
 
