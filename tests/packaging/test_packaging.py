@@ -19,7 +19,7 @@ ERRAND = Path(__file__).with_name("errand.py")
 pytestmark = pytest.mark.timeout(600)
 
 NEEDED = ("blinker", "cachetools", "marshmallow", "requests")
-EXTRAS = ("dev", "docs", "progress", "server", "speed")
+EXTRAS = ("dev", "docs", "progress", "server", "simvue", "speed")
 
 MODULES = {path.relative_to(ROOT).as_posix() for path in (ROOT / "objmapper").rglob("*.py")}
 CONTRACTS = {path.name for path in (ROOT / "schemas").glob("*.json")}
@@ -146,11 +146,11 @@ def test_the_types_and_the_contracts_are_found_where_it_is_installed(bare):
 def test_the_dialects_are_known_by_name(bare):
     code = """if True:
         from objmapper import Client
-        for name in ("rest", "drf", "cvat"):
+        for name in ("rest", "drf", "kinto", "cvat", "simvue"):
             with Client("https://api.example", dialect=name) as client:
                 print(client.dialect.name)
     """
-    assert bare.run("-c", code).stdout.split() == ["rest", "drf", "cvat"]
+    assert bare.run("-c", code).stdout.split() == ["rest", "drf", "kinto", "cvat", "simvue"]
 
 
 def test_without_an_extra_objects_are_read_and_committed(bare):
@@ -207,6 +207,34 @@ def test_the_extra_progress_shows_a_bar(with_extra):
     done = environment.run(ERRAND, "progress")
     assert done.stdout.split() == ["read", "json", "2"]
     assert "1/1" in done.stderr
+
+
+def test_the_extra_simvue_sends_msgpack(with_extra):
+    environment = with_extra("simvue")
+    environment.installed()
+    code = """if True:
+        import http.server, threading
+        import msgpack
+        from objmapper import Client
+        from objmapper.operation import Msgpack, Request
+
+        class Taker(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                print(self.headers["Content-Type"], msgpack.unpackb(body))
+                self.send_response(200)
+                self.end_headers()
+            def log_message(self, *args):
+                pass
+
+        with http.server.HTTPServer(("127.0.0.1", 0), Taker) as server:
+            threading.Thread(target=server.handle_request).start()
+            url = f"http://127.0.0.1:{server.server_port}"
+            with Client(url, dialect="simvue") as client:
+                client.send(Request("POST", "/events", body=Msgpack({"message": "begun"})))
+    """
+    told = environment.run("-c", code).stdout.strip()
+    assert told == "application/msgpack {'message': 'begun'}"
 
 
 def test_the_extra_speed_reads_with_orjson(with_extra):
