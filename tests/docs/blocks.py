@@ -129,6 +129,11 @@ def check_command(shell: Shell, command: str, want: str) -> None:
     assert wrong is None, f"$ {command}\n{wrong}"
 
 
+def free_ports() -> list[int]:
+    """Return ports that nobody listens on, one for each of `PORTS`."""
+    return [free_port() for _ in PORTS]
+
+
 def free_port() -> int:
     """Return a port that nobody listens on, below those that connections are given."""
     while True:
@@ -187,7 +192,7 @@ def parsed(path: Path, ports: Sequence[int | str] = PORTS) -> Document:
 
 def run(path: Path, folder: Path) -> None:
     """Run every block of a document in *folder*."""
-    document, shell = parsed(path, [free_port() for _ in PORTS]), Shell(folder)
+    document, shell = parsed(path, free_ports()), Shell(folder)
     document.namespace |= {"__name__": "__main__", "__folder__": folder, "__shell__": shell}
     sys.path.insert(0, str(folder))  # as at the prompt
     try:

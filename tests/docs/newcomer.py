@@ -76,7 +76,8 @@ def checkout(tmp_path):
 @pytest.mark.timeout(600)
 def test_the_tutorial_is_typed_in_line_by_line(checkout):
     start, folder = checkout.parent, checkout.parent / "migration"
-    document, shell, prompt = blocks.parsed(TUTORIAL, blocks.free_port()), blocks.Shell(start), None
+    document, shell = blocks.parsed(TUTORIAL, blocks.free_ports()), blocks.Shell(start)
+    prompt = None
     document.namespace |= {"__folder__": folder}
     typed = 0
     try:
