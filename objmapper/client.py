@@ -133,6 +133,8 @@ class Client:
         return self.transport.policy.retries
 
     def __repr__(self) -> str:
+        if "transport" not in self.__dict__:  # it is shown where making it failed
+            return f"<{type(self).__name__} that was never opened>"
         closed = " closed" if self.transport.closed else ""
         return f"<{type(self).__name__} {self.base_url} dialect={self.dialect.name!r}{closed}>"
 

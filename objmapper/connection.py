@@ -1,4 +1,4 @@
-"""connect(): the process's default client, with a session for each thread."""
+"""A session for each thread: what ``connect()`` makes the default, and what bindings' clients keep."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import itertools
 import threading
 import weakref
 from collections.abc import Callable
+from contextvars import Token
 from typing import Any, Self
 
 from objmapper import scope
@@ -78,6 +79,42 @@ class ThreadSessions:
             session.close()
         with self._lock:
             self._kept.clear()
+
+
+class SessionClient(Client):
+    """A client that keeps a session for each thread: what a binding's client is made of.
+
+    While ``with client:`` lasts, its session is the current one, and each thread finds its own.
+    Leaving it warns of what was never sent, and closes the sessions and the connections.
+    """
+
+    def __init__(self, base_url: str, **options: Any) -> None:
+        self._sessions = ThreadSessions(self)
+        self._tokens: list[Token[Any]] = []
+        super().__init__(base_url, **options)
+
+    @property
+    def session(self) -> Session:
+        """The session of the thread that asks; kept until the client is closed."""
+        return self._sessions.session
+
+    def __enter__(self) -> Self:
+        scope.provide(self._sessions)
+        self._tokens.append(scope.current.set(lambda: self.session))
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        scope.current.reset(self._tokens.pop())
+        try:
+            if not any(exc_info):
+                self._sessions.warn_of_pending()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close the sessions and the connections; twice is harmless."""
+        self._sessions.close()
+        super().close()
 
 
 class Connection(ThreadSessions):

@@ -6,14 +6,12 @@ import ipaddress
 import logging
 import re
 from contextlib import AbstractContextManager
-from contextvars import Token
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
-from objmapper import client as http_client
-from objmapper import scope
-from objmapper.connection import ThreadSessions
+from objmapper.client import Client as HttpClient
+from objmapper.connection import SessionClient
 from objmapper.cvat import login, places
 from objmapper.cvat.dialect import CVAT, OLDEST
 from objmapper.cvat.models import (
@@ -37,7 +35,6 @@ from objmapper.exceptions import (
     TransportError,
 )
 from objmapper.operation import Request, Response
-from objmapper.session import Session
 from objmapper.transport.auth import as_auth
 
 #: The binding was written for OLDEST, this, and what lies between.
@@ -57,7 +54,7 @@ class Config:
     verify_ssl: bool | None = None
 
 
-class Client(http_client.Client):
+class Client(SessionClient):
     """A CVAT server::
 
         with Client("https://cvat.example.com") as client:
@@ -101,8 +98,6 @@ class Client(http_client.Client):
             options["verify"] = self.config.verify_ssl
         http = options.get("http")
         self._signature = login.Signature(as_auth(http.auth) if http is not None else None)
-        self._sessions = ThreadSessions(self)
-        self._tokens: list[Token[Any]] = []
         self._cookies: set[login.Cookie] = set()
         base_url = url if url.startswith(_EMBEDDED) else api_url(url, options.get("verify", True))
         if base_url.startswith("https:"):
@@ -119,29 +114,8 @@ class Client(http_client.Client):
                 self.close()
                 raise
 
-    # -- the session of a thread ------------------------------------------------------------------
-
-    @property
-    def session(self) -> Session:
-        """The session of the thread that asks; kept until the client is closed."""
-        return self._sessions.session
-
-    def __enter__(self) -> Self:
-        scope.provide(self._sessions)
-        self._tokens.append(scope.current.set(lambda: self.session))
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        scope.current.reset(self._tokens.pop())
-        try:
-            if not any(exc_info):
-                self._sessions.warn_of_pending()
-        finally:
-            self.close()
-
     def close(self) -> None:
         """Close the sessions and the connections; the credentials are forgotten."""
-        self._sessions.close()
         super().close()
         self._forget()
 
@@ -409,7 +383,7 @@ def is_loopback(host: str) -> bool:
 def status_of(base_url: str, verify: bool | str) -> int | None:
     """Return the status with which an HTTP server answers there; None where none does."""
     options: dict[str, Any] = {"timeout": _PROBE_SECONDS, "retries": 0, "verify": verify}
-    with http_client.Client(base_url, dialect=CVAT(), **options) as client:
+    with HttpClient(base_url, dialect=CVAT(), **options) as client:
         try:
             return client.send(Request("GET", "/server/about")).status
         except StatusError as error:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import re
 import threading
-from contextvars import Token
-from typing import Any, Self
+from typing import Any
 
-from objmapper import client as http_client
 from objmapper import offline, scope
-from objmapper.connection import ThreadSessions
+from objmapper.connection import SessionClient
 from objmapper.dialects.base import unwrap
 from objmapper.exceptions import ContractError, NoActiveSession
 from objmapper.operation import Request
@@ -26,7 +24,7 @@ _EMBEDDED = "embedded://"
 _VARIABLES = ("SIMVUE_URL", "SIMVUE_TOKEN", "SIMVUE_SERVER_PROFILE")
 
 
-class Client(http_client.Client):
+class Client(SessionClient):
     """A Simvue server::
 
         with Client() as client:
@@ -61,8 +59,6 @@ class Client(http_client.Client):
                     f"A Simvue client takes no {name}=: it speaks Simvue's dialect, and token= takes the "
                     "credentials."
                 )
-        self._sessions = ThreadSessions(self)
-        self._tokens: list[Token[Any]] = []
         if url is not None and url.startswith(_EMBEDDED):
             #: What it was made of; None for an embedded server.
             self.configuration: Configuration | None = None
@@ -83,29 +79,6 @@ class Client(http_client.Client):
             except BaseException:
                 self.close()
                 raise
-
-    @property
-    def session(self) -> Session:
-        """The session of the thread that asks; kept until the client is closed."""
-        return self._sessions.session
-
-    def __enter__(self) -> Self:
-        scope.provide(self._sessions)
-        self._tokens.append(scope.current.set(lambda: self.session))
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        scope.current.reset(self._tokens.pop())
-        try:
-            if not any(exc_info):
-                self._sessions.warn_of_pending()
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """Close the sessions and the connections."""
-        self._sessions.close()
-        super().close()
 
     def get_server_version(self) -> str:
         """Return the version that the server tells, as "1.5.0". Raises ContractError."""

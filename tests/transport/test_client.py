@@ -11,7 +11,7 @@ import faulty
 import pytest
 import requests
 
-from objmapper import BearerAuth, TokenAuth, signals
+from objmapper import BearerAuth, TokenAuth, cvat, signals
 from objmapper.client import Client
 from objmapper.cvat import AccessTokenCredentials, PasswordCredentials
 from objmapper.dialects import DRF, Rest
@@ -35,6 +35,20 @@ def test_what_a_client_is_made_of(server):
     client.close()
     assert repr(client) == f"<Client {server.url}/api dialect='drf' closed>"
     client.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [(Client, {"dialect": "nobody's"}), (cvat.Client, {"auth": ("me", "geheim")})],
+    ids=["objmapper", "objmapper.cvat"],
+)
+def test_one_that_could_not_be_made_can_be_shown_where_that_failed(kind, options):
+    """As debuggers and reporters of errors do, with all that a frame has."""
+    with pytest.raises((LookupError, TypeError)) as failed:
+        kind("http://127.0.0.1:1", **options)
+    frame = next(each.frame for each in failed.traceback if each.name == "__init__")
+    shown = repr(frame.f_locals["self"])
+    assert shown == "<Client that was never opened>"
 
 
 def test_the_dialect_recommends_workers_and_sends_its_headers(server):
