@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from objmapper import Embedded, Model, fields
+from objmapper.cvat.values import Value
 
 
 def field_table(cls: Any) -> list[str]:
@@ -87,7 +88,17 @@ def asked_by(mapper: Any) -> list[str]:
     return lines
 
 
+def names_of(cls: Any) -> str:
+    """Return the names that a value class has, as a line of reStructuredText."""
+    told = [
+        f"``{name}``" + (" (needed)" if needed else "") for name, needed in cls.__fields__.items()
+    ]
+    return f"Names: {', '.join(told)}."
+
+
 def _add(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    if what == "class" and issubclass(obj, Value) and obj is not Value:
+        lines += ["", names_of(obj), ""]
     if what != "class" or obj in (Model, Embedded) or not issubclass(obj, Model | Embedded):
         return
     lines.append("")
@@ -101,7 +112,8 @@ def _leave_out(app: Any, what: str, name: str, obj: Any, skip: bool, options: An
     """Leave out what the tables tell, and a model's own error classes: they stand with the errors."""
     if name in ("DoesNotExist", "MultipleObjectsReturned", "Meta") and what == "class":
         return True
-    return True if what == "class" and hasattr(obj, "model") and hasattr(obj, "key") else None
+    told = hasattr(obj, "entry_of") or (hasattr(obj, "model") and hasattr(obj, "key"))
+    return True if what == "class" and told else None
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -22,12 +22,31 @@ def by_field_name(model: type[Model], values: Mapping[str, Any]) -> dict[str, An
     fields = model.__mapper__.fields
     written = {field.write_key: name for name, field in fields.items()}
     found: dict[str, Any] = {}
-    for key, value in values.items():
+    for key, value in plain(values).items():
         name = key if key in fields else written.get(key, key)
         if name in found:
             raise TypeError(f"{model.__name__}.{name} is given twice, once as {key!r}.")
         found[name] = value
     return found
+
+
+def plain(value: Any) -> dict[str, Any]:
+    """Return what a dict or a value class of ``models`` has, as dicts and lists all through.
+
+    Raises TypeError for what is neither.
+    """
+    if not isinstance(value, Mapping):
+        raise TypeError(
+            "A dict, or a value class of objmapper.cvat.models, is expected; a "
+            f"{type(value).__name__} was given."
+        )
+    return {key: _plain_item(item) for key, item in value.items()}
+
+
+def _plain_item(item: Any) -> Any:
+    if isinstance(item, Mapping):
+        return plain(item)
+    return [_plain_item(each) for each in item] if isinstance(item, list | tuple) else item
 
 
 class CVATModel(Model):

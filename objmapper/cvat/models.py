@@ -1,5 +1,7 @@
 """CVAT's objects: projects, tasks, jobs, labels, issues, comments; and people, with their organizations.
 
+Beside them stand the value classes that requests are written with: ``models.TaskWriteRequest``.
+
 One name for reading and writing, whatever the wire wants: ``task.assignee = user`` is read from
 ``assignee`` and sent as ``assignee_id``. Read from the answers of CVAT 2.15.0 and from the models of
 cvat-sdk 2.80.0.
@@ -11,7 +13,11 @@ import enum
 from typing import Any
 
 from objmapper import Embedded, fields, validate
+from objmapper.cvat import data_requests, values, write_requests
 from objmapper.cvat.base import CVATModel, registry
+
+# They are found beside the models, as in CVAT's SDK.
+from objmapper.cvat.data_requests import *  # noqa: F403
 from objmapper.cvat.people import (
     IN_ORGANIZATION,
     Invitation,
@@ -20,6 +26,8 @@ from objmapper.cvat.people import (
     Role,
     User,
 )
+from objmapper.cvat.values import *  # noqa: F403
+from objmapper.cvat.write_requests import *  # noqa: F403
 
 _POSITIVE = validate.Range(min=1)
 _SHARE = validate.Range(min=0, max=1)
@@ -407,3 +415,6 @@ __all__ = [
     "User",
     "registry",
 ]
+__all__ += data_requests.__all__
+__all__ += values.__all__
+__all__ += write_requests.__all__

@@ -17,6 +17,7 @@ from objmapper.cvat import (
     Task,
     User,
     make_client,
+    models,
 )
 from objmapper.cvat.models import Attribute, JobType, Role, Stage, State, Status, Storage, Summary
 from objmapper.report import CommitReport
@@ -118,3 +119,13 @@ def issues(client: Client, job: Job, issue: Issue, comment: Comment) -> None:
     assert_type(comment.owner, User | None)
     issue.assignee = 7
     issue.resolved = True
+
+
+def value_classes(client: Client) -> None:
+    spec = models.TaskWriteRequest(
+        name="t", project_id=None, labels=[models.PatchedLabelRequest(name="car"), {"name": "bus"}]
+    )
+    assert_type(spec.name, str)
+    assert_type(spec.project_id, int | None)
+    assert_type(client.tasks.create(spec), Task)
+    assert_type(client.tasks.retrieve(1).update(models.PatchedTaskWriteRequest(name="u")), Task)
