@@ -15,10 +15,11 @@ from objmapper.simvue.artifacts import Artifact, FileArtifact, ObjectArtifact
 from objmapper.simvue.base import SimvueObject, registry
 from objmapper.simvue.client import Client, disconnect
 from objmapper.simvue.configuration import Configuration
+from objmapper.simvue.grids import Grid, GridMetrics
 from objmapper.simvue.people import Stats, Tenant, User
 from objmapper.simvue.runs import Folder, Run, Status, Tag, Visibility, get_folder_from_path
 from objmapper.simvue.storages import FileStorage, S3Storage, Storage
-from objmapper.simvue.telemetry import Events, Grid, GridMetrics, Metrics
+from objmapper.simvue.telemetry import Events, Metrics
 
 __all__ = [
     "Alert",

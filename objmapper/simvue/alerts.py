@@ -94,7 +94,7 @@ class Alert(SimvueObject):
 
     name = fields.String(required=True, validate=NAME)
     source = fields.String(read_only=True)
-    description = fields.String(null=True)
+    description = fields.String(null=True, default=None)
     notification = fields.Enum(Notification, default=Notification.NONE)
     enabled = fields.Boolean(default=True)
     abort = fields.Boolean()
@@ -143,26 +143,13 @@ class EventsAlert(Alert):
         natural_key = ("name", "description", "notification", "source", "alert")
 
     @classmethod
-    def new(
-        cls,
-        *,
-        name: str,
-        description: str | None = None,
-        notification: str = "none",
-        pattern: str,
-        frequency: int,
-        enabled: bool = True,
-        **values: Any,
-    ) -> Self:
-        """Return a new alert that looks for *pattern* every *frequency* minutes."""
-        return cls(
-            name=name,
-            description=description,
-            notification=notification,
-            enabled=enabled,
-            alert=EventsDefinition(pattern=pattern, frequency=frequency),
-            **values,
-        )
+    def new(cls, *, name: str, pattern: str, frequency: int, **values: Any) -> Self:
+        """Return a new alert that looks for *pattern* every *frequency* minutes.
+
+        Other fields may be given, too: *description*, *notification*, *enabled*, *abort*.
+        """
+        definition = EventsDefinition(pattern=pattern, frequency=frequency)
+        return cls(name=name, alert=definition, **values)
 
 
 class MetricsThresholdAlert(Alert):
@@ -181,17 +168,17 @@ class MetricsThresholdAlert(Alert):
         *,
         name: str,
         metric: str,
-        description: str | None = None,
-        notification: str = "none",
-        aggregation: str = "average",
         rule: str,
         window: int,
         threshold: float,
         frequency: int,
-        enabled: bool = True,
+        aggregation: str = "average",
         **values: Any,
     ) -> Self:
-        """Return a new alert: *metric* over *window* minutes, looked at every *frequency* minutes."""
+        """Return a new alert: *metric* over *window* minutes, looked at every *frequency* minutes.
+
+        Other fields may be given, too, as those of every alert.
+        """
         definition = ThresholdDefinition(
             metric=metric,
             aggregation=aggregation,
@@ -200,14 +187,7 @@ class MetricsThresholdAlert(Alert):
             threshold=threshold,
             frequency=frequency,
         )
-        return cls(
-            name=name,
-            description=description,
-            notification=notification,
-            enabled=enabled,
-            alert=definition,
-            **values,
-        )
+        return cls(name=name, alert=definition, **values)
 
 
 class MetricsRangeAlert(Alert):
@@ -226,22 +206,21 @@ class MetricsRangeAlert(Alert):
         *,
         name: str,
         metric: str,
-        description: str | None = None,
-        notification: str = "none",
-        aggregation: str = "average",
         rule: str,
         window: int,
         range_low: float,
         range_high: float,
         frequency: int,
-        enabled: bool = True,
+        aggregation: str = "average",
         **values: Any,
     ) -> Self:
         """Return a new alert: *metric* over *window* minutes, looked at every *frequency* minutes.
 
-        Raises ValidationError unless *range_low* is below *range_high*.
+        Other fields may be given, too, as those of every alert. Raises ValidationError unless
+        *range_low* is below *range_high*.
         """
-        if not range_low < range_high:
+        numbers = all(isinstance(end, int | float) for end in (range_low, range_high))
+        if numbers and not range_low < range_high:
             why = f"range_low={range_low} is not below range_high={range_high}."
             raise ValidationError.of([(cls.__name__, "alert", [why])])
         definition = RangeDefinition(
@@ -253,14 +232,7 @@ class MetricsRangeAlert(Alert):
             range_high=range_high,
             frequency=frequency,
         )
-        return cls(
-            name=name,
-            description=description,
-            notification=notification,
-            enabled=enabled,
-            alert=definition,
-            **values,
-        )
+        return cls(name=name, alert=definition, **values)
 
 
 class UserAlert(Alert):
@@ -273,23 +245,9 @@ class UserAlert(Alert):
         natural_key = ("name", "description", "notification", "source")
 
     @classmethod
-    def new(
-        cls,
-        *,
-        name: str,
-        description: str | None = None,
-        notification: str = "none",
-        enabled: bool = True,
-        **values: Any,
-    ) -> Self:
-        """Return a new alert, which ``commit()`` sends."""
-        return cls(
-            name=name,
-            description=description,
-            notification=notification,
-            enabled=enabled,
-            **values,
-        )
+    def new(cls, *, name: str, **values: Any) -> Self:
+        """Return a new alert, which ``commit()`` sends; other fields may be given, too."""
+        return cls(name=name, **values)
 
     def set_status(self, run_id: str | Run, status: str) -> None:
         """Say how the alert stands in a run: "ok" or "critical". Raises ValueError for any other."""

@@ -13,7 +13,7 @@ from objmapper.offline import refuse
 from objmapper.operation import Json, Request, Response
 from objmapper.query import Q, Query
 from objmapper.queryset import Objects, QuerySet
-from objmapper.simvue import locks
+from objmapper.simvue import locks, parameters
 from objmapper.simvue.client import offline_session, session_for
 from objmapper.state import is_dirty, live_session
 
@@ -163,8 +163,10 @@ class SimvueObject(Model):
         """Yield ``(id, object)`` page by page, *count* of them at most, from *offset* on.
 
         *sorting* is a list of ``{"column": name, "descending": bool}``; *lookups* are those of
-        ``objects.filter``. What the session did not know yet is read-only. Raises ValueError for
-        numbers below 0, QueryError for what can't be asked.
+        ``objects.filter``. Runs and folders take ``filters``, a list of Simvue's own strings, too, and
+        runs what a list is to have, as ``return_metrics=True``; the rest loads when it is touched.
+        What the session did not know yet is read-only. Raises ValueError for numbers below 0,
+        QueryError for what can't be asked.
         """
         chosen = cls._chosen(count, offset, sorting, server_url, server_token, lookups)
         return cls._locked(chosen)
@@ -186,7 +188,8 @@ class SimvueObject(Model):
             with session.using():
                 keys = [mapper.key_in(row) for row in rows]
                 known = {key for key in keys if session.identity.get(mapper.root, key) is not None}
-                page, path = paging.query_page(session, query), dict(query.path_values)
+                full = None if parameters.is_whole(query) else False
+                page, path = paging.query_page(session, query, full=full), dict(query.path_values)
                 found = loading.instances(session.identity, mapper, rows, page, path)
                 session.keep(found)
                 loading.announce(session, found)
@@ -234,7 +237,10 @@ class SimvueObject(Model):
         for name, number in (("count", count), ("offset", offset)):
             if number is not None and number < 0:
                 raise ValueError(f"{name}={number} is below 0.")
+        known = (cls.__mapper__.options["dialect_options"] or {}).get("parameters", {})
+        lookups, said = parameters.split(known, lookups)
         chosen: Any = cls.objects.using(session_for(url, token)).filter(**lookups)
+        chosen = chosen._chain(parameters.asked(chosen.query, said))
         if sorting is not None:
             chosen = chosen.order_by(*map(_order, sorting))
         start = offset or 0

@@ -14,7 +14,13 @@ from typing import Any
 from objmapper import wire
 from objmapper.dialects.base import Dialect, RowPage, row_of, rows_of, total_of, with_params
 from objmapper.dialects.batches import paired
-from objmapper.exceptions import ContractError, JournalError, UnsupportedLookup, cut
+from objmapper.exceptions import (
+    ContractError,
+    JournalError,
+    UnsupportedLookup,
+    ValidationError,
+    cut,
+)
 from objmapper.operation import (
     Change,
     Draft,
@@ -29,7 +35,7 @@ from objmapper.operation import (
     Stream,
 )
 from objmapper.query import Order, Query
-from objmapper.simvue import filters, locks
+from objmapper.simvue import filters, locks, parameters
 from objmapper.simvue.kinds import Content, Contents
 
 #: The most rows that the published client asks for in one page.
@@ -45,6 +51,7 @@ class Simvue(Dialect):
 
     A model says in ``Meta.dialect_options`` what its endpoint differs in: "filters" maps field names to
     how they are asked for, "sorts" names the columns (one that ends in a dot is asked inside),
+    "parameters" what ``get`` takes in the server's own words,
     "params" go with each of its writes, "unique" that the server refuses to make one twice, "read by" how
     what is only sent is read, "msgpack" is how it is sent, "batch" that several are made in
     one request, "bare" that its lists come whole.
@@ -83,8 +90,11 @@ class Simvue(Dialect):
     def where(self, query: Query) -> Iterator[tuple[str, Any]]:
         asked = self._option(query.mapper, "filters", {})
         said = list(filters.compiled(asked, query.where, query.mapper.endpoint))
+        told = parameters.of(query)
+        said += told.pop(parameters.FILTERS, ())
         if said:
-            yield "filters", json.dumps(said)
+            yield parameters.FILTERS, json.dumps(said)
+        yield from told.items()
 
     def sorts(self, field: Any) -> bool:
         return field.name in self._option(field.model.__mapper__, "sorts", ())
@@ -272,8 +282,12 @@ class Upload(Request):
     def resolved(self) -> Request:
         """Return the request as the storage wants it: a form where there are fields, else a PUT.
 
-        Raises ContractError where no answer has told the address.
+        Raises ContractError where no answer has told the address, ValidationError where the file is
+        gone, or is shorter or longer than it was.
         """
+        why = self.content.missing()
+        if why is not None:
+            raise ValidationError(f"{self.of!r}: {why}", [(self.of, "content", [why])])
         row: Mapping[str, Any] = self.of._row
         url, form = row.get("url"), row.get("fields")
         if not isinstance(url, str) or not isinstance(form, dict | None):

@@ -6,7 +6,6 @@ import datetime as dt
 import hashlib
 import io
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NoReturn, Unpack, overload
 
@@ -248,6 +247,21 @@ class Content:
             return io.BytesIO(self.source)
         return self.source.open("rb")
 
+    def missing(self) -> str | None:
+        """Say why it can't be read as it was; None where nothing speaks against it."""
+        if isinstance(self.source, bytes):
+            return None
+        name = cut(str(self.source), 300)
+        try:
+            size = self.source.stat().st_size
+        except OSError as error:
+            return f"Its file, {name}, can't be read: {error.strerror}."
+        if size != self.size:
+            return (
+                f"Its file, {name}, has {size} bytes by now, and had {self.size} when it was read."
+            )
+        return None
+
     def __repr__(self) -> str:
         return f"<Content {MASK}, {self.size} bytes>"
 
@@ -272,10 +286,9 @@ class Contents(Field[Content]):
         return "Not something to upload: give bytes, or a Path."
 
     def faults(self, value: Any, wire: Any) -> list[str]:
-        return []
+        why = value.missing()
+        return [] if why is None else [why]
 
-
-Opener = Callable[[], BinaryIO]
 
 __all__ = [
     "AlertKeys",

@@ -11,7 +11,7 @@ from objmapper.dialects.base import row_of, rows_of, unwrap
 from objmapper.exceptions import ContractError
 from objmapper.operation import Request
 from objmapper.report import CommitReport
-from objmapper.simvue import filters, locks
+from objmapper.simvue import filters, locks, parameters
 from objmapper.simvue.base import SimvueObject
 from objmapper.simvue.filters import Asked
 from objmapper.simvue.kinds import AlertKeys, Colour, Moment, Notifications
@@ -26,6 +26,8 @@ NAME = validate.Regexp(
     error="Not a name: letters, digits, spaces and - _ / . : are one.",
 )
 PATH = validate.Regexp(re.compile(r"/"), error="Not a folder's path: it begins with a slash.")
+#: What a list of runs may have of each, as the published client asks for it.
+_PARTS = ("basic", "system", "timing", "metrics", "alerts", "metadata")
 _NOT_NEGATIVE = validate.Range(min=0)
 
 
@@ -93,6 +95,11 @@ class Run(SimvueObject):
                 "endtime": Asked("ended", filters.AGE),
             },
             "sorts": tuple("name created started endtime modified metrics. metadata.".split()),
+            "parameters": {
+                parameters.FILTERS: parameters.strings,
+                "attributes": parameters.names,
+                **{f"return_{part}": parameters.flag for part in _PARTS},
+            },
         }
 
     @classmethod
@@ -153,6 +160,7 @@ class Folder(SimvueObject):
                 "created": Asked("created", filters.AGE),
             },
             "sorts": tuple("created modified path metadata.".split()),
+            "parameters": {parameters.FILTERS: parameters.strings},
         }
 
     @classmethod

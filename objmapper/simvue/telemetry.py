@@ -1,4 +1,4 @@
-"""What a run tells while it runs: events, metrics, metrics on grids. Sent as msgpack, without a key.
+"""What a run tells while it runs: events and metrics. Sent as msgpack, without a key.
 
 Each object is one request with many entries; a session that sends several runs' sends them side by
 side, after the runs themselves where those are new.
@@ -14,16 +14,25 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from objmapper import Embedded, fields, validate
-from objmapper.dialects.base import quote_key, row_of, rows_of, total_of, unwrap
+from objmapper.dialects.base import row_of
 from objmapper.exceptions import ContractError, cut
-from objmapper.operation import Json, Request, Response
+from objmapper.operation import Json, Response
 from objmapper.simvue.base import SimvueObject, id_of
 from objmapper.simvue.client import session_for
-from objmapper.simvue.dialect import PAGE_SIZE
 from objmapper.simvue.kinds import Moment
-from objmapper.simvue.runs import NAME, Run
+from objmapper.simvue.questions import (
+    Came,
+    ask,
+    pages,
+    refuse_negative,
+    rows_came,
+    rows_in,
+    session_about,
+)
+from objmapper.simvue.runs import Run
 
-_METRIC = validate.Regexp(r"[a-zA-Z0-9\-_\s/.:=><+()%]+\Z", error="Not the name of a metric.")
+#: What simvue 2.6.2 takes as the name of a metric.
+METRIC = validate.Regexp(r"[a-zA-Z0-9\-_\s/.:=><+()%]+\Z", error="Not the name of a metric.")
 
 
 class LogLevel(enum.StrEnum):
@@ -52,7 +61,7 @@ class MetricValues(fields.Dict[dict[str, Any]]):
         for name, number in () if found else wire.items():
             found += [f"{name!r}: {text}" for text in _wrong_number(number)]
             try:
-                _METRIC(name)
+                METRIC(name)
             except Exception as error:  # marshmallow's own
                 found.append(f"{name!r}: {error}")
         return found
@@ -65,17 +74,6 @@ class MetricSet(Embedded):
     timestamp = Moment(required=True)
     step = fields.Integer(required=True, validate=validate.Range(min=0))
     values = MetricValues(required=True)
-
-
-class GridMetricSet(Embedded):
-    """The values of a metric over a grid at one moment of a run."""
-
-    time = fields.Float(required=True)
-    timestamp = Moment(required=True)
-    step = fields.Integer(required=True, validate=validate.Range(min=0))
-    array = fields.Raw(required=True)
-    grid = fields.String(required=True)
-    metric = fields.String(required=True, validate=_METRIC)
 
 
 class Events(SimvueObject):
@@ -112,12 +110,14 @@ class Events(SimvueObject):
         server_url: str | None = None,
         server_token: str | None = None,
     ) -> Iterator[Event]:
-        """Yield the events of a run, *count* of them at most, from *offset* on."""
-        session = session_for(server_url, server_token)
-        params = (("run", id_of(run_id)),)
-        for page in _pages(session, "/events", params, count, offset):
-            rows = rows_of(unwrap(page.json(), "data", page), page)
-            yield from (_event(row, page) for row in rows)
+        """Yield the events of a run, *count* of them at most, from *offset* on.
+
+        Raises ValueError for numbers below 0, ContractError for what makes no events.
+        """
+        refuse_negative(count, offset)
+        session, run = session_for(server_url, server_token), ("run", id_of(run_id))
+        found = pages(session, "/events", (run,), count, offset, rows_came)
+        return (_event(row, page) for page in found for row in rows_in(page))
 
     def histogram(
         self,
@@ -135,8 +135,7 @@ class Events(SimvueObject):
         ]
         if filters is not None:
             params.append(("filters", json.dumps(list(filters))))
-        response = _ask(session_for(), Request("GET", "/events/histogram", tuple(params)))
-        return rows_of(unwrap(response.json(), "data", response), response)
+        return rows_in(ask(session_about(self), "GET", "/events/histogram", *params))
 
 
 class Metrics(SimvueObject):
@@ -178,182 +177,70 @@ class Metrics(SimvueObject):
     ) -> Iterator[dict[str, dict[str, list[dict[str, Any]]]]]:
         """Yield ``{run id: {metric: [{xaxis: ..., "value": ...}]}}``, page by page.
 
-        *xaxis* is "step", "time" or "timestamp". With *aggregate* it is one dict by metric, of what
-        the runs have together. Raises ValueError for any other axis.
+        *xaxis* is "step", "time" or "timestamp"; *count* and *offset* are of each metric of each run.
+        With *aggregate* it is one dict by metric, of what the runs have together; *max_points* thins
+        out. Both are one answer. Raises ValueError for any other axis and for numbers below 0.
         """
         if xaxis not in ("step", "time", "timestamp"):
             raise ValueError(f"xaxis is 'step', 'time' or 'timestamp', not {xaxis!r}.")
-        params: list[tuple[str, Any]] = [
-            ("metrics", json.dumps(list(metrics))),
-            ("runs", json.dumps([id_of(run) for run in runs])),
-            ("xaxis", xaxis),
-        ]
-        if aggregate is not None:
-            params.append(("aggregate", str(aggregate)))
-        if max_points is not None:
-            params.append(("max_points", max_points))
+        refuse_negative(count, offset)
+        said: dict[str, Any] = {
+            "metrics": json.dumps(list(metrics)),
+            "runs": json.dumps([id_of(run) for run in runs]),
+            "xaxis": xaxis,
+        }
         session = session_for(server_url, server_token)
-        size = PAGE_SIZE if count is None else count
-        told = (*params, ("count", size), ("start", offset or 0))
-        response = _ask(session, Request("GET", "/metrics", told))
-        yield row_of(response.json(), response)
+        if not aggregate and max_points is None:
+            found = pages(session, "/metrics", tuple(said.items()), count, offset, _points)
+            return (row_of(page.json(), page) for page in found)
+        more = {"aggregate": aggregate, "max_points": max_points, "count": count, "start": offset}
+        said |= {name: value for name, value in more.items() if value is not None}
+        answer = ask(session, "GET", "/metrics", *said.items())
+        return iter([row_of(answer.json(), answer)])
 
     @staticmethod
-    def span(run_ids: Iterable[str | Run]) -> dict[str, Any]:
+    def span(
+        run_ids: Iterable[str | Run],
+        *,
+        server_url: str | None = None,
+        server_token: str | None = None,
+    ) -> dict[str, Any]:
         """Return from when to when the metrics of runs go."""
         body = Json([id_of(run) for run in run_ids])
-        response = _ask(session_for(), Request("GET", "/metrics/span", body=body))
+        session = session_for(server_url, server_token)
+        response = ask(session, "GET", "/metrics/span", body=body)
         return row_of(response.json(), response)
 
     @staticmethod
-    def names(run_ids: Iterable[str | Run]) -> list[str]:
+    def names(
+        run_ids: Iterable[str | Run],
+        *,
+        server_url: str | None = None,
+        server_token: str | None = None,
+    ) -> list[str]:
         """Return the names of the metrics of runs. Raises ContractError for what is no list of them."""
-        params = (("runs", json.dumps([id_of(run) for run in run_ids])),)
-        response = _ask(session_for(), Request("GET", "/metrics/names", params))
+        runs = ("runs", json.dumps([id_of(run) for run in run_ids]))
+        response = ask(session_for(server_url, server_token), "GET", "/metrics/names", runs)
         found = response.json()
         if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
             raise ContractError(f"{response.url} answered something else than a list of names.")
         return found
 
 
-class Grid(SimvueObject):
-    """The axes that metrics are given over: one or two lists of ascending numbers."""
-
-    name = fields.String(required=True, write_once=True, validate=NAME)
-    grid = fields.List(fields.List(fields.Float()), required=True, write_once=True)
-    labels = fields.List(fields.String(), required=True, write_once=True)
-    created = Moment(read_only=True)
-
-    class Meta:
-        pass
-
-    @classmethod
-    def new(
-        cls, *, name: str, grid: Iterable[Iterable[float]], labels: Iterable[str], **values: Any
-    ) -> Self:
-        """Return a new grid, which ``commit()`` sends. Raises ValueError for axes that can't be."""
-        axes = [[float(tick) for tick in axis] for axis in grid]
-        told = list(labels)
-        if not 1 <= len(axes) <= 2 or len(told) != len(axes):
-            raise ValueError(
-                f"A grid has one or two axes and a label for each, not {len(axes)} and {len(told)}."
-            )
-        for label, axis in zip(told, axes, strict=True):
-            if axis != sorted(axis):
-                raise ValueError(f"The axis {label!r} of a grid ascends: sort its numbers.")
-        return cls(name=name, grid=axes, labels=told, **values)
-
-    @property
-    def dimensions(self) -> int:
-        """How many axes it has."""
-        return len(self.grid)
-
-    def attach_metric_for_run(self, run_id: str | Run, metric_name: str) -> None:
-        """Have *metric_name* of a run be given over this grid."""
-        path = f"/runs/{quote_key(id_of(run_id))}/grids/{quote_key(id_of(self))}"
-        body = Json({"metric": metric_name})
-        _ask(session_for(), Request("PUT", path, body=body, repeatable=True))
-
-    def get_run_metric_values(self, run_id: str | Run, metric_name: str, step: int) -> Any:
-        """Return the values of a metric of a run at one step."""
-        response = _ask(session_for(), _of_metric(run_id, metric_name, "values", step=step))
-        return row_of(response.json(), response)
-
-    def get_run_metric_span(self, run_id: str | Run, metric_name: str) -> dict[str, Any]:
-        """Return from when to when a metric of a run goes. Raises ContractError where none is told."""
-        response = _ask(session_for(), _of_metric(run_id, metric_name, "span"))
-        found = rows_of(response.json(), response)
-        if not found:
-            raise ContractError(f"{response.url} tells no span.")
-        return found[0]
-
-
-class GridMetrics(SimvueObject):
-    """Metrics of a run over grids, sent in one request; they have no id."""
-
-    id = None  # type: ignore[assignment]
-    run = fields.ForeignKey(Run, required=True, write_once=True)
-    data = fields.List(fields.Nested(GridMetricSet), required=True, write_once=True)
-
-    class Meta:
-        keyless = True
-        endpoint = "runs/{run}/metrics"
-        dialect_options = {
-            "msgpack": True,
-            "shape": staticmethod(lambda said: said["data"]),
-            "read by": "GridMetrics.get(runs=..., metrics=..., step=...)",
-        }
-
-    @classmethod
-    def new(
-        cls,
-        *,
-        run: str | Run,
-        data: Iterable[GridMetricSet | Mapping[str, Any]],
-        offline: bool = False,
-    ) -> Self:
-        """Return metrics of *run*, which ``commit()`` sends."""
-        return cls(run=run, data=list(data), offline=offline)
-
-    @classmethod
-    def get(  # type: ignore[override]
-        cls,
-        *,
-        runs: Iterable[str | Run],
-        metrics: Iterable[str],
-        step: int,
-        count: int | None = None,
-        offset: int | None = None,
-        server_url: str | None = None,
-        server_token: str | None = None,
-    ) -> Iterator[dict[str, Any]]:
-        """Yield the values of each metric of each run at one step: a request each."""
-        session, names = session_for(server_url, server_token), list(metrics)
-        more = {"count": PAGE_SIZE if count is None else count, "start": offset or 0}
-        for run in runs:
-            for name in names:
-                response = _ask(session, _of_metric(run, name, "values", step=step, **more))
-                yield row_of(response.json(), response)
-
-
-def _of_metric(run: str | Run, metric: str, what: str, **params: Any) -> Request:
-    path = f"/runs/{quote_key(id_of(run))}/metrics/{quote_key(metric)}/{what}"
-    return Request("GET", path, tuple(params.items()))
+def _points(page: Response) -> Came:
+    """Return how many points the longest of a page's metrics has. Raises ContractError."""
+    longest = 0
+    for run, metrics in row_of(page.json(), page).items():
+        for name, points in row_of(metrics, page).items():
+            if not isinstance(points, list):
+                raise ContractError(f"{page.url} tells no list of points of {name!r} in {run!r}.")
+            longest = max(longest, len(points))
+    return Came(longest)
 
 
 def _wrong_number(value: Any) -> list[str]:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return [] if number and math.isfinite(value) else [f"Not a number: {value!r}."]
-
-
-def _ask(session: Any, request: Request) -> Response:
-    with session.using():
-        response: Response = session.send(request)
-    return response
-
-
-def _pages(
-    session: Any,
-    path: str,
-    params: tuple[tuple[str, Any], ...],
-    count: int | None,
-    offset: int | None,
-) -> Iterator[Response]:
-    """Yield the pages of a list of what has no key, up to *count* entries."""
-    for name, number in (("count", count), ("offset", offset)):
-        if number is not None and number < 0:
-            raise ValueError(f"{name}={number} is below 0.")
-    start, left = offset or 0, count
-    while left is None or left > 0:
-        size = PAGE_SIZE if left is None else min(left, PAGE_SIZE)
-        page = _ask(session, Request("GET", path, (*params, ("count", size), ("start", start))))
-        yield page
-        came = len(rows_of(unwrap(page.json(), "data", page), page))
-        total = total_of(page.json().get("count"), page)
-        start += came
-        left = None if left is None else left - came
-        if not came or (came < size if total is None else start >= total):
-            return
 
 
 def _event(row: dict[str, Any], page: Response) -> Event:
@@ -367,10 +254,8 @@ def _event(row: dict[str, Any], page: Response) -> Event:
 __all__ = [
     "Event",
     "Events",
-    "Grid",
-    "GridMetricSet",
-    "GridMetrics",
     "LogLevel",
+    "METRIC",
     "MetricSet",
     "MetricValues",
     "Metrics",

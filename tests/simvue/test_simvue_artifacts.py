@@ -10,6 +10,7 @@ from objmapper import (
     NotFound,
     ReadOnlyFieldError,
     Session,
+    ValidationError,
     signals,
 )
 from objmapper.server import serve
@@ -130,6 +131,74 @@ def test_an_upload_that_failed_is_done_by_the_next_commit(client, asked, path):
     report = artifact.commit()
     assert (len(asked), report.ok, artifact.uploaded) == (2, True, True)
     assert b"".join(artifact.download_content()) == b"bytes of a file"
+
+
+@pytest.mark.parametrize("now", [b"longer than the bytes of a file", b"short", None])
+def test_a_file_of_another_length_is_refused_before_anything_is_sent(client, asked, path, now):
+    artifact = FileArtifact.new(name="f", file_path=path)
+    path.unlink() if now is None else path.write_bytes(now)
+    with pytest.raises(ValidationError, match=r"grüße\.txt"):
+        artifact.commit()
+    assert asked == []
+    path.write_bytes(b"bytes of a file")
+    assert artifact.commit().ok
+
+
+def test_a_file_that_shrinks_during_the_commit_fails_at_once_and_is_uploaded_later(
+    client, asked, path
+):
+    artifact = FileArtifact.new(name="f", file_path=path)
+
+    def shrink(sender, **said):
+        path.write_bytes(b"short")
+
+    with (
+        signals.post_create.connected_to(shrink, sender=FileArtifact),
+        pytest.raises(CommitError, match="has 5 bytes by now") as raised,
+    ):
+        artifact.commit()
+    assert raised.value.report.counts() == {"created": 1, "failed": 1, "skipped": 1}
+    path.write_bytes(b"bytes of a file")
+    assert artifact.commit().ok
+    assert asked.count("POST /artifacts") == 1
+
+
+@pytest.mark.parametrize("form", [False, True])
+def test_a_body_that_ends_short_is_refused_by_the_server(client, form):
+    class Short:
+        def __init__(self):
+            self.left = b"--b\r\nx" if form else b"bytes"
+
+        def __len__(self):
+            return 100
+
+        def read(self, size=-1):
+            left, self.left = self.left, b""
+            if not left:
+                raise OSError("ended")
+            return left
+
+    storage = S3Storage.new(
+        name="s",
+        bucket="b",
+        endpoint_url="https://s3.example",
+        access_key_id="k",
+        secret_access_key="s",
+        is_default=form,
+    )
+    storage.commit()
+    said = {"name": "f", "size": 100, "mime_type": "text/plain", "checksum": "0" * 64}
+    url = client.request("POST", "/artifacts", json=said).json()["url"]
+    headers = {"Content-Length": "100"}
+    if form:
+        headers["Content-Type"] = "multipart/form-data; boundary=b"
+    answer = client.transport.http.request(
+        "POST" if form else "PUT", url, data=Short(), headers=headers
+    )
+    assert (answer.status_code, answer.json()["detail"]) == (
+        400,
+        "The body ended before its Content-Length",
+    )
 
 
 def test_a_snapshot_is_what_the_file_was(client, path):

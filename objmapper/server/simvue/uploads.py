@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from werkzeug.exceptions import ClientDisconnected
 
 from objmapper.server.simvue.call import Answer, Call
 from objmapper.server.simvue.errors import NotFound, Refused, Unprocessable
@@ -14,7 +18,9 @@ _MISMATCH = "The SHA256 you specified did not match the calculated checksum."
 
 def put(call: Call, place: str) -> Answer:
     """The bytes are the body."""
-    _keep(call, place, call.request.get_data())
+    with _whole():
+        content = call.request.get_data()
+    _keep(call, place, content)
     return Answer(status=200)
 
 
@@ -23,13 +29,23 @@ def post(call: Call, place: str) -> Answer:
 
     simvue 2.5.3 sends a form whatever was told.
     """
-    form, file = call.request.form, call.request.files.get("file")
+    with _whole():
+        form, file = call.request.form, call.request.files.get("file")
     if file is None:
         raise Unprocessable.at("missing", "Field required", "body", "file")
     if form.get("key", place) != place:
         raise Unprocessable.at("key", "Input should be the key that was told", "body", "key")
     _keep(call, place, file.read())
     return Answer(status=204)
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """A body that ends before the length that it announced is refused."""
+    try:
+        yield
+    except ClientDisconnected:
+        raise Refused("The body ended before its Content-Length") from None
 
 
 def _keep(call: Call, place: str, content: bytes) -> None:
