@@ -109,7 +109,11 @@ class SessionClient(Client):
             if not any(exc_info):
                 self._sessions.warn_of_pending()
         finally:
-            self.close()
+            self._leave()
+
+    def _leave(self) -> None:
+        """Do what the end of ``with client:`` does, whatever the block raised."""
+        self.close()
 
     def close(self) -> None:
         """Close the sessions and the connections; twice is harmless."""

@@ -5,7 +5,8 @@
 """
 
 from objmapper.cvat import models
-from objmapper.cvat.client import Client, Config, make_client
+from objmapper.cvat.client import Client, make_client
+from objmapper.cvat.configuration import Config
 from objmapper.cvat.login import AccessTokenCredentials, PasswordCredentials
 from objmapper.cvat.models import (
     Comment,

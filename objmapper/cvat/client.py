@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
+import os
 import re
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-from objmapper.client import Client as HttpClient
 from objmapper.connection import SessionClient
 from objmapper.cvat import login, places
+from objmapper.cvat.address import EMBEDDED, address, signs, with_port
+from objmapper.cvat.configuration import Config, checked_logger
 from objmapper.cvat.dialect import CVAT, OLDEST
 from objmapper.cvat.models import (
     Comment,
@@ -28,30 +27,15 @@ from objmapper.cvat.models import (
 )
 from objmapper.cvat.repositories import Repository, Users
 from objmapper.dialects.base import unwrap
-from objmapper.exceptions import (
-    ContractError,
-    NotAuthenticated,
-    StatusError,
-    TransportError,
-)
+from objmapper.exceptions import ContractError, NotAuthenticated, StatusError
 from objmapper.operation import Request, Response
 from objmapper.transport.auth import as_auth
 
+Credentials = tuple[str, str] | login.PasswordCredentials | login.AccessTokenCredentials
 #: The binding was written for OLDEST, this, and what lies between.
 NEWEST = (2, 81)
-_EMBEDDED = "embedded://"
-_PROBE_SECONDS = 5.0
-_BAD_REQUEST = 400
-
-
-@dataclass
-class Config:
-    """What can be set before a client is made."""
-
-    #: Whether a server of a version that the binding was not written for is only warned of.
-    allow_unsupported_server: bool = True
-    #: Whether certificates are checked; None leaves it to ``verify``, which is True by default.
-    verify_ssl: bool | None = None
+#: Holds a personal access token, for who gives no other credentials.
+ACCESS_TOKEN = "CVAT_ACCESS_TOKEN"
 
 
 class Client(SessionClient):
@@ -62,17 +46,24 @@ class Client(SessionClient):
             client.tasks.filter(status="annotation")
 
     *url* is the server's address, without ``/api``; ``embedded://cvat?seed=2x3`` opens an embedded
-    server in this process and is its superuser. An address without a scheme is https; on this
-    machine alone, http where https does not answer. *options* are those of ``objmapper.Client``.
+    server in this process and is its superuser. Where an address has no scheme, https is asked for
+    ``/server/about`` and, if it does not answer with 200 or 401, http. On another machine an http that
+    was found so takes no credentials unless ``config.detect_scheme`` is True: ``login`` raises
+    TransportError. *options* are those of ``objmapper.Client``; *logger* is where it warns.
 
     While ``with client:`` lasts, its session is the current one, and each thread finds its own.
-    Leaving it closes the sessions and the connections and forgets the credentials. It logs nobody
-    out, as a logout ends the token that all logins of a user share: ``logout()`` does where that is
-    wanted, and a session that was only forgotten ends by itself after two weeks.
+    Leaving it closes the sessions and the connections, forgets the credentials, and ends the session
+    that a password began where nobody else holds it. On CVAT 2.15 somebody does: there a logout ends the
+    one token that all logins of a user share, so nobody is logged out; nor where the server's version
+    is not known. ``config.logout_on_exit`` decides otherwise. A logout that fails then is warned of. What
+    was only forgotten ends by itself after two weeks, and so does what ``close()`` left.
 
     Unless *check_server_version* is False the version is asked for once: a server that the binding
     was not written for is warned of, or refused with ContractError, as *config* says. What a server
     of that version can't sort by is refused then, too.
+
+    Raises TypeError and ValueError for what is no address or option, ConnectError where no server
+    answers at an address without a scheme, TransportError and its kin.
     """
 
     def __init__(
@@ -90,16 +81,29 @@ class Client(SessionClient):
                     f"A CVAT client takes no {name}=: it speaks CVAT's dialect, and login() or "
                     "make_client() take the credentials."
                 )
+        if config is not None and not isinstance(config, Config):
+            raise TypeError(f"config is a Config; a {type(config).__name__} was given.")
+        checked_logger("logger", logger)
         #: What was set before it was made.
         self.config: Config = config or Config()
-        #: Where it warns of a server that the binding was not written for.
-        self.logger: logging.Logger = logger or logging.getLogger("objmapper.cvat")
+        #: Where it warns: of a server that the binding was not written for, of a logout that failed.
+        self.logger: logging.Logger = (
+            logger or self.config.logger or logging.getLogger("objmapper.cvat")
+        )
         if self.config.verify_ssl is not None:
             options["verify"] = self.config.verify_ssl
-        http = options.get("http")
+        http = options["http"] = options.get("http") or self.config.http
+        self._address = address(
+            url,
+            detect_scheme=self.config.detect_scheme,
+            verify=options.get("verify", True),
+            http=http,
+        )
+        if signs(http, options.get("headers")):
+            self._address.refuse_credentials()
         self._signature = login.Signature(as_auth(http.auth) if http is not None else None)
         self._cookies: set[login.Cookie] = set()
-        base_url = url if url.startswith(_EMBEDDED) else api_url(url, options.get("verify", True))
+        base_url = self._address.base_url
         if base_url.startswith("https:"):
             # Django compares it with the host before it takes a session's unsafe request. Origin
             # would be compared too, and behind a proxy that ends TLS it differs in its scheme.
@@ -114,8 +118,29 @@ class Client(SessionClient):
                 self.close()
                 raise
 
+    def _leave(self) -> None:
+        try:
+            if self._logs_out():
+                self.logout()
+        except Exception as error:  # whatever it is, it must not hide what the block raised
+            self.logger.warning(
+                "The login could not be ended, and ends by itself after two weeks: %s", error
+            )
+        finally:
+            self.close()
+
+    def _logs_out(self) -> bool:
+        """Whether a logout that nobody asked for ends a login, and only this client's own."""
+        told, version = self.config.logout_on_exit, self._speaks.version
+        if told is not None:
+            return told
+        return self._signature.scheme == "session" and version is not None and version > OLDEST
+
     def close(self) -> None:
-        """Close the sessions and the connections; the credentials are forgotten."""
+        """Close the sessions and the connections; the credentials are forgotten.
+
+        The server is told nothing: ``logout()`` does that, and leaving ``with client:``.
+        """
         super().close()
         self._forget()
 
@@ -152,6 +177,8 @@ class Client(SessionClient):
 
         It goes out in the organization context, unless it names an organization itself.
         """
+        if signs(None, options.get("headers")):
+            self._address.refuse_credentials()
         slug, headers = self.organization_slug, options.get("headers") or {}
         if slug is not None and not places.names_one(path, options.get("params") or {}, headers):
             options["headers"] = {**headers, places.HEADER: slug}
@@ -213,15 +240,20 @@ class Client(SessionClient):
 
     def login(
         self,
-        credentials: tuple[str, str] | login.PasswordCredentials | login.AccessTokenCredentials,
+        credentials: Credentials,
     ) -> None:
         """Log in with ``(user, password)``, or with AccessTokenCredentials, which asks nothing.
 
-        Who was logged in before is logged out first. Raises TypeError for what are no credentials,
-        BadRequest for a wrong password, ContractError for an answer that is none to a login.
+        Who was logged in before is logged out first where leaving ``with client:`` would do so, else
+        forgotten. Raises TypeError and ValueError for what are no credentials, TransportError for an
+        address that takes none, BadRequest for a wrong password, ContractError for an answer that
+        is none to a login.
         """
         given = login.as_credentials(credentials)
-        self.logout()
+        self._address.refuse_credentials()
+        if self._logs_out():
+            self.logout()
+        self._forget()
         if isinstance(given, login.AccessTokenCredentials):
             self._signature.with_token("Bearer", given.token)
             return
@@ -314,79 +346,43 @@ def make_client(
     host: str,
     *,
     port: int | str | None = None,
-    credentials: tuple[str, str] | None = None,
+    credentials: Credentials | None = None,
     access_token: str | None = None,
+    config: Config | None = None,
+    logger: logging.Logger | None = None,
+    **options: Any,
 ) -> Client:
     """Return a client that is logged in.
 
-    *credentials* are ``(user, password)``; *access_token* is a personal access token; without
-    either nobody is logged in. Raises ValueError for both, and for a port that *host* has already;
-    BadRequest for a wrong password; TransportError and its kin.
+    *credentials* are ``(user, password)``, PasswordCredentials or AccessTokenCredentials;
+    *access_token* is a personal access token. Without either, the one that the environment has in
+    CVAT_ACCESS_TOKEN is taken if it is not empty, but for an embedded server; without that, nobody is
+    logged in. *config*, *logger* and *options* are those of ``Client``.
+
+    Raises ValueError for both credentials and access_token, and for a port that *host* has already;
+    BadRequest for a wrong password; whatever ``Client`` and ``Client.login`` raise.
     """
-    if credentials is not None and access_token is not None:
-        raise ValueError("credentials and access_token exclude each other: give one of them.")
-    client = Client(_with_port(host, port))
-    try:
-        if credentials is not None:
-            client.login(credentials)
-        elif access_token is not None:
-            client.login(login.AccessTokenCredentials(access_token))
-    except BaseException:
-        client.close()
-        raise
+    given = _credentials(host, credentials, access_token)
+    client = Client(with_port(host, port), config=config, logger=logger, **options)
+    if given is not None:
+        try:
+            client.login(given)
+        except BaseException:
+            client.close()
+            raise
     return client
 
 
-def _with_port(host: str, port: int | str | None) -> str:
-    if port is None:
-        return host
-    scheme, separator, rest = host.rpartition("://")
-    place, slash, path = rest.partition("/")
-    if scheme == "embedded" or urlsplit(f"//{place}").port is not None:
-        raise ValueError(f"{place!r} can't have port={port} beside what it says itself.")
-    return f"{scheme}{separator}{place}:{int(port)}{slash}{path}"
-
-
-def api_url(url: str, verify: bool | str = True) -> str:
-    """Return the address of the server's API, its scheme found out where *url* has none.
-
-    Raises ValueError for what is no address of a server.
-    """
-    scheme, separator, place = url.strip().rpartition("://")
-    place = place.rstrip("/").removesuffix("/api")
-    if "@" in urlsplit(f"//{place}").netloc:
-        raise ValueError(
-            "The address has a user in it; give credentials=(user, password) or login() instead."
-        )
-    if separator:
-        return f"{scheme}://{place}/api"
-    secure, plain = f"https://{place}/api", f"http://{place}/api"
-    parts = urlsplit(secure)
-    # Elsewhere plain http is never guessed: whoever sits between could get the credentials.
-    if not is_loopback(parts.hostname or "") or (said := status_of(plain, verify)) is None:
-        return secure
-    # One port speaks one of the two, and many a plain server waits for the rest of a TLS greeting
-    # until nobody wants to know any more. With 400 a TLS server may refuse plain http.
-    if parts.port is not None and said != _BAD_REQUEST:
-        return plain
-    return plain if status_of(secure, verify) is None else secure
-
-
-def is_loopback(host: str) -> bool:
-    """Whether *host* names this machine."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def status_of(base_url: str, verify: bool | str) -> int | None:
-    """Return the status with which an HTTP server answers there; None where none does."""
-    options: dict[str, Any] = {"timeout": _PROBE_SECONDS, "retries": 0, "verify": verify}
-    with HttpClient(base_url, dialect=CVAT(), **options) as client:
-        try:
-            return client.send(Request("GET", "/server/about")).status
-        except StatusError as error:
-            return error.response.status
-        except TransportError:
-            return None
+def _credentials(
+    host: str, credentials: Credentials | None, access_token: str | None
+) -> Credentials | None:
+    """Return what is logged in with, looked at before a server is asked."""
+    if credentials is not None and access_token is not None:
+        raise ValueError("credentials and access_token exclude each other: give one of them.")
+    if credentials is not None:
+        return login.as_credentials(credentials)
+    if access_token is None and not str(host).startswith(EMBEDDED):
+        access_token = os.environ.get(ACCESS_TOKEN) or None
+    if access_token is None:
+        return None
+    return login.as_credentials(login.AccessTokenCredentials(access_token))

@@ -3,10 +3,13 @@
 In process a CVAT 2.80 answers its superuser; over the socket one logs in to a CVAT 2.15.
 """
 
+import json
+
 import pytest
+import requests
 
 from objmapper.cvat import Client, make_client
-from objmapper.server import serve
+from objmapper.server import WSGIAdapter, serve
 
 ADMIN = ("admin", "secret")
 ALICE = ("alice", "wonder")
@@ -101,3 +104,39 @@ class Sent:
     @property
     def bodies(self):
         return [request.shown_body() for request in self.requests if request.body is not None]
+
+
+@pytest.fixture
+def noted():
+    """A requests.Session that keeps what it sent, in ``sent``."""
+    session = requests.Session()
+    session.sent = []
+    session.hooks["response"].append(lambda answer, **_: session.sent.append(answer.request))
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def told(noted):
+    """``told({path: answer})`` gives options of a client whose server answers just so.
+
+    An answer is ``(status, headers, body)``, or JSON for a 200; other paths are 404.
+    """
+
+    def open_(answers, origin="http://cvat.example"):
+        def application(environ, start_response):
+            answer = answers.get(environ["PATH_INFO"], (404, [], b'{"detail": "Not found."}'))
+            if callable(answer):
+                answer = answer(environ)
+            if not isinstance(answer, tuple):
+                answer = (200, [], json.dumps(answer).encode())
+            status, headers, body = answer
+            start_response(
+                f"{status} told", [("Content-Type", "application/vnd.cvat+json"), *headers]
+            )
+            return [body]
+
+        noted.mount(origin, WSGIAdapter(application))
+        return {"http": noted, "retries": 0}
+
+    return open_
