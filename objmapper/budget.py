@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from types import FrameType
+from typing import Any
 
 from objmapper.exceptions import RequestBudgetExceeded
 from objmapper.operation import Request
@@ -21,7 +22,8 @@ class Budget:
     """
 
     def __init__(self, limit: int) -> None:
-        if limit < 0:
+        asked: Any = limit
+        if not isinstance(asked, int) or asked < 0:
             raise ValueError(f"A budget is a number of requests, 0 or more, not {limit!r}.")
         #: How many requests may be sent.
         self.limit: int = limit

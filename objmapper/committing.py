@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
-from objmapper import conflicts, offline, planning, settling, signals, undoing
+from objmapper import conflicts, interrupt, offline, planning, settling, signals, undoing
 from objmapper.exceptions import CommitError, CommitInterrupted, JournalError
 from objmapper.interrupt import orderly
 from objmapper.operation import Fate, Outcome, Plan
@@ -36,14 +37,16 @@ def commit(
     conflicts.check(on_conflict)
     if session.offline:
         offline.speak_for(session, [obj for objects in chosen() for obj in objects])
-    if session.journal is not None:
-        session.journal.bind(session, chosen)
-    settled = _settled_first(session, chosen)
+    run = Run(session, workers, progress, deadline)
+    with orderly(run.interrupt):
+        if session.journal is not None:
+            session.journal.bind(session, chosen, run.wait)
+        settled = _settled_first(session, chosen, run.wait)
     vetoed = planning.ask_receivers(session, chosen, fields)
     if session.journal is not None and planning.has_receivers():
-        session.journal.bind(session, chosen)  # what they have added
+        session.journal.bind(session, chosen, run.wait)  # what they have added
     planned = planning.plan(session, *chosen(), fields, vetoed)
-    return _run(session, planned, settled, workers, on_error, progress, deadline, on_conflict, done)
+    return _run(run, planned, settled, on_error, on_conflict, done)
 
 
 def undo(
@@ -84,29 +87,28 @@ def apply(
             f"What is applied is a plan, as session.plan() returns it, not {planned!r}. "
             "Plan.from_json(data, session) reads one that was written."
         )
-    chosen = planning.chosen_by(planned)
+    chosen, run = planning.chosen_by(planned), Run(session, workers, progress, deadline)
     if session.journal is not None:
         # What is done already stands in no plan, and waits to be bound all the same.
-        session.journal.bind(session, session.members.pending)
+        with orderly(run.interrupt):
+            session.journal.bind(session, session.members.pending, run.wait)
     planning.refuse_stale(session, planned)
     vetoed = planning.ask_receivers(session, chosen, None)
     planning.refuse_stale(session, planned, by=", by a receiver that may only veto")
     if vetoed:
         planned = planning.plan(session, *chosen(), vetoed=(*planned.left_out, *vetoed))
-    return _run(session, planned, (), workers, on_error, progress, deadline, on_conflict)
+    return _run(run, planned, (), on_error, on_conflict)
 
 
 def _run(
-    session: Any,
+    run: Run,
     planned: Plan,
     settled: Sequence[Outcome],
-    workers: int | None,
     on_error: str,
-    progress: bool | Progress,
-    deadline: float | None,
     on_conflict: conflicts.OnConflict,
     done: Sequence[tuple[str, Any]] = (),
 ) -> CommitReport:
+    session = run.session
     conflicts.check_names(on_conflict, planned)
     for operation in planned:
         for obj in operation.objects:
@@ -114,12 +116,10 @@ def _run(
                 session.members.add(obj)  # what pending objects refer to comes along
     if session.offline:
         return _kept(session, planned)
-    run = Run(session, workers, progress)
     with orderly(run.interrupt):
         report = run.send(
             planned,
             stops=on_error != "continue",
-            deadline=deadline,
             settled=settled,
             done=done,
             on_conflict=on_conflict,
@@ -166,25 +166,41 @@ def _check_options(workers: Any, on_error: Any, deadline: Any, progress: Any) ->
         )
 
 
-def _settled_first(session: Any, chosen: planning.Chosen) -> list[Outcome]:
+def _settled_first(session: Any, chosen: planning.Chosen, wait: settling.Wait) -> list[Outcome]:
     """Return what an earlier commit has sent, and what turns out to be done."""
     if not session.members.uncertain or session.offline:
         return []
     objects, deleted = chosen()
-    found = settling.first(session, [*planning.closure(session, objects), *deleted])
+    found = settling.first(session, [*planning.closure(session, objects), *deleted], wait)
     for outcome in found if session.journal is not None else ():
         session.journal.note(outcome)
     return found
 
 
 class Run:
-    """One call of commit, apply or undo: the plan that is sent, and that of its undo."""
+    """One call of commit, apply or undo: what is looked up, the plan that is sent, and that of its undo.
 
-    def __init__(self, session: Any, workers: int | None, progress: bool | Progress) -> None:
-        self.session, self.progress = session, progress
-        self.workers: int = session.client.workers if workers is None else workers
+    *deadline*: nothing more is begun so many seconds from now; what an undo does has none.
+    """
+
+    def __init__(
+        self,
+        session: Any,
+        workers: int | None,
+        progress: bool | Progress,
+        deadline: float | None = None,
+    ) -> None:
+        self.session, self.workers, self.progress = session, workers, progress
+        self.until = None if deadline is None else time.monotonic() + deadline
         self.commit: Commit | None = None
         self.interrupted = False
+
+    def wait(self, seconds: float) -> bool:
+        """Wait that long, or till the deadline, or for Ctrl-C; return whether to go on."""
+        return interrupt.wait(seconds, self._is_over)
+
+    def _is_over(self) -> bool:
+        return self.interrupted or (self.until is not None and time.monotonic() >= self.until)
 
     @property
     def went_wrong(self) -> bool:
@@ -200,13 +216,13 @@ class Run:
         plan: Plan,
         *,
         stops: bool,
-        deadline: float | None = None,
         what: str = "commit",
         **options: Any,
     ) -> CommitReport:
         """Send a plan, and return what became of it."""
+        workers = self.session.client.workers if self.workers is None else self.workers
         with progress_bar(self.progress, len(plan.operations), what) as told:
-            sender = Sender(self.session, self.workers, stops=stops, deadline=deadline)
+            sender = Sender(self.session, workers, stops=stops, deadline=self.until)
             self.commit = Commit(self.session, plan, sender, progress=told, **options)
             if self.interrupted:
                 self.commit.interrupt()
@@ -216,8 +232,9 @@ class Run:
 
     def take_back(self, report: CommitReport) -> None:
         """Undo what *report* says is done, and enter there what became of that."""
+        self.until = None
         try:
-            planned = undoing.plan(self.session, report)
+            planned = undoing.plan(self.session, report, self.wait)
         except KeyboardInterrupt:  # the second one, or somebody's own
             self.interrupted = True
             planned = undoing.untouched(report)

@@ -95,6 +95,8 @@ class Referee:
         self.errors = errors
         #: What was decided, by the number of the operation.
         self.decided: dict[int, list[MergeConflict]] = {}
+        #: What the server has all of already, of operations whose rest is still to go, by number.
+        self.agreed: dict[int, list[Outcome]] = {}
         self._rounds: Counter[int] = Counter()
 
     def before(self, operations: Iterable[Operation]) -> list[Outcome]:
@@ -303,13 +305,14 @@ class Referee:
         for change in operation.changes:
             if id(change.object) not in left:
                 self.session.members.under_way.discard(id(change.object))
-        if going:  # anew, or who knows a request again would give it the answer that it had before
-            (draft,) = planning.drafts_of(self.session, going)
-            outcome = outcome._replace(fate=Fate.PENDING)
-        else:
-            draft = replace(operation.draft, changes=tuple(done))
-            outcome = outcome._replace(fate=Fate.DONE, response=None, error=None)
-        return outcome._replace(operation=replace(operation, draft=draft))
+        has_all = replace(operation, draft=replace(operation.draft, changes=tuple(done)))
+        if not going:
+            return outcome._replace(operation=has_all, fate=Fate.DONE, response=None, error=None)
+        if done:
+            self.agreed.setdefault(operation.number, []).append(Outcome(has_all, Fate.DONE))
+        # Anew, or who knows a request again would give it the answer that it had before.
+        (draft,) = planning.drafts_of(self.session, going)
+        return outcome._replace(operation=replace(operation, draft=draft), fate=Fate.PENDING)
 
     def _rebased(
         self, meeting: Meeting, sides: Mapping[str, str]

@@ -49,6 +49,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -57,7 +58,35 @@ if TYPE_CHECKING:
 
 
 class ObjMapperError(Exception):
-    """The root of all errors of this package: ``except ObjMapperError`` catches every one of them."""
+    """The root of all errors of this package: ``except ObjMapperError`` catches every one of them.
+
+    A pickled one has its words and what it tells of them, without what was sent or answered.
+    """
+
+    def __reduce__(self) -> Any:
+        return _again, (type(self), self.args), self._portable()
+
+    def _portable(self) -> dict[str, Any]:
+        """Return the attributes that travel; a request may hold what is secret, or waited for."""
+        kept, request = dict(self.__dict__), self.__dict__.get("request")
+        if request is not None:
+            path = request.shown_path
+            kept["request"] = replace(
+                request, path=path, params=(), headers={}, body=None, into=None
+            )
+        return kept
+
+
+def _again(kind: type[ObjMapperError], args: tuple[Any, ...]) -> ObjMapperError:
+    """Return an error that was pickled, before it has its attributes."""
+    base: Any = kind
+    while issubclass(
+        base, ObjMapperError
+    ):  # to the builtin that makes it, which may be any of several
+        base = base.__base__
+    error: ObjMapperError = base.__new__(kind, *args)
+    error.args = args  # an OSError keeps none before its __init__
+    return error
 
 
 def near_misses(word: str, known: Iterable[str]) -> str:
@@ -328,6 +357,11 @@ class StatusError(TransportError):
         self.messages: list[str] = list(messages)
         #: Messages by wire name, where the body says which field is meant.
         self.errors: dict[str, list[str]] = dict(errors or {})
+
+    def _portable(self) -> dict[str, Any]:
+        # An answer may hold a key, as a login's does: its messages travel, the rest stays here.
+        told = replace(self.response, headers={}, content=b"")
+        return {**super()._portable(), "response": told, "body": None}
 
 
 class BadRequest(StatusError):

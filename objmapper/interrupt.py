@@ -1,12 +1,25 @@
-"""Ctrl-C while something has to come to an orderly end."""
+"""Ctrl-C while something has to come to an orderly end, and waits that heed it."""
 
 from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+#: Seconds between two looks of who waits at whether it is over.
+_GLANCE = 0.05
+
+
+def wait(seconds: float, over: Callable[[], bool]) -> bool:
+    """Wait that long, or until it is *over*; return whether to go on."""
+    end = time.monotonic() + seconds
+    # Not an Event: a signal handler that says so must not meet its lock.
+    while not over() and (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, _GLANCE))
+    return not over()
 
 
 @contextmanager

@@ -300,8 +300,14 @@ class Plan:
 
         Nothing is sent. Raises StalePlanError where this session would send something else, as an
         object was changed or read anew since; SessionError for what is no such plan, for one of
-        another server or of models whose fields changed, and for values that nobody tells.
+        another server or of models whose fields changed, and for values that nobody tells; TypeError
+        for what is no session.
         """
+        if not hasattr(session, "read_plan"):
+            raise TypeError(
+                "Plan.from_json(data, session) needs the session whose apply() is to send the plan, not "
+                f"{session!r:.80}."
+            )
         found: Plan = session.read_plan(data, secrets)
         return found
 

@@ -304,7 +304,10 @@ class CommitReport:
         return f"<CommitReport: {self._summary()}{errors}>"
 
     def _summary(self) -> str:
-        counts = ", ".join(f"{count} {name}" for name, count in self.counts().items())
+        counts = ", ".join(
+            f"{count} {'conflict' if (name, count) == ('conflicts', 1) else name}"
+            for name, count in self.counts().items()
+        )
         requests = f"{self.requests} request{'' if self.requests == 1 else 's'}"
         return (
             f"{counts or 'nothing to do'}; {requests}, {self.retries} sent again, "

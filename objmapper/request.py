@@ -48,7 +48,10 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A value that is sent and shown nowhere: a ``write_only`` field's, a credential."""
+    """A value that is sent and shown nowhere: a ``write_only`` field's, a credential.
+
+    A pickle has the mask in its place.
+    """
 
     #: What is sent.
     value: Any
@@ -57,6 +60,15 @@ class Secret:
         return MASK
 
     __repr__ = __str__
+
+    def __reduce__(self) -> Any:
+        return Secret, (MASK,)
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Secret:
+        return self
 
 
 class Json(NamedTuple):

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from objmapper import batching
+from objmapper import batching, interrupt
 from objmapper.exceptions import (
     JournalError,
     NotFound,
@@ -172,22 +172,19 @@ def is_contested(operation: Operation, error: BaseException | None) -> bool:
     return guarded and isinstance(error, StatusError) and error.status in _CONTESTED
 
 
-#: Seconds between two looks of who waits at whether it was stopped.
-_GLANCE = 0.05
-
-
 class Sender:
     """Sends operations, *workers* side by side, and gives back what became of each.
 
     After ``stop()`` nothing more is begun, and what is in flight ends; *stops*: the first failure
-    does that, and the first unknown fate until ``resume()``; *deadline*: so many seconds from now.
+    does that, and the first unknown fate until ``resume()``; *deadline*: so does that instant of
+    ``time.monotonic()``.
     """
 
     def __init__(
         self, session: Any, workers: int, *, stops: bool, deadline: float | None = None
     ) -> None:
         self._session, self._workers, self.stops = session, workers, stops
-        self._deadline = None if deadline is None else time.monotonic() + deadline
+        self._deadline = deadline
         # Reentrant: a signal handler may stop in the middle of a beginning.
         self._lock = threading.RLock()
         self._paused = False
@@ -217,11 +214,7 @@ class Sender:
 
     def wait(self, seconds: float) -> bool:
         """Wait that long, or until it is stopped; say whether it goes on."""
-        end = time.monotonic() + seconds
-        # Not an Event: a signal handler that stops must not meet its lock.
-        while not self.stopped and not self._is_late() and (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, _GLANCE))
-        return not self.stopped and not self._is_late()
+        return interrupt.wait(seconds, lambda: self.stopped or self._is_late())
 
     def _is_late(self) -> bool:
         return self._deadline is not None and time.monotonic() >= self._deadline

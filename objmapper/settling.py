@@ -24,12 +24,14 @@ from objmapper.sending import send
 _SAYS_DONE = frozenset({404, 409, 410, 412})
 #: Why what was of unknown fate is known to have failed.
 NOT_DONE = "the server was asked since: it is not done"
+#: Waits so many seconds, or less, and says whether to go on.
+Wait = Callable[[float], bool]
 #: Seconds before the server is asked again, when it gave no answer; then twice as long, and so on.
 _BACKOFF = 0.1
 
 
 def settled(
-    session: Any, outcomes: Sequence[Outcome], wait: Callable[[float], bool]
+    session: Any, outcomes: Sequence[Outcome], wait: Wait
 ) -> Iterator[tuple[Outcome, Finding]]:
     """Yield each operation of unknown fate with what was found out about it.
 
@@ -57,23 +59,31 @@ def settled(
         outcomes = [outcome for outcome, _ in (*early, *mute)]
 
 
-def first(session: Any, objects: Iterable[Any]) -> list[Outcome]:
-    """Find out about those of *objects* that an earlier commit has sent; return what was done."""
-    known = session.members.uncertain
-    met = (known[id(obj)][1] for obj in objects if id(obj) in known)
-    outcomes = list({id(outcome): outcome for outcome in met}.values())
-    found = [_closed(session, *each) for each in settled(session, outcomes, _wait)]
-    return [outcome for outcome in found if outcome.fate is Fate.DONE]
-
-
-def _wait(seconds: float) -> bool:
+def patient(seconds: float) -> bool:
+    """Wait that long, and go on: what somebody asks for who has set no deadline."""
     time.sleep(seconds)
     return True
 
 
-def _closed(session: Any, outcome: Outcome, finding: Finding) -> Outcome:
+def first(session: Any, objects: Iterable[Any], wait: Wait = patient) -> list[Outcome]:
+    """Find out about those of *objects* that an earlier commit has sent; return what was done.
+
+    When *wait* says that it is over, the rest stays as it is.
+    """
+    known = session.members.uncertain
+    met = (known[id(obj)][1] for obj in objects if id(obj) in known)
+    outcomes = list({id(outcome): outcome for outcome in met}.values())
+    if not (outcomes and wait(0)):
+        return []
+    found = [_closed(session, *each, wait) for each in settled(session, outcomes, wait)]
+    return [outcome for outcome in found if outcome.fate is Fate.DONE]
+
+
+def _closed(session: Any, outcome: Outcome, finding: Finding, wait: Wait) -> Outcome:
     """Let the objects of an operation know what was found out about it."""
     if finding.verdict is Verdict.REPEAT:
+        if not wait(0):
+            return outcome
         outcome = together(outcome, send(session, outcome.operation))
         if outcome.fate is Fate.DONE:
             outcome = answering.taken_in(session, outcome)

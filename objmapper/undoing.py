@@ -44,12 +44,12 @@ class Part(NamedTuple):
         return self.made.object
 
 
-def plan(session: Any, report: CommitReport) -> Plan:
+def plan(session: Any, report: CommitReport, wait: settling.Wait = settling.patient) -> Plan:
     """Return the operations that take back what *report* says is done.
 
     What is uncertain is settled first.
     """
-    settle(session, report)
+    settle(session, report, wait)
     return _Undo(session, report).plan()
 
 
@@ -107,14 +107,15 @@ def _left(report: CommitReport) -> list[Outcome]:
     ]
 
 
-def settle(session: Any, report: CommitReport) -> None:
+def settle(session: Any, report: CommitReport, wait: settling.Wait) -> None:
     """Find out what is uncertain of a commit, or of an earlier attempt to undo it."""
     unsure = session.members.uncertain
     objects = [obj for outcome in report.outcomes for obj in outcome.operation.objects]
     asked = {id(unsure[id(obj)][1].operation) for obj in objects if id(obj) in unsure}
     if not asked:
         return
-    found = {id(outcome.operation): outcome for outcome in settling.first(session, objects)}
+    settled = settling.first(session, objects, wait)
+    found = {id(outcome.operation): outcome for outcome in settled}
     for outcome in found.values():
         if session.journal is not None:
             session.journal.note(outcome)

@@ -265,7 +265,10 @@ class Commit:
         """Tell ``post_`` receivers what is done of a wave, in plan order."""
         if not any(signal.receivers for signal in _POST.values()):
             return
+        agreed = {} if self.referee is None else self.referee.agreed
         for operation in wave:
+            for each in agreed.get(operation.number, ()):
+                self.tell(each.operation)
             outcome = self.outcomes.get(operation.number)
             if outcome is None or operation.number in self.lost or was_there(outcome):
                 continue
@@ -310,8 +313,11 @@ class Commit:
             report.add(outcome._replace(requests=0, retries=0))
         for operation in self.plan:
             report.add(self.outcomes[operation.number])
-        for number, decided in self.referee.decided.items() if self.referee is not None else ():
-            report.resolve(self.outcomes[number], decided)
+        if self.referee is not None:
+            for outcome in (each for agreed in self.referee.agreed.values() for each in agreed):
+                report.add(outcome)
+            for number, decided in self.referee.decided.items():
+                report.resolve(self.outcomes[number], decided)
         for left_out in self.plan.left_out:
             report.leave_out(left_out)
         return report

@@ -1,6 +1,7 @@
 """What others have changed meanwhile: versions are met, what both sides did is merged or told."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -15,7 +16,9 @@ from objmapper import (
     fields,
     inspect,
 )
-from objmapper.operation import Fate
+from objmapper.dialects import DRF
+from objmapper.operation import Fate, Kind
+from objmapper.signals import post_update
 from objmapper.state import Lifecycle
 
 registry = Registry("conflicts")
@@ -599,6 +602,46 @@ def test_changes_that_were_not_to_be_sent_meet_the_conflict_too(server, session,
     session.commit_objects([note], fields=["name"], on_conflict={"text": "mine"})
     assert (stored(server, model)["name"], stored(server, model)["text"]) == ("mine", "theirs")
     assert note.changes == {"text": ("theirs", "mine")}
+
+
+class Together(DRF):
+    """Updates of one kind share a request, which the small server takes for the first one's."""
+
+    def operations(self, changes):
+        drafts = super().operations(changes)
+        if len(drafts) < 2 or drafts[0].kind != Kind.UPDATE:
+            return drafts
+        sent = tuple(change for draft in drafts for change in draft.changes)
+        return [replace(drafts[0], changes=sent, read=lambda answer: [None] * len(sent))]
+
+
+def test_of_several_in_one_request_each_stands_in_the_report(server):
+    told = []
+
+    def hear(sender, instance, **_):
+        told.append(instance)
+
+    dialect = Together(trailing_slash=True)
+    with Session(server.client(dialect=dialect)) as session, post_update.connected_to(hear):
+        pages = list(Page.objects.filter(id__in=[1, 2, 3, 4]).order_by("id"))
+        for page in pages:
+            page.text = "mine"
+        elsewhere(server, Page, 1, text="mine")
+        elsewhere(server, Page, 3, text="theirs")
+        report = session.commit(on_conflict={"text": "theirs"})
+        assert sorted(page.id for page in report.updated.objects) == [1, 2, 4]
+        assert report.resolved.objects == [pages[2]]
+        assert session.dirty == []
+    assert [str(seen) for seen in writes(server)] == ["PATCH /pages/2/"]
+    assert sorted(page.id for page in told) == [1, 2, 4]
+    assert pages[2].text == "theirs"
+
+
+def test_one_conflict_is_one(server, session):
+    note = Note.objects.get(id=1)
+    note.text = "mine"
+    elsewhere(server, Note, text="theirs")
+    assert str(failing(session)).startswith("1 conflict; ")
 
 
 def test_a_plan_that_is_applied_decides_the_same(server, session, model):

@@ -118,6 +118,8 @@ def test_what_the_transport_sends_again_is_not_counted(server):
     assert len(server.seen) == 3
 
 
-def test_a_budget_below_nothing_is_refused(session):
-    with pytest.raises(ValueError, match="0 or more, not -1"), session.request_budget(-1):
+@pytest.mark.parametrize("limit", [-1, "x", None, 1.5])
+def test_a_budget_that_is_no_number_of_requests_is_refused(session, limit):
+    told = f"number of requests, 0 or more, not {limit!r}"
+    with pytest.raises(ValueError, match=told), session.request_budget(limit):
         pass

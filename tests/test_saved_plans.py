@@ -138,6 +138,12 @@ def test_an_object_that_was_changed_here_is_stale(small):
         session.rollback()
 
 
+@pytest.mark.parametrize("session", [None, "a session", Note])
+def test_a_plan_is_read_by_a_session_and_nothing_else(small, session):
+    with pytest.raises(TypeError, match=r"needs the session whose apply\(\) .* not "):
+        Plan.from_json(made(small), session)
+
+
 def test_a_value_that_was_never_written_is_asked_for(small):
     data = made(small, secret="hunter2")
     assert "hunter2" not in json.dumps(data)

@@ -585,19 +585,81 @@ def test_nothing_is_begun_after_the_deadline(server):
         assert report.seconds < 30
 
 
+@contextmanager
+def interrupting(server):
+    """The first request that asks for something, or comes again, meets Ctrl-C on its way."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    met = []
+
+    def hook(seen):
+        if not met and (seen.method == "GET" or server.seen[0] is not seen):
+            met.append(seen)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    server.hook = hook
+    try:
+        yield
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        server.hook = lambda seen: None
+        signal.signal(signal.SIGINT, before)
+
+
 def test_ctrl_c_ends_the_time_that_a_server_is_given(server):
     with session_of(server.client(settle_after=600)) as session:
         task = Task(name="t")
         session.add(task)
         lost(server, "POST", "/tasks", done=False)
-        server.hook = lambda seen: seen.method == "GET" and os.kill(os.getpid(), signal.SIGINT)
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
-            with pytest.raises(CommitInterrupted) as caught:
-                session.commit()
-        finally:
-            signal.signal(signal.SIGINT, before)
+        with interrupting(server), pytest.raises(CommitInterrupted) as caught:
+            session.commit()
         assert caught.value.report.uncertain.objects == [task]
+
+
+@contextmanager
+def unsettled(server, **options):
+    """A session with a task that an earlier commit has sent, and the server may have."""
+    with session_of(server.client(settle_after=600, **options)) as session:
+        task = Task(name="t")
+        session.add(task)
+        lost(server, "POST", "/tasks", done=False)
+        report = failing(session, deadline=0.01)
+        assert session.uncertain == [task]
+        yield session, task, report
+
+
+def test_what_an_earlier_commit_has_sent_is_looked_up_until_the_deadline(server):
+    with unsettled(server) as (session, task, _):
+        other = session.get(Task, 1)
+        other.name = "new"
+        report = failing(session, deadline=0.2, on_error="continue")
+        assert (report.uncertain.objects, report.pending.objects) == ([task], [other])
+        assert (session.uncertain, session.dirty) == ([task], [other])
+    assert [seen.method for seen in server.seen if seen.method != "GET"] == ["POST"]
+
+
+@pytest.mark.parametrize("verb", ["commit", "undo"])
+def test_ctrl_c_ends_the_look_at_what_an_earlier_commit_has_sent(server, verb):
+    with unsettled(server) as (session, task, report):
+        with interrupting(server), pytest.raises(CommitInterrupted) as caught:
+            session.commit() if verb == "commit" else session.undo(report)
+        assert caught.value.report.uncertain.objects == [task]
+        assert session.uncertain == [task]
+
+
+def test_what_may_be_repeated_is_not_after_ctrl_c(server):
+    client = server.client(idempotency_header="Idempotency-Key")
+    with session_of(client) as session:
+        session.add_all([Nameless(note="a"), Nameless(note="b")])
+        for _ in range(2):
+            lost(server, "POST", "/namelesses", done=False)
+        report = failing(session, workers=1, on_error="continue")
+        first, second = report.uncertain.objects
+        sent = len(server.seen)
+        with interrupting(server), pytest.raises(CommitInterrupted) as caught:
+            session.commit()
+        report = caught.value.report
+        assert len(server.seen) == sent + 1
+        assert (report.created.objects, report.uncertain.objects) == ([first], [second])
 
 
 def test_what_is_not_done_and_never_goes_again_is_still_pending(server):

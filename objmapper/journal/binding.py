@@ -16,6 +16,7 @@ from objmapper.exceptions import JournalError, TransportError
 from objmapper.journal.history import Item
 from objmapper.journal.restoring import Restorer
 from objmapper.operation import Change, Draft, Fate, Operation, Outcome, Pending, Request
+from objmapper.settling import Wait
 from objmapper.state import (
     InstanceState,
     Lifecycle,
@@ -35,21 +36,18 @@ class Names:
         self._holders: dict[tuple[type, str], tuple[int, weakref.ref[Any]]] = {}
 
     def claim(self, session: Any, obj: Any, name: str, made: set[int]) -> None:
-        """Let an object have a name; *made*: what this run has created.
+        """Let an object have a name; *made*: what the server has of this run's.
 
-        Raises JournalError where another one of this run has it.
+        Raises JournalError where another one of this run has it, or has made what the server has.
         """
         held = self._holders.get((type(obj), name))
         if held is None:
             return
         number, ref = held
         other = ref()
-        if other is None and number in made:
-            told = "one that was created before"
-        elif other is not None and other is not obj and other in session.members:
-            told = repr(other)
-        else:
+        if other is obj or not (number in made or (other is not None and other in session.members)):
             return
+        told = "one that was created before" if other is None else repr(other)
         raise JournalError(
             f"{obj!r} and {told} both have {encoding.told(name)}: run again, the program could not "
             "tell them apart. Give each a tag of its own: session.add(obj, tag=...)."
@@ -115,7 +113,7 @@ def _number(journal: Any, session: Any, obj: Any, name: str) -> int:
     return found
 
 
-def bind(journal: Any, session: Any, chosen: planning.Chosen) -> None:
+def bind(journal: Any, session: Any, chosen: planning.Chosen, wait: Wait) -> None:
     """Bind what is about to be committed to what the journal knows of it; nothing is written.
 
     Whether a deletion is done, of which no answer is known, is asked: what is gone is made again.
@@ -127,7 +125,7 @@ def bind(journal: Any, session: Any, chosen: planning.Chosen) -> None:
     lost = [item for _, item in items if any(part.is_lost_deletion for part in item.open)]
     if lost:
         offline.refuse(session, f"Whether {known[0]!r} is deleted has to be asked of the server")
-    gone = restorer.deleted(lost) if lost else ()
+    gone = restorer.deleted(lost, wait) if lost else ()
     for obj, item in items:
         if item.number in gone:
             item.state, item.open = "gone", []
@@ -193,6 +191,7 @@ def _enter(restorer: Restorer, obj: Any, item: Item) -> None:
             "changes: commit them first, or make them with the new object."
         )
     changed = _become(restorer, obj, item)
+    restorer.journal.made.add(item.number)
     obj._state.children = None
     for child in children:
         members.add(child)

@@ -23,6 +23,7 @@ from objmapper.offline import Nowhere
 from objmapper.operation import Change, Fate, Kind, Operation, Outcome
 from objmapper.planning import Chosen, by_object
 from objmapper.replanning import Secrets
+from objmapper.settling import Wait
 from objmapper.state import Stateful, changed_keys, is_new
 
 
@@ -58,7 +59,8 @@ class Journal:
         self.waiting: weakref.WeakSet[Any] = weakref.WeakSet()
         #: Whose the names of this run's new objects are.
         self.claims = Names()
-        #: The numbers of what this run has created, and (``created``) of all that some run was to create.
+        #: The numbers of what this run has created, or has made again and found created; and (``created``)
+        #: of all that some run was to create.
         self.made: set[int] = set()
         #: The numbers of what this run has deleted: the server may give their keys to others.
         self._gone: set[int] = set()
@@ -336,10 +338,10 @@ class Journal:
 
     # -- objects ----------------------------------------------------------------------------------
 
-    def bind(self, session: Any, chosen: Chosen) -> None:
+    def bind(self, session: Any, chosen: Chosen, wait: Wait) -> None:
         """Bind what is about to be committed to what earlier runs have done of it; nothing is sent."""
         self.reconcile(session)
-        bind(self, session, chosen)
+        bind(self, session, chosen, wait)
 
     def bound(self, session: Any, objects: list[Any]) -> AbstractContextManager[None]:
         """Have objects as ``bind`` would make them while a plan is made."""

@@ -122,8 +122,11 @@ class Restorer:
             found[key] = self.object(number)
         return found
 
-    def deleted(self, items: Iterable[Item]) -> set[int]:
-        """Return the numbers of those objects whose deletion, of unknown fate, turns out to be done."""
+    def deleted(self, items: Iterable[Item], wait: settling.Wait) -> set[int]:
+        """Return the numbers of those objects whose deletion, of unknown fate, turns out to be done.
+
+        Raises JournalError where nobody can tell: what is taken for there might be lost.
+        """
         session, stand_ins, before = self.session, {}, []
         for item in items:
             model, row = self.journal.models.model(item.model), copied(item.row)
@@ -138,11 +141,13 @@ class Restorer:
             for obj in outcome.operation.objects:
                 session.members.uncertain[id(obj)] = obj, outcome
         gone = set()
-        for outcome in settling.first(session, stand_ins.values()):
+        for outcome in settling.first(session, stand_ins.values(), wait):
             operation = outcome.operation
             if len(operation.changes) == len(self.journal.book.operations[operation.number]):
                 self.journal.note(outcome)
             gone |= {id(obj) for obj in outcome.operation.objects}
+        known = session.members.uncertain
+        unsure = [known[id(obj)] for obj in stand_ins.values() if id(obj) in known]
         for outcome in outcomes:
             self.journal.let_go(outcome.operation)
         for obj in stand_ins.values():
@@ -151,6 +156,13 @@ class Restorer:
         for root, identity, other in before:
             if other is not None:
                 session.identity.add(root, identity, other)
+        if unsure:
+            obj, outcome = unsure[0]
+            raise JournalError(
+                f"An earlier run has asked the server to delete {obj!r}, which the program makes again, "
+                f"and whether it is gone is not known: {outcome.why or 'it was not looked up in time'}. "
+                "Nothing was sent; commit again when the server can tell."
+            )
         return {number for number, obj in stand_ins.items() if id(obj) in gone}
 
     # -- operations -------------------------------------------------------------------------------

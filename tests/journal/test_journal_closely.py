@@ -119,6 +119,38 @@ def test_all_deletions_without_an_answer_are_looked_up(place, models):
     assert place.names() == ["a", "b"]
 
 
+def deleted_without_an_answer(place, models, *, done):
+    """The next session makes again what the last one was to delete, when it died."""
+    options = {"idempotent": frozenset()}
+    with place.session(**options) as session:
+        task = models.Task(name="a")
+        session.add(task)
+        session.commit()
+        session.delete(task)
+        place.die(session, 1, done=done)
+    session = place.session(**options, settle_after=600)
+    session.add(models.Task(name="a"))
+    return closing(session)
+
+
+def test_what_may_be_deleted_is_not_taken_for_there(place, models):
+    with deleted_without_an_answer(place, models, done=True) as session:
+        place.server.fail("GET", "/tasks/1", 500)
+        with pytest.raises(JournalError, match=r"delete <Task 1 name='a'>.* answered 500 "):
+            session.commit()
+        assert len(session.commit().created) == 1
+    assert place.names() == ["a"]
+
+
+def test_whether_something_is_deleted_is_looked_up_until_the_deadline(place, models):
+    with deleted_without_an_answer(place, models, done=False) as session:
+        with pytest.raises(JournalError, match="it is not done, and the server had little time"):
+            session.commit(deadline=0.05)
+        assert len(session.new) == 1
+        session.rollback()
+    assert place.writes() == ["POST /tasks/", "DELETE /tasks/1/"]
+
+
 def test_a_deletion_that_was_taken_back_is_not_recovered(stored, models):
     stored.server.fail("DELETE", "/tasks/1", 403, {"detail": "no"})
     with closing(stored.session()) as session:

@@ -1,5 +1,6 @@
 """A program that is run again has its objects bound to what an earlier run has done of them."""
 
+import gc
 from contextlib import closing
 
 import pytest
@@ -147,6 +148,43 @@ def test_two_objects_of_one_tag_are_refused_and_both_named(place, models):
         with pytest.raises(JournalError, match=r"'b'.*'a'.* both have the tag 'row-1'"):
             session.commit()
     assert place.server.seen == []
+
+
+@pytest.mark.parametrize("run", [1, 2])
+@pytest.mark.parametrize("held", [True, False])
+def test_what_the_server_has_keeps_its_tag_when_it_is_expunged(place, models, held, run):
+    for _ in range(run - 1):
+        with place.session() as session:
+            session.add(models.Task(name="a"), tag="row-1")
+            session.commit()
+    with closing(place.session()) as session:
+        task = models.Task(name="a")
+        session.add(task, tag="row-1")
+        session.commit()
+        session.expunge(task)
+        if not held:
+            del task
+            gc.collect()
+        session.add(models.Task(name="b"), tag="row-1")
+        with pytest.raises(JournalError, match=r"'b'.* both have the tag 'row-1'"):
+            session.commit()
+        session.rollback()
+    assert place.names() == ["a"]
+
+
+def test_what_never_went_out_leaves_its_tag_to_another(place, models):
+    with closing(place.session()) as session:
+        task = models.Task(name="a")
+        session.add(task, tag="row-1")
+        place.server.fail("POST", "/tasks", 400, {"name": ["no"]})
+        with pytest.raises(CommitError):
+            session.commit()
+        session.expunge(task)
+        del task
+        gc.collect()
+        session.add(models.Task(name="b"), tag="row-1")
+        session.commit()
+    assert place.names() == ["b"]
 
 
 def test_two_objects_of_one_natural_key_are_refused_unless_tags_tell_them_apart(place, models):

@@ -1,13 +1,15 @@
 """Error answers: each status is one class, each shape of body is read, each message helps."""
 
+import copy
 import json
+import pickle
 
 import faulty
 import pytest
 
 from objmapper import exceptions
 from objmapper.exceptions import StatusError
-from objmapper.operation import Json, Request, Response
+from objmapper.operation import Json, Request, Response, Secret
 from objmapper.transport import read_error
 
 CLASSES = {
@@ -50,6 +52,41 @@ def test_each_status_is_one_class_and_a_builtin(status, server, connect):
     assert error.response.status == status
     assert str(error).startswith(f"PATCH {server.url}/api/tasks/1 answered {status}")
     assert "Because." in str(error)
+
+
+def test_a_pickled_error_has_its_words_and_nothing_that_was_sent_or_answered(server, connect):
+    said = {"detail": "Because.", "key": "a-session-key"}
+    server.then(faulty.say(said, 409, Set_Cookie="sessionid=a-cookie"))
+    body = Json({"name": "a-name", "password": Secret("a-password")})
+    request = Request("POST", "/tasks", (("page", "a-page"),), {"X-Plain": "a-header"}, body)
+    with pytest.raises(exceptions.Conflict) as raised:
+        connect(retries=0).send(request)
+    pickled = pickle.dumps(raised.value)
+    for word in ("key", "cookie", "password", "name", "header"):
+        assert f"a-{word}".encode() not in pickled
+    error = pickle.loads(pickled)
+    assert type(error) is exceptions.Conflict
+    assert str(error) == str(raised.value)
+    assert (error.status, error.method, error.url) == (409, "POST", raised.value.url)
+    assert error.messages == raised.value.messages
+    assert (error.body, error.sent, error.retries, error.doubtful) == (None, True, 0, False)
+    assert (error.response.status, error.response.content) == (409, b"")
+    assert error.request == Request("POST", "/tasks")
+
+
+def test_every_error_that_has_no_more_than_words_is_pickled():
+    for kind in vars(exceptions).values():
+        if isinstance(kind, type) and issubclass(kind, exceptions.ObjMapperError):
+            if issubclass(kind, exceptions.StatusError | exceptions.CommitError):
+                continue  # they are about an answer, or a report
+            error = pickle.loads(pickle.dumps(kind("it is so")))
+            assert (type(error), str(error)) == (kind, "it is so")
+
+
+def test_a_secret_is_pickled_as_its_mask():
+    secret = Secret("hunter2")
+    assert str(pickle.loads(pickle.dumps(secret)).value) == "***"
+    assert copy.deepcopy([secret, copy.copy(secret)]) == [secret, secret]
 
 
 SHAPES = {

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import pickle
 import re
 import traceback
 from base64 import b64encode
@@ -38,6 +39,7 @@ WORDS = {
 def everything_in(error):
     """All that a person or a crash reporter that respects chains could see of an error."""
     seen = ["".join(traceback.format_exception(error)), repr(error), str(error), repr(vars(error))]
+    seen.append(pickle.dumps(error).decode("utf-8", "replace"))
     while error := error.__cause__ or error.__context__:
         seen += [repr(error), repr(vars(error))]
     return "\n".join(seen)
