@@ -10,6 +10,7 @@ from objmapper.cvat.configuration import Config
 from objmapper.cvat.login import AccessTokenCredentials, PasswordCredentials
 from objmapper.cvat.models import (
     Comment,
+    Guide,
     Invitation,
     Issue,
     Job,
@@ -26,6 +27,7 @@ __all__ = [
     "Client",
     "Comment",
     "Config",
+    "Guide",
     "Invitation",
     "Issue",
     "Job",

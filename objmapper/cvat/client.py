@@ -15,6 +15,7 @@ from objmapper.cvat.configuration import Config, checked_logger
 from objmapper.cvat.dialect import CVAT, OLDEST
 from objmapper.cvat.models import (
     Comment,
+    Guide,
     Invitation,
     Issue,
     Job,
@@ -190,6 +191,11 @@ class Client(SessionClient):
     def comments(self) -> Repository[Comment]:
         """The comments of issues."""
         return Repository(Comment, self)
+
+    @property
+    def guides(self) -> Repository[Guide]:
+        """The guides of projects and tasks."""
+        return Repository(Guide, self)
 
     @property
     def invitations(self) -> Repository[Invitation]:

@@ -40,10 +40,11 @@ class CVAT(InOrganizations):
     A model names what its endpoint filters and sorts by in ``Meta.dialect_options``: "filters" maps
     paths of field names to the names of JSON Logic, "newer" has those of them that 2.15 lacks, where
     a sort by an unknown name is ignored without a word; "sorts" is for an endpoint that is sorted by
-    others than it is filtered by; "parameters" maps to plain query parameters.
+    others than it is filtered by; "parameters" maps to plain query parameters; "unlisted" says what
+    leads to objects of which there is no list.
     "carried by" names the fields of the parents whose PATCH carries the model's changes, "opened by"
     the HasMany whose first object travels in the POST of the model's, "in turn by" the ForeignKey to
-    the object of which one after the other is made.
+    the object of which one after the other is made, "one of" the parents of which a new object has one.
     """
 
     name = "cvat"
@@ -68,6 +69,12 @@ class CVAT(InOrganizations):
     version: tuple[int, int] | None = None
 
     # -- reading ----------------------------------------------------------------------------------
+
+    def list_request(self, query: Query, page_size: int | None) -> Request:
+        instead = self._names(query.mapper, "unlisted")
+        if instead:
+            raise QueryError(f"CVAT lists no {query.mapper.endpoint}: {instead}.")
+        return super().list_request(query, page_size)
 
     def _names(self, mapper: Any, kind: str) -> Any:
         """Return what a model names under *kind* in its Meta.dialect_options."""
@@ -224,6 +231,7 @@ class CVAT(InOrganizations):
 
     def _own(self, changes: list[Change], carried: dict[Any, list[Change]]) -> Iterator[Draft]:
         """Yield the requests of what travels in no other one, with what travels in theirs."""
+        self._refuse_of_nothing(changes)
         openers = self._openers(changes)
         brought = {id(opener.object) for opener in openers.values()}
         for change in changes:
@@ -236,6 +244,20 @@ class CVAT(InOrganizations):
             elif id(obj) not in brought:
                 draft, awaited = self.draft(change), self._left_out(change)
                 yield replace(draft, after=awaited) if awaited else draft
+
+    def _refuse_of_nothing(self, changes: list[Change]) -> None:
+        """Raise ValidationError for new objects of neither parent, or of both, where it is one's."""
+        problems: list[tuple[object, str | None, list[str]]] = []
+        for change in changes:
+            obj = change.object
+            mapper = type(obj).__mapper__
+            names = self._names(mapper, "one of") if change.kind == Kind.CREATE else ()
+            given = [name for name in names if obj._row.get(mapper.fields[name].key) is not None]
+            if names and len(given) != 1:
+                told = f"It is of one of {' and '.join(names)}; {len(given)} were given."
+                problems.append((obj, names[0], [told]))
+        if problems:
+            raise ValidationError.of(problems)
 
     def _carrier(self, change: Change) -> Any:
         """Return the object whose request carries a change, None where it goes alone."""

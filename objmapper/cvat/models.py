@@ -18,6 +18,7 @@ from objmapper.cvat.base import CVATModel, registry
 
 # They are found beside the models, as in CVAT's SDK.
 from objmapper.cvat.data_requests import *  # noqa: F403
+from objmapper.cvat.guides import Guide
 from objmapper.cvat.people import (
     IN_ORGANIZATION,
     Invitation,
@@ -113,7 +114,7 @@ class Project(CVATModel):
     name = fields.String(required=True, validate=validate.Length(min=1, max=256))
     owner = fields.ForeignKey(User, write_key="owner_id", null=True)
     assignee = fields.ForeignKey(User, write_key="assignee_id", null=True)
-    guide_id = fields.Integer(read_only=True, null=True)
+    guide = fields.ForeignKey(Guide, data_key="guide_id", read_only=True, null=True)
     bug_tracker = fields.String(validate=validate.Length(max=2000))
     task_subsets = fields.List(fields.String(), read_only=True)
     created_date = fields.DateTime(read_only=True)
@@ -140,6 +141,14 @@ class Project(CVATModel):
             },
         }
 
+    def get_tasks(self) -> list[Task]:
+        """Return the tasks: what ``tasks`` is asked for, as a list."""
+        return [*self.tasks.all()]
+
+    def get_labels(self) -> list[Label]:
+        """Return the labels: what ``labels`` is asked for, as a list."""
+        return [*self.labels.all()]
+
 
 class Task(CVATModel):
     """A task: labels of its own or its project's, data, and jobs.
@@ -154,7 +163,7 @@ class Task(CVATModel):
     project_name = fields.String(read_only=True, null=True)
     owner = fields.ForeignKey(User, write_key="owner_id", null=True)
     assignee = fields.ForeignKey(User, write_key="assignee_id", null=True)
-    guide_id = fields.Integer(read_only=True, null=True)
+    guide = fields.ForeignKey(Guide, data_key="guide_id", read_only=True, null=True)
     bug_tracker = fields.String(validate=validate.Length(max=2000))
     created_date = fields.DateTime(read_only=True)
     updated_date = fields.DateTime(read_only=True)
@@ -205,6 +214,14 @@ class Task(CVATModel):
             "newer": frozenset({"created_date", "media_type", "validation_mode"}),
         }
 
+    def get_jobs(self) -> list[Job]:
+        """Return the jobs: what ``jobs`` is asked for, as a list."""
+        return [*self.jobs.all()]
+
+    def get_labels(self) -> list[Label]:
+        """Return the labels, its own or its project's: what ``labels`` is asked for, as a list."""
+        return [*self.labels.all()]
+
 
 class Job(CVATModel):
     """A part of a task that one person works on.
@@ -223,7 +240,7 @@ class Job(CVATModel):
     project_name = fields.String(read_only=True, null=True)
     # The one kind that is written under the name it is read by.
     assignee = fields.ForeignKey(User, null=True)
-    guide_id = fields.Integer(read_only=True, null=True)
+    guide = fields.ForeignKey(Guide, data_key="guide_id", read_only=True, null=True)
     bug_tracker = fields.String(read_only=True, null=True)
     status = fields.Enum(Status, read_only=True)
     stage = fields.Enum(Stage)
@@ -286,6 +303,14 @@ class Job(CVATModel):
             },
             "newer": frozenset({"media_type", "mode", "parent_job_id"}),
         }
+
+    def get_labels(self) -> list[Label]:
+        """Return the labels of its task: what ``labels`` is asked for, as a list."""
+        return [*self.labels.all()]
+
+    def get_issues(self) -> list[Issue]:
+        """Return the issues: what ``issues`` is asked for, as a list."""
+        return [*self.issues.all()]
 
 
 class Label(CVATModel):
@@ -364,6 +389,10 @@ class Issue(CVATModel):
             values["comments"] = [Comment(message=message), *values.get("comments", ())]
         super().__init__(**values)
 
+    def get_comments(self) -> list[Comment]:
+        """Return the comments: what ``comments`` is asked for, as a list."""
+        return [*self.comments.all()]
+
 
 class Comment(CVATModel):
     """What somebody says of an issue; those of one issue go in the order in which they were made."""
@@ -397,6 +426,7 @@ __all__ = [
     "Comment",
     "CVATModel",
     "FrameSelection",
+    "Guide",
     "Invitation",
     "Issue",
     "Job",

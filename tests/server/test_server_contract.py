@@ -33,7 +33,8 @@ EXPORTS = re.compile(r"/annotations/?\?format=(?!Nope)|POST /api/tasks/\d+/annot
 NOT_RECORDED = {
     "/api/users/{id}", "/api/memberships/{id}", "/api/invitations/{key}",
     "/api/invitations/{key}/accept", "/api/invitations/{key}/decline",
-    "/api/invitations/{key}/resend", "/api/tasks/{id}/data/{file}", "/api/jobs/{id}/data",
+    "/api/invitations/{key}/resend", "/api/guides", "/api/guides/{id}",
+    "/api/tasks/{id}/data/{file}", "/api/jobs/{id}/data",
     "/api/jobs/{id}/data/meta", "/api/jobs/{id}/preview",
 }  # fmt: skip
 

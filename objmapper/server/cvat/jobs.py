@@ -46,6 +46,9 @@ LISTING = Listing(
         " t.organization_id, t.name AS task_name, t.project_id, t.dimension, t.mode,"
         " t.bug_tracker AS task_bug_tracker, t.target_storage, t.source_storage,"
         " t.owner_id AS task_owner_id, t.assignee_id AS task_assignee_id,"
+        # A guide is of the project, where there is one.
+        " (SELECT id FROM guide WHERE project_id = t.project_id"
+        "  OR (t.project_id IS NULL AND task_id = t.id)) AS guide_id,"
         " p.name AS project_name, p.bug_tracker AS project_bug_tracker,"
         " p.owner_id AS project_owner_id, p.assignee_id AS project_assignee_id"
     ),
@@ -107,7 +110,7 @@ def _one(base: str, row: sqlite3.Row, who: dict[int | None, Any], issues: int) -
         "project_id": row["project_id"],
         "project_name": row["project_name"],
         "assignee": who[row["assignee_id"]],
-        "guide_id": None,
+        "guide_id": row["guide_id"],
         "dimension": row["dimension"],
         # Without a project an empty link is null, not "" (observed on CVAT 2.15).
         "bug_tracker": row["task_bug_tracker"] or row["project_bug_tracker"],

@@ -41,7 +41,7 @@ LISTING = Listing(
         "project AS p LEFT JOIN user AS o ON o.id = p.owner_id"
         " LEFT JOIN user AS a ON a.id = p.assignee_id"
     ),
-    columns="p.*",
+    columns="p.*, (SELECT id FROM guide WHERE project_id = p.id) AS guide_id",
     key="p.id",
     terms={
         "id": Term("p.id", "integer"),
@@ -85,7 +85,7 @@ def _one(
         "name": row["name"],
         "owner": who[row["owner_id"]],
         "assignee": who[row["assignee_id"]],
-        "guide_id": None,
+        "guide_id": row["guide_id"],
         "bug_tracker": row["bug_tracker"],
         "task_subsets": list(dict.fromkeys(each["subset"] for each in tasks if each["subset"])),
         "created_date": row["created_date"],
@@ -106,7 +106,7 @@ def _one(
 
 
 def find(call: Call, key: str) -> sqlite3.Row:
-    return call.find("SELECT * FROM project WHERE id = ?", key)
+    return call.find(f"SELECT {LISTING.columns} FROM {LISTING.source} WHERE p.id = ?", key)
 
 
 def touch(call: Call, key: int | None) -> None:

@@ -16,6 +16,7 @@ from objmapper.server.cvat import (
     background,
     comments,
     ground_truth,
+    guides,
     invitations,
     issues,
     jobs,
@@ -148,6 +149,10 @@ _ROUTES = {
     "/api/comments": _collection("Comment", comments.listed, comments.created),
     "/api/comments/<key:key>": _detail(
         "Comment", comments.retrieved, comments.updated, comments.removed
+    ),
+    "/api/guides": Route("Annotation Guide List", {"POST": guides.created}),
+    "/api/guides/<key:key>": _detail(
+        "Annotation Guide", guides.retrieved, guides.updated, guides.removed
     ),
     "/api/organizations": _collection("Organization", organizations.listed, organizations.created),
     "/api/organizations/<key:key>": _detail(

@@ -100,6 +100,14 @@ CREATE TABLE IF NOT EXISTS task (
     target_storage TEXT,
     source_storage TEXT
 );
+CREATE TABLE IF NOT EXISTS guide (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    project_id INTEGER UNIQUE REFERENCES project (id) ON DELETE CASCADE,
+    task_id INTEGER UNIQUE REFERENCES task (id) ON DELETE CASCADE,
+    markdown TEXT NOT NULL DEFAULT '',
+    created_date TEXT NOT NULL,
+    updated_date TEXT NOT NULL
+);
 CREATE INDEX IF NOT EXISTS task_project ON task (project_id);
 CREATE TABLE IF NOT EXISTS job (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -59,6 +59,7 @@ LISTING = Listing(
     ),
     columns=(
         "t.*, p.name AS project_name, d.image_quality, d.start_frame, d.stop_frame,"
+        " (SELECT id FROM guide WHERE task_id = t.id) AS guide_id,"
         # Made-up tasks have data without a row.
         f" iif(d.id IS NULL, {CHUNK_SIZE}, d.chunk_size) AS data_chunk_size,"
         " p.owner_id AS project_owner_id, p.assignee_id AS project_assignee_id"
@@ -138,7 +139,7 @@ def _one(
         "segment_size": row["segment_size"],
         "initial_replicas": row["initial_replicas"],
         "status": row["status"],
-        "guide_id": None,
+        "guide_id": row["guide_id"],
         **(_data(row, jobs) if row["data_id"] is not None else {}),
         "dimension": row["dimension"],
         "subset": row["subset"],
