@@ -6,12 +6,12 @@ what they ask for.
 """
 
 import importlib.metadata
+import json
 import os
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
@@ -55,7 +55,7 @@ def folder(tmp_path):
 
 
 def run(folder, running):
-    """The outcome of each test by its name and module: "" where it passed; and what was printed."""
+    """What was told of each test, by its name and module; and what was printed."""
     surroundings = {
         name: value
         for name, value in os.environ.items()
@@ -67,16 +67,15 @@ def run(folder, running):
         "SIMVUE_OFFLINE_DIRECTORY": str(folder / "cache"),
         "HOME": str(folder),
         "NO_PROXY": "127.0.0.1",
+        "PYTHONPATH": str(Path(__file__).parent),
     }
-    report = folder / "report.xml"
-    # Half of the time they sleep, hence three at once; a file's tests go together, as those of users
-    # have one name.
+    told = folder / "outcomes"
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "tests/unit", "tests/cli/test_sender_command.py"),
+            *(sys.executable, "-m", "pytest", "-p", "sharing", "--outcomes", str(told)),
+            *("tests/unit", "tests/cli/test_sender_command.py"),
             *("--ignore", "tests/unit/test_ecoclient.py", "--override-ini", "addopts="),
-            *("-p", "no:warnings", "-n", "3", "--dist", "loadfile", "--tb", "short"),
-            *("--junit-xml", str(report)),
+            *("-p", "no:warnings", "-p", "no:cacheprovider", "--capture", "sys", "--tb", "short"),
         ],
         cwd=folder,
         env=surroundings,
@@ -84,11 +83,11 @@ def run(folder, running):
         text=True,
         check=False,
     )
-    assert report.exists(), done.stdout + done.stderr
+    assert told.exists(), done.stdout + done.stderr
     outcomes = {}
-    for case in ElementTree.parse(report).iter("testcase"):
-        found = [part.tag for part in case if part.tag in ("failure", "error", "skipped")]
-        outcomes[case.get("name"), case.get("classname")] = " ".join(found)
+    for line in told.read_text().splitlines():
+        name, module, outcome = json.loads(line)
+        outcomes.setdefault((name, module), set()).add(outcome)
     return outcomes, done.stdout
 
 
@@ -96,9 +95,11 @@ def run(folder, running):
 def test_its_own_tests_pass(folder):
     with serve("simvue", check=True) as running:
         outcomes, text = run(folder, running)
-    skipped = {name for (name, _), outcome in outcomes.items() if outcome == "skipped"}
-    failed = {name for (name, _), outcome in outcomes.items() if outcome not in ("", "skipped")}
+    skipped = {name for (name, _), found in outcomes.items() if "skipped" in found}
+    failed = {name for (name, _), found in outcomes.items() if "failed" in found}
+    passed = {test for test, found in outcomes.items() if found == {"passed"}}
     assert failed == set(LACKS[INSTALLED]), text
     assert skipped == SKIPPED, text
-    assert [*outcomes.values()].count("") == PASSED[INSTALLED], text
+    assert len(passed) == PASSED[INSTALLED], text
+    assert ("test_sender_command", "tests/cli/test_sender_command.py") in passed
     assert running.server.violations == []
