@@ -14,7 +14,7 @@ from typing import Any
 from objmapper.exceptions import JournalError
 from objmapper.fields import ForeignKey
 from objmapper.models import Model
-from objmapper.operation import Change, Pending, Secret
+from objmapper.operation import Change, Pending, Secret, lifted
 from objmapper.state import ABSENT, base_value, session_of, thaw
 
 
@@ -152,9 +152,14 @@ def key_of(obj: Any) -> str | None:
 def sent_of(
     change: Change, number: Callable[[Any], int]
 ) -> tuple[str | None, str | None, str | None]:
-    """Return what a change sends: values, objects whose keys are sent by number, names of secrets."""
-    values, refs, hidden = {}, {}, []
-    rows = change.rows
+    """Return what a change sends: values, objects whose keys are sent by number, names of secrets.
+
+    Of objects inside a value, the places are told with the numbers.
+    """
+    values: dict[str, Any] = {}
+    refs: dict[str, Any] = {}
+    hidden = []
+    rows, referring = change.rows, type(change.object).__mapper__.referring
     for key, wire in change.sent.items():
         kind = wire.__class__
         if kind is Pending:
@@ -163,6 +168,11 @@ def sent_of(
             hidden.append(key)
         else:
             values[key] = thaw(rows[key]) if key in rows else wire  # type: ignore[arg-type]
+    for field in referring:
+        if field.key in values:
+            values[field.key], inside = lifted(values[field.key], number)
+            if inside:
+                refs[field.key] = inside
     return (
         _written(values, change.object),
         dumps(refs) if refs else None,

@@ -14,7 +14,7 @@ from typing import Any
 from objmapper import signals, versions
 from objmapper.exceptions import ContractError
 from objmapper.identity import IdentityMap, Ref
-from objmapper.operation import Change, Pending, resolve
+from objmapper.operation import Change, Pending, lifted, placed, resolve
 from objmapper.state import (
     ABSENT,
     InstanceState,
@@ -263,6 +263,10 @@ def _as_set(obj: Any, field: Any, made: Change) -> Any:
     key, wire = field.key, made.sent[field.key]
     if isinstance(wire, Pending):
         return wire.of
+    if field.refers:
+        blank, inside = lifted(wire, lambda of: of)
+        if inside:
+            return field.tolerant(placed(blank, inside, lambda of: of))
     wire, current = resolve(wire), obj._row.get(key)
     watched = key in (obj._state.snapshots or ())
     if (watched or field.plain or not field.mutable) and same(field.dump(current), wire):

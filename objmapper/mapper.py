@@ -201,6 +201,8 @@ class Mapper:
         self.has_many: dict[str, HasMany[Any]] = {}
         #: The forward relations by name.
         self.foreign_keys: dict[str, ForeignKey[Any]] = {}
+        #: The other fields whose values may hold new objects.
+        self.referring: list[Field[Any]] = []
         self._pk = self._key_field(self._index())
         #: The fields that fill the endpoint's braces, in order.
         self.path_fields: tuple[Field[Any], ...] = ()
@@ -257,6 +259,8 @@ class Mapper:
                 keys.append(field)
             if isinstance(field, ForeignKey):
                 self.foreign_keys[name] = field
+            if field.refers:
+                self.referring.append(field)
         return keys
 
     def _key_field(self, keys: list[Field[Any]]) -> Field[Any] | None:

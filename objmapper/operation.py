@@ -26,6 +26,8 @@ from objmapper.request import (
     Secret,
     Stream,
     has_pending,
+    lifted,
+    placed,
     resolve,
     shown,
 )
@@ -363,6 +365,8 @@ __all__ = [
     "Settle",
     "Stream",
     "has_pending",
+    "lifted",
+    "placed",
     "resolve",
     "shown",
 ]

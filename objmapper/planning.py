@@ -14,7 +14,7 @@ from typing import Any
 
 from objmapper import batching, ordering, saving, signals, versions, wire
 from objmapper.exceptions import SessionError, StalePlanError, ValidationError
-from objmapper.operation import Change, Draft, Kind, LeftOut, Plan, Settle
+from objmapper.operation import Change, Draft, Kind, LeftOut, Plan, Settle, has_pending
 from objmapper.state import Stateful, is_new
 
 #: Tells which objects a commit writes and which it deletes; asked again after receivers had a say.
@@ -127,8 +127,11 @@ def _children(obj: Any) -> list[Any]:
 
 
 def _new_parents(obj: Any) -> list[Any]:
-    foreign_keys, row = type(obj).__mapper__.foreign_keys, obj._row
-    values = [row.get(field.key) for field in foreign_keys.values()] if foreign_keys else ()
+    mapper, row = type(obj).__mapper__, obj._row
+    foreign_keys = mapper.foreign_keys
+    values = [row.get(field.key) for field in foreign_keys.values()] if foreign_keys else []
+    for field in mapper.referring:
+        values += reversed([*has_pending(field.dump(row.get(field.key)))])
     return [value for value in values if isinstance(value, Stateful) and is_new(value)]
 
 

@@ -160,8 +160,7 @@ class _Reader:
         return False
 
     def _values(self, mapper: Any, told: Mapping[str, Any]) -> dict[str, Any]:
-        found = reviving.values(mapper, told["sent"])
-        return {**found, **{key: self.object(number) for key, number in told["refs"].items()}}
+        return reviving.values(mapper, told["sent"], told["refs"], self.object)
 
     def _hidden(self, obj: Any, told: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values that were never written, as somebody tells them."""

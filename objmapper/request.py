@@ -6,7 +6,7 @@ A request may hold values that are not known yet, or that must not be seen: Pend
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType, NoneType
 from typing import Any, BinaryIO, NamedTuple
@@ -225,6 +225,49 @@ def has_pending(value: Any) -> Iterator[Any]:
             yield value.of
         elif isinstance(value, Secret):
             waiting.append(value.value)
+
+
+def lifted(value: Any, take: Callable[[Any], Any]) -> tuple[Any, list[Any]]:
+    """Return JSON with null for each Pending in it, and ``[place, take(object)]`` of each of them.
+
+    A place is the keys and indices that lead there. ``placed`` is the way back.
+    """
+    if not any(True for _ in has_pending(value)):
+        return value, []
+    found: list[Any] = []
+
+    def without(part: Any, place: list[Any]) -> Any:
+        if isinstance(part, Pending):
+            found.append([place, take(part.of)])
+            return None
+        if isinstance(part, _LISTS):
+            return [without(item, [*place, index]) for index, item in enumerate(part)]
+        if isinstance(part, _MAPPINGS):
+            return {key: without(item, [*place, key]) for key, item in part.items()}
+        return part
+
+    return without(value, []), found
+
+
+def placed(value: Any, found: Iterable[Any], give: Callable[[Any], Any]) -> Any:
+    """Return JSON of its own with what *give* makes of what ``lifted`` took, each in its place.
+
+    Raises LookupError, TypeError and ValueError for places that are none.
+    """
+    whole = [_own(value)]
+    for place, taken in found:
+        path: list[Any] = [0, *place]
+        part: Any = whole
+        for key in path[:-1]:
+            part = part[key]
+        part[path[-1]] = give(taken)
+    return whole[0]
+
+
+def _own(value: Any) -> Any:
+    if isinstance(value, _LISTS):
+        return [_own(item) for item in value]
+    return {k: _own(v) for k, v in value.items()} if isinstance(value, _MAPPINGS) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from objmapper.operation import placed
 from objmapper.state import ABSENT, InstanceState, Lifecycle, Page, copied, own
 
 
-def values(mapper: Any, sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an object keeps of values as rows have them. Raises LookupError for an unknown name."""
-    return {key: mapper.by_key[key].tolerant(copied(value)) for key, value in sent.items()}
+def values(
+    mapper: Any, sent: Mapping[str, Any], refs: Mapping[str, Any], of: Callable[[int], Any]
+) -> dict[str, Any]:
+    """Return what an object keeps of values as rows have them, and of the objects that it refers to.
+
+    *refs* tells those by number, as ``encoding.sent_of`` does. Raises LookupError for an unknown name.
+    """
+    found = {}
+    for key, value in sent.items():
+        inside = refs.get(key)
+        value = copied(value) if inside is None else placed(value, inside, of)
+        found[key] = mapper.by_key[key].tolerant(value)
+    found |= {key: of(number) for key, number in refs.items() if key not in sent}
+    return found
 
 
 def pending(session: Any, model: Any) -> Any:

@@ -232,6 +232,9 @@ class Field(Expressions, _Descriptor[T]):
         """Whether its values are secrets, or hold some."""
         return self.write_only
 
+    #: Whether its values may hold objects in the place of keys that are not known yet.
+    refers: bool = False
+
     @property
     def guarded(self) -> bool:
         """Whether setting it always takes the general path."""

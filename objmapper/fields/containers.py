@@ -71,6 +71,11 @@ class _Container(Field[V]):
     def hides(self) -> bool:
         return self.write_only or (self.of is not None and self.of.hides)
 
+    @property
+    def refers(self) -> bool:  # type: ignore[override]
+        """Whether what is inside may be objects in the place of keys that are not known yet."""
+        return self.of is not None and bool(self.of.refers)
+
     @cached_property
     def _converts(self) -> bool:
         """Whether an item may have to be converted: users give sets and tuples for lists."""
@@ -338,6 +343,11 @@ class Nested(Field[T]):
     @cached_property
     def hides(self) -> bool:
         return self.write_only or self.of.__embedded__.hides
+
+    @property
+    def refers(self) -> bool:  # type: ignore[override]
+        """Whether a field of the value object may be an object in the place of its key."""
+        return any(field.refers for field in self.of.__embedded__.fields.values())
 
     def to_python(self, wire: Any) -> Any:
         return self.of.__embedded__.wrap(wire, locked=self.read_only)

@@ -15,7 +15,16 @@ from objmapper import encoding, offline, planning
 from objmapper.exceptions import JournalError, TransportError
 from objmapper.journal.history import Item
 from objmapper.journal.restoring import Restorer
-from objmapper.operation import Change, Draft, Fate, Operation, Outcome, Pending, Request
+from objmapper.operation import (
+    Change,
+    Draft,
+    Fate,
+    Operation,
+    Outcome,
+    Pending,
+    Request,
+    placed,
+)
 from objmapper.settling import Wait
 from objmapper.state import (
     InstanceState,
@@ -260,6 +269,9 @@ def _as_then(journal: Any, obj: Any, key: str, item: Item) -> bool:
     if field.hides:  # what was sent then was never written
         return key in item.hidden
     now = obj._row.get(key)
+    if isinstance(item.refs.get(key), list):
+        then = placed(item.values[key], item.refs[key], journal.book.keys.get)
+        return same(field.dump(now), then)
     if key in item.refs:
         return isinstance(now, Stateful) and journal.number_of(field, now) == item.refs[key]
     if key not in item.values:

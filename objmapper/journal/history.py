@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from objmapper.encoding import loads
 from objmapper.exceptions import JournalError
 from objmapper.journal.store import Event, Intent, Store
-from objmapper.operation import Fate, Kind
+from objmapper.operation import Fate, Kind, placed
 
 #: What is written of an operation before its request goes out.
 SENDING = "sending"
@@ -31,7 +31,8 @@ class Part:
     #: What became of the operation last; None for one that was never sent.
     fate: str | None
     values: dict[str, Any]
-    refs: dict[str, int]
+    #: Objects by number: of a whole value, or ``[place, number]`` of each inside one.
+    refs: dict[str, Any]
     hidden: list[str]
 
     @property
@@ -48,6 +49,16 @@ class Part:
     def keys(self) -> set[str]:
         """The wire names of what it sends."""
         return {*self.values, *self.refs, *self.hidden}
+
+    def keys_sent(self, known: Mapping[int, Any]) -> dict[str, Any]:
+        """Return the values that had keys of other objects in them, as rows have them."""
+        found = {}
+        for name, said in self.refs.items():
+            if name in self.values:
+                found[name] = placed(self.values[name], said, known.get)
+            elif said in known:
+                found[name] = known[said]
+        return found
 
     def leave_out(self, keys: set[str]) -> None:
         """Forget what was sent later as well."""
@@ -74,7 +85,7 @@ class Item:
     full: bool = False
     #: What the program said when it made the object: values, references, what was never written.
     values: dict[str, Any] = field(default_factory=dict)
-    refs: dict[str, int] = field(default_factory=dict)
+    refs: dict[str, Any] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
     #: What is not done of it.
     open: list[Part] = field(default_factory=list)
@@ -104,8 +115,7 @@ class Item:
             self.state = "gone"
         else:
             self.state = "there"
-            sent = {key: keys[number] for key, number in part.refs.items() if number in keys}
-            self.row |= part.values | sent | row
+            self.row |= part.values | part.keys_sent(keys) | row
             self._say(part, {*part.keys} if kind == Kind.CREATE else {*(loads(intent.again) or ())})
 
     def _say(self, part: Part, keys: set[str]) -> None:
@@ -146,7 +156,8 @@ class Book:
         self.begun: dict[int, float] = {}
         self._clock: list[tuple[float, datetime]] = []
         #: By object: what a reference to it reads in a row.
-        self._keys: dict[int, Any] = {}
+        #: The keys of the objects that are on the server, by number.
+        self.keys: dict[int, Any] = {}
         for event in store.events():
             self._happened(event)
         for intent in store.intents():
@@ -176,16 +187,17 @@ class Book:
             key, row, full = self._told(event, place)
             item.key, item.full = key or item.key, full or item.full
             self.done.append(Done(intent.kind, intent.object))
+        sent = _mapping(intent.sent)
         part = Part(
             intent,
             None if event is None else event.fate,
-            _mapping(intent.sent),
-            _mapping(intent.refs),
+            sent,
+            _refs(intent.refs, sent),
             list(loads(intent.hidden) or ()),
         )
-        item.take(part, row, self._keys)
+        item.take(part, row, self.keys)
         if item.key:
-            self._keys[intent.object] = (loads(item.key, "a key") or [None])[-1]
+            self.keys[intent.object] = (loads(item.key, "a key") or [None])[-1]
         if item.name is not None:
             self.named[item.model, item.name] = item.number
 
@@ -217,6 +229,22 @@ def _text(text: str) -> str:
     found = loads(text)
     if not isinstance(found, str):
         raise JournalError(f"a tag in the journal is no text: {found!r:.60}")
+    return found
+
+
+def _refs(text: str | None, sent: dict[str, Any]) -> dict[str, Any]:
+    """Return the objects that an intent refers to. Raises JournalError for what makes no sense."""
+    found = _mapping(text)
+    for name, said in found.items():
+        try:
+            if name in sent:
+                placed(sent[name], said, int)
+            elif said.__class__ is not int:
+                raise TypeError
+        except (TypeError, ValueError, LookupError):
+            raise JournalError(
+                f"an intent in the journal makes no sense: {name!r} refers to {said!r:.60}"
+            ) from None
     return found
 
 

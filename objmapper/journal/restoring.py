@@ -117,10 +117,7 @@ class Restorer:
 
     def values(self, mapper: Any, part: Part) -> dict[str, Any]:
         """Return what a part sends, as objects keep it; secrets as somebody has told them."""
-        found = reviving.values(mapper, part.values)
-        for key, number in part.refs.items():
-            found[key] = self.object(number)
-        return found
+        return reviving.values(mapper, part.values, part.refs, self.object)
 
     def deleted(self, items: Iterable[Item], wait: settling.Wait) -> set[int]:
         """Return the numbers of those objects whose deletion, of unknown fate, turns out to be done.

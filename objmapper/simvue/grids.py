@@ -11,7 +11,7 @@ from objmapper.exceptions import ContractError
 from objmapper.operation import Json
 from objmapper.simvue.base import SimvueObject, id_of
 from objmapper.simvue.client import session_for
-from objmapper.simvue.kinds import Moment
+from objmapper.simvue.kinds import Key, Moment
 from objmapper.simvue.questions import (
     ask,
     pages,
@@ -31,7 +31,8 @@ class GridMetricSet(Embedded):
     timestamp = Moment(required=True)
     step = fields.Integer(required=True, validate=validate.Range(min=0))
     array = fields.Raw(required=True)
-    grid = fields.String(required=True)
+    #: The grid, or its id.
+    grid = Key("grids", required=True)
     metric = fields.String(required=True, validate=METRIC)
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NoReturn, Unpack, over
 from objmapper import fields
 from objmapper.exceptions import ReadOnlyFieldError, cut
 from objmapper.fields.base import Field
-from objmapper.operation import MASK
+from objmapper.fields.relations import wire_key
+from objmapper.operation import MASK, Pending
 from objmapper.state import Stateful
 
 #: How times travel: UTC, without saying so.
@@ -148,8 +149,75 @@ class Notifications(Field[str]):
         return [f"Not one of {', '.join(map(repr, STATES))}: {cut(wire.get('state'))}."]
 
 
+class Key(Field[str]):
+    """The id of an object of one endpoint. The object may be set; a new one is made before it is sent."""
+
+    python_type = str
+    wire_types = (str, dict, Stateful)
+    keeps = True
+    refers = True
+    plain = False
+    #: Whose ids they are.
+    endpoint: str
+
+    if TYPE_CHECKING:
+
+        def __init__(self, endpoint: str, *, null: bool = False, **options: Any) -> None: ...
+
+    else:
+
+        def __init__(self, endpoint, **options):
+            super().__init__(**options)
+            self.endpoint = endpoint
+
+    def to_python(self, wire: Any) -> Any:
+        """Return the id; the object while it has none. Rows may have it as ``{"alert": {"id": ...}}``."""
+        if isinstance(wire, Stateful):
+            return self.to_row(wire)
+        found = wire["alert"].get("id") if isinstance(wire, dict) else wire
+        if not isinstance(found, str):
+            raise ValueError(f"{cut(wire)} names none of the {self.endpoint}")
+        return found
+
+    def to_row(self, value: Any) -> Any:
+        if isinstance(value, Stateful):
+            key = _mapper(value).key_in(value._row)
+            return value if key is None else key
+        try:
+            return value if value is None else self.to_python(value)
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return value
+
+    def dump(self, value: Any) -> Any:
+        found = self.to_row(value)
+        return Pending(found, wire_key) if isinstance(found, Stateful) else found
+
+    def show(self, value: Any) -> Any:
+        """Show the id; None while there is none."""
+        found = self.to_row(value)
+        return None if isinstance(found, Stateful) else found
+
+    def coerce(self, value: Any) -> Any:
+        """Take an id, or an object. Raises TypeError for one of another endpoint."""
+        if isinstance(value, Stateful) and _mapper(value).endpoint != self.endpoint:
+            raise TypeError(f"{self} takes {self.endpoint}, or their ids, not {cut(value)}.")
+        return self.to_row(value)
+
+    def check(self, value: Any) -> list[str]:
+        return [] if isinstance(self.dump(value), Pending) else super().check(value)
+
+    def refusal(self, wire: Any) -> str:
+        return f"Not one of the {self.endpoint}, nor the id of one: {cut(wire)}."
+
+    def faults(self, value: Any, wire: Any) -> list[str]:
+        return [] if isinstance(wire, str) and wire else [self.refusal(wire)]
+
+
 class AlertKeys(fields.List[list[str]]):
-    """The ids of alerts; alerts may be set. In JSON they are read as ``{"alert": {"id": ...}}``."""
+    """The ids of alerts, in JSON read as ``{"alert": {"id": ...}}``; alerts may be put in.
+
+    A new alert is made before the run that refers to it; then its id stands in its place.
+    """
 
     keeps = True
 
@@ -160,33 +228,11 @@ class AlertKeys(fields.List[list[str]]):
     else:
 
         def __init__(self, **options):
-            super().__init__(fields.String(), **options)
+            super().__init__(Key("alerts"), **options)
 
-    @property
-    def plain(self) -> bool:
-        return False
-
-    def to_python(self, wire: Any) -> Any:
-        return [_key_in(item) for item in wire]
-
-    def to_wire(self, value: Any) -> Any:
-        return list(value)
-
-    def dump(self, value: Any) -> Any:
-        if isinstance(value, list | tuple | set | frozenset):
-            return [_key_told(item) for item in value]
-        return value
-
-    def to_row(self, value: Any) -> Any:
-        return self.dump(value)
-
-    def show(self, value: Any) -> Any:
-        return self.dump(value)
-
-    def coerce(self, value: Any) -> Any:
-        if isinstance(value, list | tuple | set | frozenset):
-            return [_key_of(item) for item in value]
-        return value
+    def forget(self, value: Any) -> None:
+        """Put ids in the place of alerts that have one by now."""
+        value[:] = self.to_row(value)
 
     def inside(self, key: str) -> Field[Any] | None:
         """Return the field of an alert's own name, or of its status, that runs are asked by."""
@@ -197,32 +243,8 @@ class AlertKeys(fields.List[list[str]]):
         return found
 
 
-def _key_in(item: Any) -> Any:
-    """Return the id of what a row has. Raises ValueError for what has none."""
-    found = item["alert"].get("id") if isinstance(item, dict) else item
-    if not isinstance(found, str):
-        raise ValueError(f"{cut(item)} names no alert")
-    return found
-
-
-def _key_told(item: Any) -> Any:
-    """Return the id of what a row has, malformed or not."""
-    try:
-        return _key_in(item)
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return item
-
-
-def _key_of(item: Any) -> Any:
-    """Return the id of an alert. Raises ValueError for one that has none yet."""
-    if not isinstance(item, Stateful):
-        return item
-    key = type(item).__mapper__.key_in(item._row)  # type: ignore[attr-defined]
-    if key is None:
-        raise ValueError(
-            f"{item!r} has no id yet: commit it, in a session that sends, before a run refers to it."
-        )
-    return key
+def _mapper(obj: Any) -> Any:
+    return type(obj).__mapper__
 
 
 class Content:
@@ -296,6 +318,7 @@ __all__ = [
     "Constant",
     "Content",
     "Contents",
+    "Key",
     "Moment",
     "Notifications",
 ]

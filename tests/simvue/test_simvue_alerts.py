@@ -145,11 +145,7 @@ def test_a_user_raises_an_alert_in_a_run(client):
     assert run.alerts == []
 
 
-def test_an_alert_without_an_id_is_committed_first(client):
-    run = Run.new(folder="/")
-    with pytest.raises(ValueError, match="commit it"):
-        run.alerts = [UserAlert.new(name="u")]
-    run.commit()
+def test_what_is_asked_of_an_alert_in_a_run_needs_the_ids_of_both(client):
     with pytest.raises(ValueError, match="commit it"):
         UserAlert.new(name="u").set_status(Run.new(folder="/"), "ok")
 
