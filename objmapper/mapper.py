@@ -383,9 +383,9 @@ class Mapper:
                 kinds[value] = self.root
         return [kinds[value] for value in told]
 
-    def instance(self, row: dict[str, Any], page: Page) -> Any:
-        """Return a new object over *row*, sharing *page* as its state."""
-        obj = object.__new__(self.classes_of([row])[0])
+    def instance(self, row: dict[str, Any], page: Page, kind: Any = None) -> Any:
+        """Return a new object over *row*, sharing *page* as its state; of *kind*, if that is known."""
+        obj = object.__new__(kind or self.classes_of([row])[0])
         obj._row = row
         obj._state = page
         return obj

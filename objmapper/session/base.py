@@ -196,7 +196,8 @@ class SessionBase:
                 )
             found = self.identity.get(mapper.root, identity)
             if found is None:
-                found = mapper.instance(row, Page(self.ref, mapper, [identity], full=False))
+                page = Page(self.ref, mapper, [identity], full=False)
+                found = mapper.instance(row, page, mapper.model)
                 self.identity.add(mapper.root, identity, found)
                 self.keep([found])
             return found

@@ -11,8 +11,9 @@ from typing import Any, Self
 from objmapper import Embedded, fields, validate
 from objmapper.dialects.base import quote_key, unwrap
 from objmapper.exceptions import ContractError, ValidationError
-from objmapper.simvue.base import SimvueObject, id_of
+from objmapper.simvue.base import SimvueObject, id_of, part, waits
 from objmapper.simvue.kinds import Constant, Moment
+from objmapper.simvue.questions import session_about
 from objmapper.simvue.runs import NAME, Run
 
 _ABOVE_ZERO = validate.Range(min=0, min_inclusive=False)
@@ -130,6 +131,20 @@ class Alert(SimvueObject):
         names = ("name", "description", "notification", "alert")
         fields_ = type(self).__mapper__.fields
         return all(getattr(self, n) == getattr(other, n) for n in names if n in fields_)
+
+
+class Standing(SimvueObject):
+    """A user's alert stands so in a run: "ok" or "critical"; what ``set_status`` keeps."""
+
+    id = None  # type: ignore[assignment]
+    alert = fields.ForeignKey(Alert, required=True, write_once=True)
+    run = fields.ForeignKey(Run, required=True, write_once=True)
+    status = fields.Enum(AlertStatus, required=True, write_once=True)
+
+    class Meta:
+        keyless = True
+        endpoint = "alerts/{alert}/status/{run}"
+        dialect_options = {"put": True, "shape": part("status")}
 
 
 class EventsAlert(Alert):
@@ -250,8 +265,13 @@ class UserAlert(Alert):
         return cls(name=name, **values)
 
     def set_status(self, run_id: str | Run, status: str) -> None:
-        """Say how the alert stands in a run: "ok" or "critical". Raises ValueError for any other."""
+        """Say how the alert stands in a run: "ok" or "critical"; in an offline session it waits.
+
+        Raises ValueError for any other status.
+        """
         said = AlertStatus(status)
+        if waits(session_about(self), lambda: Standing(alert=self, run=run_id, status=said)):
+            return
         self._act("PUT", "/status/", quote_key(id_of(run_id)), body={"status": said.value})
 
 
@@ -265,6 +285,7 @@ __all__ = [
     "MetricsThresholdAlert",
     "Notification",
     "RangeDefinition",
+    "Standing",
     "ThresholdDefinition",
     "UserAlert",
 ]

@@ -13,16 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from objmapper import fields
+from objmapper import fields, validate
 from objmapper.dialects.base import quote_key, rows_of, unwrap
 from objmapper.exceptions import ContractError
 from objmapper.loading import announce, instances
-from objmapper.offline import refuse
 from objmapper.operation import Json, Request
 from objmapper.simvue import locks
-from objmapper.simvue.base import SimvueObject, id_of
+from objmapper.simvue.base import SimvueObject, id_of, part, waits
 from objmapper.simvue.client import session_for
 from objmapper.simvue.kinds import Content, Contents, Moment
+from objmapper.simvue.questions import session_about
 from objmapper.simvue.runs import NAME, Run
 from objmapper.simvue.serialisation import deserialise, serialise
 from objmapper.state import Page, is_new, live_session
@@ -65,16 +65,17 @@ class Artifact(SimvueObject):
     def attach_to_run(self, run_id: str | Run, category: str) -> None:
         """Attach it to a run as "code", "input" or "output"; a new one is committed first.
 
-        Raises ValueError for any other category.
+        In an offline session it waits. Raises ValueError for any other category.
         """
         if category not in CATEGORIES:
             raise ValueError(
                 f"category is one of {', '.join(map(repr, CATEGORIES))}, not {category!r}."
             )
+        session = session_about(self)
+        if waits(session, lambda: Attachment(run=run_id, artifact=self, category=category)):
+            return
         if is_new(self):
             self.commit()
-        session = live_session(self, "attach_to_run()")
-        refuse(session, f"attach_to_run() of {self!r}")
         body = Json({"category": category})
         request = Request("PUT", self._in_run(run_id), body=body, repeatable=True)
         with session.using():
@@ -197,6 +198,20 @@ class Artifact(SimvueObject):
             )
 
 
+class Attachment(SimvueObject):
+    """An artifact belongs to a run, as "code", "input" or "output"; what ``attach_to_run`` keeps."""
+
+    id = None  # type: ignore[assignment]
+    run = fields.ForeignKey(Run, required=True, write_once=True)
+    artifact = fields.ForeignKey(Artifact, required=True, write_once=True)
+    category = fields.String(required=True, write_once=True, validate=validate.OneOf(CATEGORIES))
+
+    class Meta:
+        keyless = True
+        endpoint = "runs/{run}/artifacts/{artifact}"
+        dialect_options = {"put": True, "shape": part("category")}
+
+
 class FileArtifact(Artifact):
     """A file."""
 
@@ -285,4 +300,4 @@ def _is_known(session: Any, key: Any) -> bool:
     return session.identity.get(Artifact, key) is not None
 
 
-__all__ = ["Artifact", "FileArtifact", "ObjectArtifact"]
+__all__ = ["Artifact", "Attachment", "FileArtifact", "ObjectArtifact"]

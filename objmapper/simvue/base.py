@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
@@ -291,6 +291,20 @@ class SimvueObject(Model):
         return answer
 
 
+def part(name: str) -> Any:
+    """Return what makes a request's body of one field: the others stand in its path."""
+    return staticmethod(lambda said: {name: said[name]})
+
+
+def waits(session: Any, make: Callable[[], SimvueObject]) -> bool:
+    """Whether a session is offline; then what *make* returns is kept by it, with what it refers to."""
+    if session.offline:
+        said = make()
+        session.add(said)
+        said.commit()
+    return bool(session.offline)
+
+
 def id_of(obj: Any) -> str:
     """Return the id of an object, or the one that is given. Raises ValueError where there is none."""
     key = obj.id if isinstance(obj, SimvueObject) else obj
@@ -308,4 +322,4 @@ def _order(key: Mapping[str, Any]) -> str:
     return f"-{name}" if key.get("descending", True) else name
 
 
-__all__ = ["SimvueObject", "SimvueQuerySet", "id_of", "registry"]
+__all__ = ["SimvueObject", "SimvueQuerySet", "id_of", "part", "registry", "waits"]

@@ -6,8 +6,9 @@ Read from the published client, simvue 2.6.2; the server itself is not published
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ class Simvue(Dialect):
     "parameters" what ``get`` takes in the server's own words,
     "params" go with each of its writes, "unique" that the server refuses to make one twice, "read by" how
     what is only sent is read, "msgpack" is how it is sent, "batch" that several are made in
-    one request, "bare" that its lists come whole.
+    one request, "bare" that its lists come whole, "put" that it is made by a PUT, "after" which endpoint's
+    new objects go before it.
     """
 
     name = "simvue"
@@ -153,18 +155,21 @@ class Simvue(Dialect):
 
     def operations(self, changes: Sequence[Change]) -> list[Draft]:
         """Return the requests: a star and an upload in their own, after what made the object."""
-        folders = [c.object for c in changes if _is_new_folder(c)]
+        folders, before = _new(changes, "folders"), cache(partial(_new, changes))
         drafts: list[Draft] = []
         for change in changes:
             locks.refuse(change.object, "It")
             now, later = _split(change)
             if now is not None:
-                drafts.append(self._after(self.draft(now), folders))
+                drafts.append(self._after(self.draft(now), folders, before))
             drafts += [draft for part in later for draft in self._later(part)]
         return drafts
 
-    def _after(self, draft: Draft, folders: list[Any]) -> Draft:
-        """Return a draft that waits for the new folders which its objects name."""
+    def _after(self, draft: Draft, folders: list[Any], before: Callable[[str], list[Any]]) -> Draft:
+        """Return a draft that waits for the new folders which its objects name, and for its "after"."""
+        first = self._option(type(draft.changes[0].object).__mapper__, "after")
+        if first is not None:
+            draft = replace(draft, after=(*draft.after, *before(first)))
         if not folders or draft.kind != Kind.CREATE:
             return draft
         named = {c.object._row.get("folder") or c.object._row.get("path") for c in draft.changes}
@@ -203,6 +208,9 @@ class Simvue(Dialect):
         request = draft.request
         if isinstance(request.body, Json) and self._option(mapper, "msgpack"):
             request = replace(request, body=Msgpack(request.body.value))
+        if self._option(mapper, "put"):  # said again, it changes nothing
+            request = replace(request, method="PUT", repeatable=True)
+            return replace(draft, request=request, repeatable=True, settle=Settle.REPEAT, read=None)
         params = self._option(mapper, "params")
         if params and change.kind != Kind.DELETE:
             request = replace(request, params=tuple(params.items()))
@@ -317,8 +325,10 @@ def _split(change: Change) -> tuple[Any, list[Change]]:
     return now, later
 
 
-def _is_new_folder(change: Change) -> bool:
-    return change.kind == Kind.CREATE and type(change.object).__mapper__.endpoint == "folders"
+def _new(changes: Sequence[Change], endpoint: str) -> list[Any]:
+    """Return the new objects of an endpoint."""
+    new = (c.object for c in changes if c.kind == Kind.CREATE)
+    return [obj for obj in new if type(obj).__mapper__.endpoint == endpoint]
 
 
 def _lies_in(name: Any, path: Any) -> bool:

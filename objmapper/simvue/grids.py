@@ -9,7 +9,7 @@ from objmapper import Embedded, fields, validate
 from objmapper.dialects.base import quote_key, row_of, rows_of
 from objmapper.exceptions import ContractError
 from objmapper.operation import Json
-from objmapper.simvue.base import SimvueObject, id_of
+from objmapper.simvue.base import SimvueObject, id_of, part, waits
 from objmapper.simvue.client import session_for
 from objmapper.simvue.kinds import Key, Moment
 from objmapper.simvue.questions import (
@@ -69,9 +69,12 @@ class Grid(SimvueObject):
         return len(self.grid)
 
     def attach_metric_for_run(self, run_id: str | Run, metric_name: str) -> None:
-        """Have *metric_name* of a run be given over this grid."""
+        """Have *metric_name* of a run be given over this grid; in an offline session it waits."""
+        session = session_about(self)
+        if waits(session, lambda: Placement(run=run_id, grid=self, metric=metric_name)):
+            return
         path = f"/runs/{quote_key(id_of(run_id))}/grids/{quote_key(id_of(self))}"
-        ask(session_about(self), "PUT", path, body=Json({"metric": metric_name}))
+        ask(session, "PUT", path, body=Json({"metric": metric_name}))
 
     def get_run_metric_values(self, run_id: str | Run, metric_name: str, step: int) -> Any:
         """Return the values of a metric of a run at one step."""
@@ -88,6 +91,20 @@ class Grid(SimvueObject):
         return found[0]
 
 
+class Placement(SimvueObject):
+    """A metric of a run is given over a grid; what ``attach_metric_for_run`` keeps."""
+
+    id = None  # type: ignore[assignment]
+    run = fields.ForeignKey(Run, required=True, write_once=True)
+    grid = fields.ForeignKey(Grid, required=True, write_once=True)
+    metric = fields.String(required=True, write_once=True, validate=METRIC)
+
+    class Meta:
+        keyless = True
+        endpoint = "runs/{run}/grids/{grid}"
+        dialect_options = {"put": True, "shape": part("metric")}
+
+
 class GridMetrics(SimvueObject):
     """Metrics of a run over grids, sent in one request; they have no id."""
 
@@ -101,6 +118,7 @@ class GridMetrics(SimvueObject):
         dialect_options = {
             "msgpack": True,
             "shape": staticmethod(lambda said: said["data"]),
+            "after": Placement.__mapper__.endpoint,
             "read by": "GridMetrics.get(runs=..., metrics=..., step=...)",
         }
 
@@ -154,4 +172,4 @@ def _of_metric(run: str | Run, metric: str, what: str) -> str:
     return f"/runs/{quote_key(id_of(run))}/metrics/{quote_key(metric)}/{what}"
 
 
-__all__ = ["Grid", "GridMetricSet", "GridMetrics"]
+__all__ = ["Grid", "GridMetricSet", "GridMetrics", "Placement"]

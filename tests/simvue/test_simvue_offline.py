@@ -11,10 +11,13 @@ from objmapper.simvue import (
     EventsAlert,
     FileArtifact,
     Folder,
+    Grid,
+    GridMetrics,
     Metrics,
     ObjectArtifact,
     Run,
     Tag,
+    UserAlert,
     disconnect,
 )
 
@@ -130,6 +133,47 @@ def test_what_is_in_memory_alone_is_refused_by_name(client, home, journal, made)
     session.expunge(artifact)
     run.commit()
     assert sent(client, journal).counts() == {"created": 1}
+
+
+def test_what_is_said_of_two_objects_waits_for_both(client, asked, home, journal):
+    path = home / "data.txt"
+    path.write_bytes(b"bytes")
+    run, alert = Run.new(folder="/", offline=True), UserAlert.new(name="u", offline=True)
+    run.alerts = [alert]
+    alert.set_status(run, "critical")
+    FileArtifact.new(name="f", file_path=path, offline=True).attach_to_run(run, "input")
+    grid = Grid.new(name="g", grid=[[0, 1]], labels=["x"], offline=True)
+    point = {"time": 0, "timestamp": NOW, "step": 0, "array": [1, 2], "grid": grid, "metric": "A"}
+    GridMetrics.new(run=run, data=[point], offline=True).commit()
+    grid.attach_metric_for_run(run, "A")
+    assert asked == []
+    assert sent(client, journal).ok
+    del asked[:]
+    assert sent(client, journal).ok
+    assert asked == []
+    ((key, found),) = Run.get()
+    ((_, alert),) = UserAlert.get()
+    assert alert.get_status(key) == "critical"
+    assert [kept.name for _, kept in Artifact.from_run(key, category="input")] == ["f"]
+    (array,) = GridMetrics.get(runs=[key], metrics=["A"])
+    assert array["array"] == [1, 2]
+    assert [grid["metric"] for grid in found.grids] == ["A"]
+
+
+def test_what_is_said_of_objects_of_known_ids_waits_as_well(client, asked, home):
+    run, alert = Run.new(folder="/"), UserAlert.new(name="u")
+    run.alerts = [alert]
+    run.commit()
+    del asked[:]
+    with Session(offline=home / "it.journal") as session:
+        other = UserAlert.objects.using(session).reference(alert.id)
+        other.set_status(run.id, "ok")
+        with pytest.raises(ValueError, match="terrible"):
+            other.set_status(run.id, "terrible")
+    assert asked == []
+    sent(client, home / "it.journal")
+    assert asked == [f"PUT /alerts/{alert.id}/status/{run.id}"]
+    assert alert.get_status(run) == "ok"
 
 
 def test_what_only_a_server_can_do_is_refused(client, asked):
