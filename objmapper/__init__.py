@@ -10,6 +10,8 @@ from objmapper.connection import connect
 from objmapper.embedded import Embedded
 from objmapper.exceptions import (
     AlreadyExists,
+    BackgroundRequestError,
+    BackgroundRequestTimeout,
     BadRequest,
     CircularDependencyError,
     CommitError,
@@ -66,6 +68,8 @@ __version__ = "0.1.0"
 __all__ = [
     "__version__",
     "AlreadyExists",
+    "BackgroundRequestError",
+    "BackgroundRequestTimeout",
     "BadRequest",
     "BearerAuth",
     "CircularDependencyError",

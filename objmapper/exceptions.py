@@ -41,6 +41,8 @@
     │   │ └ AlreadyExists                           a create met an older object, which was answered
     │   ├ TooManyRequests                           429; .retry_after in seconds
     │   └ ServerError                               5xx
+    ├ BackgroundRequestError (RuntimeError)         work in the background failed; .request_id .status .reason
+    │ └ BackgroundRequestTimeout (TimeoutError)     it goes on, and was waited for long enough
     └ ContractError (ValueError)                    the server answered something it never should
       └ FilterIgnored                               it answered another question
 """
@@ -401,6 +403,25 @@ class TooManyRequests(StatusError):
 
 class ServerError(StatusError):
     """5xx: the server failed; what became of a write is unknown."""
+
+
+class BackgroundRequestError(ObjMapperError, RuntimeError):
+    """What a server does in the background after its answer has failed, or was cancelled."""
+
+    def __init__(
+        self, message: str, *, request_id: str | None = None, status: str = "", reason: str = ""
+    ) -> None:
+        #: What the server calls the request; None where it has no name.
+        self.request_id: str | None = request_id
+        #: How it stands: "failed" or "cancelled"; of one that goes on, "queued" or "started".
+        self.status: str = status
+        #: What the server says about it.
+        self.reason: str = reason
+        super().__init__(message)
+
+
+class BackgroundRequestTimeout(BackgroundRequestError, TimeoutError):
+    """Work in the background was waited for as long as was asked, in seconds; it goes on."""
 
 
 class ContractError(ObjMapperError, ValueError):

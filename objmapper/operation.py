@@ -121,6 +121,12 @@ class Draft:
     guard: str | None = None
     #: Reads the rows of the answer, one for each change (None: the answer says nothing of it).
     read: Callable[[Response], list[Any]] | None = None
+    #: Sends it where that may take more than its request: it is given what sends requests, and
+    #: returns the answer that counts. It may be called again for a repeat.
+    run: Callable[[Any], Response] | None = None
+    #: Drafts that follow each other on one object and say the same here don't wait for each other;
+    #: what follows them waits for all of them.
+    beside: Any = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -180,7 +180,28 @@ def ordered(drafts: list[Draft], left_out: Sequence[LeftOut] = ()) -> tuple[Oper
             for _, parent in references(change) if deletes else ():
                 if deletes.get(parent, number) != number:
                     after[deletes[parent]].add(number)
+    _let_go(drafts, after)
     return _in_waves(drafts, after, _held(drafts, left_out, deletes) if left_out else {})
+
+
+def _let_go(drafts: list[Draft], after: defaultdict[int, set[int]]) -> None:
+    """Have drafts that go beside each other wait for what the first of them waits for."""
+    if all(draft.beside is None for draft in drafts):
+        return
+    first: dict[int, int] = {}
+    groups: dict[int, set[int]] = {}
+    for number, draft in enumerate(drafts, 1):
+        earlier = [n for n in after[number] if n in groups] if number in after else []
+        for n in earlier:
+            if draft.beside is not None and drafts[n - 1].beside == draft.beside:
+                head = first[n]
+                after[number] = (after[number] - {n}) | after[head]
+                first[number], groups[number] = head, groups[n]
+                groups[n].add(number)
+            else:
+                after[number] |= groups[n]
+        if draft.beside is not None and number not in groups:
+            first[number], groups[number] = number, {number}
 
 
 def _held(

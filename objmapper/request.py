@@ -90,8 +90,11 @@ class Multipart(NamedTuple):
 
     #: Plain fields by name.
     fields: Mapping[str, Any] = MappingProxyType({})
-    #: ``(file name, opener)`` by field name; the opener is called for each attempt.
-    files: Mapping[str, tuple[str, Callable[[], BinaryIO]]] = MappingProxyType({})
+    #: ``(file name, opener)`` by field name; the opener is called for each attempt. With its length
+    #: in bytes as a third a file is opened when its turn comes, and many are never open at once.
+    files: Mapping[
+        str, tuple[str, Callable[[], BinaryIO]] | tuple[str, Callable[[], BinaryIO], int]
+    ] = MappingProxyType({})
 
 
 class Stream(NamedTuple):

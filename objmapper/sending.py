@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from objmapper import batching, interrupt
@@ -18,18 +18,62 @@ from objmapper.exceptions import (
     TooManyRequests,
     TransportError,
 )
-from objmapper.operation import Fate, Kind, Operation, Outcome, Response
+from objmapper.operation import Fate, Kind, Operation, Outcome, Request, Response
 from objmapper.state import ages
 
 
 def send(by: Any, operation: Operation) -> Outcome:
     """Send one operation by a session or a client; never raises, but for what is no Exception."""
     begun, age = time.time(), next(ages)
+    if operation.draft.run is not None:
+        return _run(by, operation, operation.draft.run, begun, age)
     try:
         answer: Response | Exception = by.send(operation.request)
     except Exception as failure:
         answer = failure
     return _outcome(operation, answer, begun, age)
+
+
+class Counted:
+    """Sends as a session or a client does, and counts what goes out."""
+
+    def __init__(self, by: Any) -> None:
+        self._by = by
+        #: How many requests went out, and how many of them again.
+        self.requests: int = 0
+        self.retries: int = 0
+
+    @property
+    def client(self) -> Any:
+        """The client of what sends."""
+        return getattr(self._by, "client", self._by)
+
+    def send(self, request: Request) -> Response:
+        """Send a request; raises as what sends does."""
+        try:
+            response: Response = self._by.send(request)
+        except TransportError as error:
+            self._count(error.sent, error.retries)
+            raise
+        self._count(True, response.retries)
+        return response
+
+    def _count(self, sent: bool, retries: int) -> None:
+        self.requests += sent + retries
+        self.retries += retries
+
+
+def _run(
+    by: Any, operation: Operation, run: Callable[[Any], Response], begun: float, age: int
+) -> Outcome:
+    """Send an operation that knows itself how; what it raises is told of the request that met it."""
+    counted = Counted(by)
+    try:
+        answer: Response | Exception = run(counted)
+    except Exception as failure:
+        answer = failure
+    outcome = _outcome(operation, answer, begun, age)
+    return outcome._replace(requests=counted.requests, retries=counted.retries)
 
 
 def _outcome(operation: Operation, answer: Response | Exception, begun: float, age: int) -> Outcome:

@@ -7,6 +7,7 @@
 from objmapper.cvat import models
 from objmapper.cvat.client import Client, make_client
 from objmapper.cvat.configuration import Config
+from objmapper.cvat.data import Data, ResourceType
 from objmapper.cvat.login import AccessTokenCredentials, PasswordCredentials
 from objmapper.cvat.models import (
     Comment,
@@ -18,6 +19,7 @@ from objmapper.cvat.models import (
     Membership,
     Organization,
     Project,
+    Request,
     Task,
     User,
 )
@@ -27,6 +29,7 @@ __all__ = [
     "Client",
     "Comment",
     "Config",
+    "Data",
     "Guide",
     "Invitation",
     "Issue",
@@ -38,6 +41,8 @@ __all__ = [
     "Organization",
     "PasswordCredentials",
     "Project",
+    "Request",
+    "ResourceType",
     "Task",
     "User",
 ]

@@ -26,7 +26,11 @@ from objmapper.cvat.models import (
     Task,
     User,
 )
+from objmapper.cvat.models import (
+    Request as BackgroundRequest,
+)
 from objmapper.cvat.repositories import Repository, Users
+from objmapper.cvat.tasks import Tasks
 from objmapper.dialects.base import unwrap
 from objmapper.exceptions import ContractError, NotAuthenticated, StatusError
 from objmapper.operation import Request, Response
@@ -233,9 +237,14 @@ class Client(SessionClient):
         return Repository(Project, self)
 
     @property
-    def tasks(self) -> Repository[Task]:
+    def requests(self) -> Repository[BackgroundRequest]:
+        """What the server does in the background: of CVAT 2.80; older ones tell of none."""
+        return Repository(BackgroundRequest, self)
+
+    @property
+    def tasks(self) -> Tasks:
         """The tasks."""
-        return Repository(Task, self)
+        return Tasks(Task, self)
 
     @property
     def users(self) -> Users:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from objmapper import wire
-from objmapper.cvat import json_logic
+from objmapper.cvat import json_logic, uploads
 from objmapper.cvat.places import PERSONAL, InOrganizations, asks_for_none
 from objmapper.dialects.base import (
     RowPage,
@@ -209,7 +209,11 @@ class CVAT(InOrganizations):
     # -- writing ----------------------------------------------------------------------------------
 
     def operations(self, changes: Sequence[Change]) -> list[Draft]:
-        """Return one request a change, but for labels and first comments: they travel in others'."""
+        """Return one request a change, but for labels and first comments: they travel in others'.
+
+        The data of tasks are uploaded after that, in several requests.
+        """
+        changes, later = uploads.split(changes)
         carried: dict[Any, list[Change]] = {}
         parents: dict[Any, Any] = {}
         alone: list[Change] = []
@@ -227,7 +231,8 @@ class CVAT(InOrganizations):
                 drafts += [self.draft(label) for label in labels if label.kind != Kind.CREATE]
             else:
                 drafts.append(self.with_labels(parents[identity], None, labels))
-        return [self.put_in_place(draft) for draft in drafts]
+        placed = [self.put_in_place(draft) for draft in drafts]
+        return [*placed, *uploads.drafts(self, later)] if later else placed
 
     def _own(self, changes: list[Change], carried: dict[Any, list[Change]]) -> Iterator[Draft]:
         """Yield the requests of what travels in no other one, with what travels in theirs."""

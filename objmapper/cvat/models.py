@@ -14,10 +14,13 @@ from typing import Any
 
 from objmapper import Embedded, fields, validate
 from objmapper.cvat import data_requests, values, write_requests
+from objmapper.cvat.background import Request
 from objmapper.cvat.base import CVATModel, registry
+from objmapper.cvat.data import Data, ResourceType
 
 # They are found beside the models, as in CVAT's SDK.
 from objmapper.cvat.data_requests import *  # noqa: F403
+from objmapper.cvat.filling import Filled
 from objmapper.cvat.guides import Guide
 from objmapper.cvat.people import (
     IN_ORGANIZATION,
@@ -150,7 +153,7 @@ class Project(CVATModel):
         return [*self.labels.all()]
 
 
-class Task(CVATModel):
+class Task(Filled, CVATModel):
     """A task: labels of its own or its project's, data, and jobs.
 
     A task without data lacks ``size`` and the like; they read as None.
@@ -425,6 +428,7 @@ __all__ = [
     "Attribute",
     "Comment",
     "CVATModel",
+    "Data",
     "FrameSelection",
     "Guide",
     "Invitation",
@@ -435,6 +439,8 @@ __all__ = [
     "Membership",
     "Organization",
     "Project",
+    "Request",
+    "ResourceType",
     "Role",
     "Stage",
     "State",

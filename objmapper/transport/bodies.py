@@ -46,15 +46,34 @@ class Streamed:
                     raise OSError(f"A file ended {self._left} bytes before its promised length.")
                 self._left -= len(data)
                 return data
+            with suppress(OSError):
+                self._sources[self._at][0].close()  # many files are not open at once
             self._at += 1
             if self._at < len(self._sources):
                 self._left = self._sources[self._at][1]
         return b""
 
     def close(self) -> None:
-        for source, _ in self._sources:
+        for source, _ in self._sources[self._at :]:
             with suppress(OSError):
                 source.close()
+
+
+class _Late:
+    """A file that is opened when it is read first."""
+
+    def __init__(self, opener: Callable[[], BinaryIO]) -> None:
+        self._opener = opener
+        self._file: BinaryIO | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        if self._file is None:
+            self._file = self._opener()
+        return self._file.read(size)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
 
 class Payload:
@@ -131,7 +150,7 @@ def _pack(value: Any) -> bytes:
 
 def _multipart(body: Multipart, boundary: str) -> Streamed:
     """Open the files of *body* and lay its parts out in order: fields first."""
-    sources: list[tuple[BinaryIO, int]] = []
+    sources: list[tuple[Any, int]] = []
 
     def add(data: bytes) -> None:
         sources.append((BytesIO(data), len(data)))
@@ -139,11 +158,11 @@ def _multipart(body: Multipart, boundary: str) -> Streamed:
     try:
         for name, value in _fields(body.fields):
             add(_head(boundary, name) + value + b"\r\n")
-        for name, (file_name, opener) in body.files.items():
-            file = opener()
+        for name, (file_name, opener, *told) in body.files.items():
+            file = _Late(opener) if told else opener()
             sources.append((file, 0))
             # The file waits with length 0 so that it is closed if measuring it fails.
-            length = _length(file)
+            length = told[0] if told else _length(file)
             base_name = re.split(r"[\\/]", file_name)[-1]
             sources.pop()
             add(_head(boundary, name, base_name))
@@ -156,11 +175,11 @@ def _multipart(body: Multipart, boundary: str) -> Streamed:
     return Streamed(sources)
 
 
-def _length(file: BinaryIO) -> int:
+def _length(file: Any) -> int:
     start = file.tell()
-    end = file.seek(0, os.SEEK_END)
+    end: int = file.seek(0, os.SEEK_END)
     file.seek(start)
-    return end - start
+    return end - int(start)
 
 
 def _fields(fields: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:

@@ -64,8 +64,8 @@ def _body_words(request: Request) -> list[str]:
             for item in value if isinstance(value, list) else [value]:
                 text = item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
                 words += ["--form-string", f"{name}={text}"]
-        for name, (file_name, _) in body.files.items():
-            words += ["-F", f"{name}=@{file_name}"]
+        for name, file in body.files.items():
+            words += ["-F", f"{name}=@{file[0]}"]
         return words
     size = f"{body.length} bytes" if isinstance(body, Stream) else "msgpack"
     return ["--data-binary", f"@<{size}>"]

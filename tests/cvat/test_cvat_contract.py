@@ -40,6 +40,8 @@ SENT_ONLY = {(Invitation, "email")} | {
         "frames_per_job_share", "random_seed",
     )
 }  # fmt: skip
+#: What the requests of an upload say, and what is answered to the last of them.
+UPLOADED = {(Task, "data"), (Task, "data_request_id")}
 #: An issue's message is its first comment's.
 BROUGHT = {"Issue": {"message"}}
 SAMPLES = {
@@ -55,7 +57,7 @@ MAPPED = [
     pytest.param(name, field, id=f"{name}.{field.name}")
     for name, model in MODELS.items()
     for field in model.__mapper__.by_key.values()
-    if (model, field.name) not in ASKED_ONLY | SENT_ONLY
+    if (model, field.name) not in ASKED_ONLY | SENT_ONLY | UPLOADED
 ]
 each_field = pytest.mark.parametrize(("name", "field"), MAPPED)
 each_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)

@@ -136,8 +136,8 @@ def loaded(replay, kind, row):
 
 
 def test_there_are_rows_of_every_kind_and_every_shape_of_refusal():
-    # Nobody asked for a guide.
-    assert {kind for kind, _, rows in ANSWERS if rows} == set(MODELS) - {"guides"}
+    # Nobody asked for a guide, and CVAT 2.15 has no background requests that are asked for by name.
+    assert {kind for kind, _, rows in ANSWERS if rows} == set(MODELS) - {"guides", "requests"}
     assert len(ROWS) > 200
     assert {exchange.status for exchange in REFUSALS} == set(ERRORS)
 
