@@ -7,7 +7,6 @@ each is judged by its own answer, as if it had been sent alone.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from objmapper.exceptions import ContractError, ObjMapperError, StatusError, TransportError
@@ -54,7 +53,7 @@ def numbered(dialect: Any, operations: tuple[Operation, ...]) -> tuple[Operation
     together = [group for group in groups if len(group) > 1]
     number_of = {op.number: place for place, group in enumerate(together, 1) for op in group}
     return tuple(
-        replace(op, batch=number_of[op.number]) if op.number in number_of else op
+        op._replace(batch=number_of[op.number]) if op.number in number_of else op
         for op in operations
     )
 
@@ -63,7 +62,7 @@ def addressed(request: Request) -> Request:
     """Return a request whose path is known; what is secret or waited for in its body stays covered."""
     if isinstance(request.path, str):
         return request
-    return replace(request, path="".join(str(resolve(part)) for part in request.path))
+    return request._replace(path="".join(str(resolve(part)) for part in request.path))
 
 
 def is_too_much(error: StatusError) -> bool:
@@ -90,7 +89,7 @@ def exchange(by: Any, requests: Sequence[Request]) -> tuple[list[Answer], Respon
     dialect = by.dialect
     whole = dialect.batch_request(requests)
     repeatable = all(request.may_repeat for request in requests)
-    response: Response = by.send(replace(whole, repeatable=repeatable))
+    response: Response = by.send(whole._replace(repeatable=repeatable))
     try:
         answers = list(dialect.batch_answers(response, requests))
         if len(answers) != len(requests):

@@ -51,7 +51,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -73,8 +72,8 @@ class ObjMapperError(Exception):
         kept, request = dict(self.__dict__), self.__dict__.get("request")
         if request is not None:
             path = request.shown_path
-            kept["request"] = replace(
-                request, path=path, params=(), headers={}, body=None, into=None
+            kept["request"] = request._replace(
+                path=path, params=(), headers={}, body=None, into=None
             )
         return kept
 
@@ -362,7 +361,7 @@ class StatusError(TransportError):
 
     def _portable(self) -> dict[str, Any]:
         # An answer may hold a key, as a login's does: its messages travel, the rest stays here.
-        told = replace(self.response, headers={}, content=b"")
+        told = self.response._replace(headers={}, content=b"")
         return {**super()._portable(), "response": told, "body": None}
 
 

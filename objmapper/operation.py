@@ -18,6 +18,7 @@ from objmapper.request import (
     MASK,
     Body,
     Json,
+    Later,
     Msgpack,
     Multipart,
     Pending,
@@ -97,8 +98,7 @@ class Change(NamedTuple):
     within: Any = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Draft:
+class Draft(NamedTuple):
     """What a dialect makes of changes: a request for them, not yet ordered."""
 
     #: Create, update or delete (see Kind), or the name of an action.
@@ -129,8 +129,7 @@ class Draft:
     beside: Any = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Operation:
+class Operation(NamedTuple):
     """One request of a plan: for which objects, after what, and how its fate can be settled.
 
     It may travel with others of its wave, as a part of one request that the server takes apart.
@@ -358,6 +357,7 @@ __all__ = [
     "Fate",
     "Json",
     "Kind",
+    "Later",
     "LeftOut",
     "Msgpack",
     "Multipart",

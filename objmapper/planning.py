@@ -8,7 +8,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -80,7 +79,7 @@ def _with(drafts: list[Draft], along: list[Change]) -> list[Draft]:
     for draft in drafts:
         gone = (id(change.object) for change in draft.changes if change.kind == Kind.DELETE)
         more = [change for number in gone for change in by_root.get(number, ())]
-        found.append(replace(draft, changes=(*draft.changes, *more)) if more else draft)
+        found.append(draft._replace(changes=(*draft.changes, *more)) if more else draft)
     return found
 
 
@@ -92,8 +91,8 @@ def known_again(draft: Draft, header: str, token: str | None = None) -> Draft:
     if draft.repeatable and token is None:
         return draft
     headers = {**draft.request.headers, header: token or str(uuid.uuid4())}
-    request = replace(draft.request, headers=headers, repeatable=True)
-    return replace(draft, request=request, repeatable=True, settle=Settle.REPEAT)
+    request = draft.request._replace(headers=headers, repeatable=True)
+    return draft._replace(request=request, repeatable=True, settle=Settle.REPEAT)
 
 
 def closure(session: Any, roots: Iterable[Any]) -> list[Any]:

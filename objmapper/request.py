@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from types import MappingProxyType, NoneType
 from typing import Any, BinaryIO, NamedTuple
 
@@ -111,8 +111,14 @@ class Stream(NamedTuple):
 Body = Json | Msgpack | Multipart | Stream
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Later(NamedTuple):
+    """Stands in place of a body where all of a request is known only when it goes out."""
+
+    #: Makes the request that is sent instead.
+    make: Callable[[], Request]
+
+
+class Request(NamedTuple):
     """What is sent: a verb, a path below the client's base URL, and what goes with it."""
 
     #: The verb.
@@ -123,9 +129,9 @@ class Request:
     #: Query parameters, in order.
     params: tuple[tuple[str, Any], ...] = ()
     #: Headers beside those of the client; one that turns out to be None is left out.
-    headers: Mapping[str, Any] = field(default_factory=dict)
-    #: The body: Json, Msgpack, Multipart, Stream, or None.
-    body: Body | None = None
+    headers: Mapping[str, Any] = MappingProxyType({})
+    #: The body: Json, Msgpack, Multipart, Stream, or None; Later for a request that is made later.
+    body: Body | Later | None = None
     #: Whether sending it twice does what sending it once does; None: the verb decides.
     repeatable: bool | None = None
     #: Whether the path is a whole address elsewhere, as a storage's: it is asked without the client's
@@ -157,10 +163,12 @@ class Request:
 
     def resolved(self) -> Request:
         """Return the request with every Pending value filled in and every Secret uncovered."""
+        body = self.body
+        if isinstance(body, Later):
+            return body.make().resolved()
         path = self.path
         if not isinstance(path, str):
             path = "".join(str(resolve(part)) for part in path)
-        body = self.body
         if isinstance(body, Json):
             body = Json(resolve(body.value))
         elif isinstance(body, Msgpack):
@@ -172,12 +180,16 @@ class Request:
         if headers:
             told = {name: resolve(value) for name, value in headers.items()}
             headers = {name: value for name, value in told.items() if value is not None}
-        return replace(self, path=path, params=params, headers=headers, body=body)
+        return self._replace(path=path, params=params, headers=headers, body=body)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A request may be copied and pickled; what headers are by default may not."""
+        return Request, (*self[:3], dict(self.headers), *self[4:])
 
     def shown_body(self) -> Any:
         """The body as plans and logs show it, JSON-ready: secrets masked, files by name."""
         match self.body:
-            case None:
+            case None | Later():
                 return None
             case Json(value) | Msgpack(value):
                 return shown(value)
@@ -273,8 +285,7 @@ def _own(value: Any) -> Any:
     return {k: _own(v) for k, v in value.items()} if isinstance(value, _MAPPINGS) else value
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """What came back: an answer, read whole."""
 
     #: The status, as 200.
@@ -282,7 +293,7 @@ class Response:
     #: The headers by name, in lower case.
     headers: Mapping[str, str]
     #: The body. It is not in the repr: a login's answer holds a key.
-    content: bytes = field(repr=False)
+    content: bytes
     #: The verb that was sent.
     method: str = ""
     #: The address that was asked, without credentials.
@@ -291,6 +302,9 @@ class Response:
     seconds: float = 0.0
     #: How often the request was sent again before this answer.
     retries: int = 0
+
+    def __repr__(self) -> str:
+        return f"<Response: {self.method} {self.url} answered {self.status}>"
 
     @property
     def text(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -95,11 +95,11 @@ def guarded(dialect: Any, draft: Draft) -> Draft:
         return draft
     mapper = type(obj).__mapper__
     if mapper.version is None:
-        return replace(draft, guard=mapper.version_field)
+        return draft._replace(guard=mapper.version_field)
     if obj is not draft.changes[0].object:  # the request is not the object's own
-        return replace(draft, guard=mapper.version)
+        return draft._replace(guard=mapper.version)
     headers = {**draft.request.headers, "If-Match": Version(obj, partial(_tag, dialect))}
-    return replace(draft, request=replace(draft.request, headers=headers), guard=mapper.version)
+    return draft._replace(request=draft.request._replace(headers=headers), guard=mapper.version)
 
 
 def is_guarded(change: Change) -> bool:

@@ -1,7 +1,6 @@
 """What others have changed meanwhile: versions are met, what both sides did is merged or told."""
 
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 
@@ -612,7 +611,7 @@ class Together(DRF):
         if len(drafts) < 2 or drafts[0].kind != Kind.UPDATE:
             return drafts
         sent = tuple(change for draft in drafts for change in draft.changes)
-        return [replace(drafts[0], changes=sent, read=lambda answer: [None] * len(sent))]
+        return [drafts[0]._replace(changes=sent, read=lambda answer: [None] * len(sent))]
 
 
 def test_of_several_in_one_request_each_stands_in_the_report(server):

@@ -1,7 +1,5 @@
 """A create that is refused because the server has it already: bound to that one, and reported so."""
 
-from dataclasses import replace
-
 import pytest
 from smallserver import SmallDialect
 
@@ -12,7 +10,7 @@ class Found(SmallDialect):
     """A service whose 409 to a POST has the key of what is there."""
 
     def draft_create(self, change, mapper):
-        return replace(super().draft_create(change, mapper), found=frozenset({409}))
+        return super().draft_create(change, mapper)._replace(found=frozenset({409}))
 
 
 class Tag(Model):

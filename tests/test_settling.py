@@ -5,7 +5,6 @@ import signal
 import sys
 import uuid
 from contextlib import contextmanager
-from dataclasses import replace
 
 import faulty
 import pytest
@@ -361,8 +360,8 @@ class Batch(SmallDialect):
     def operations(self, changes):
         drafts = super().operations(changes)
         body = Json([draft.request.body.value for draft in drafts])
-        request = replace(drafts[0].request, body=body)
-        return [replace(drafts[0], changes=tuple(changes), request=request)]
+        request = drafts[0].request._replace(body=body)
+        return [drafts[0]._replace(changes=tuple(changes), request=request)]
 
 
 @pytest.mark.parametrize(("there", "fate"), [("", "failed"), ("a", "uncertain"), ("ab", "created")])

@@ -2,7 +2,6 @@
 
 import sys
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 
@@ -143,7 +142,7 @@ class Found(SmallDialect):
     """A service whose 409 to a POST has the key of what is there."""
 
     def draft_create(self, change, mapper):
-        return replace(super().draft_create(change, mapper), found=frozenset({409}))
+        return super().draft_create(change, mapper)._replace(found=frozenset({409}))
 
 
 def test_what_the_server_had_already_stays(server):

@@ -5,7 +5,6 @@ import sys
 import threading
 import uuid
 from contextlib import contextmanager
-from dataclasses import replace
 
 import faulty
 import pytest
@@ -504,7 +503,7 @@ class Impatient(SmallDialect):
         others = tuple(
             obj for obj in change.object._state.session().new if obj is not change.object
         )
-        return replace(super().draft(change), after=others)
+        return super().draft(change)._replace(after=others)
 
 
 def test_operations_that_a_dialect_ties_in_a_circle_are_refused(server):
@@ -793,7 +792,7 @@ class Lanes(SmallDialect):
     """Tasks of one project never side by side."""
 
     def draft(self, change):
-        return replace(super().draft(change), lane=change.object.project.id)
+        return super().draft(change)._replace(lane=change.object.project.id)
 
 
 def test_operations_of_one_lane_never_run_side_by_side(server):
@@ -1394,12 +1393,11 @@ class Batch(SmallDialect):
 
     def operations(self, changes):
         drafts = super().operations(changes)
-        request = replace(
-            drafts[0].request, body=Json([draft.request.body.value for draft in drafts])
+        request = drafts[0].request._replace(
+            body=Json([draft.request.body.value for draft in drafts])
         )
         return [
-            replace(
-                drafts[0],
+            drafts[0]._replace(
                 changes=tuple(changes),
                 request=request,
                 read=lambda response: response.json(),

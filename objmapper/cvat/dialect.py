@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from objmapper import wire
@@ -248,7 +247,7 @@ class CVAT(InOrganizations):
                 yield self.opened(change, openers[id(obj)])
             elif id(obj) not in brought:
                 draft, awaited = self.draft(change), self._left_out(change)
-                yield replace(draft, after=awaited) if awaited else draft
+                yield draft._replace(after=awaited) if awaited else draft
 
     def _refuse_of_nothing(self, changes: list[Change]) -> None:
         """Raise ValidationError for new objects of neither parent, or of both, where it is one's."""
@@ -295,7 +294,7 @@ class CVAT(InOrganizations):
         field = mapper.fields[name]
         of = change.object._row[field.key]
         key = field.key_value(of)
-        return replace(draft, lane=(mapper.endpoint, id(of) if key is None else key))
+        return draft._replace(lane=(mapper.endpoint, id(of) if key is None else key))
 
     def _openers(self, changes: list[Change]) -> dict[int, Change]:
         """Return what travels in the POST of an issue, by the number of that: its first comment.
@@ -350,8 +349,8 @@ class CVAT(InOrganizations):
             return [row, kept | ({"owner": row["owner"]} if "owner" in row else {})]
 
         body = Json({**wire.body(change), **said})
-        request = replace(draft.request, body=body)
-        return replace(draft, changes=(change, first), request=request, read=read)
+        request = draft.request._replace(body=body)
+        return draft._replace(changes=(change, first), request=request, read=read)
 
     def with_labels(self, parent: Any, change: Change | None, labels: list[Change]) -> Draft:
         """Return the parent's POST or PATCH with its labels in it."""

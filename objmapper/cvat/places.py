@@ -11,7 +11,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from objmapper.dialects.base import Dialect, with_params
@@ -153,7 +152,7 @@ class InOrganizations(Dialect):
             field = mapper.foreign_keys.get("organization")
             if field is not None and isinstance(request.body, Json):
                 body = {k: v for k, v in request.body.value.items() if k != field.write_key}
-                request = replace(request, body=Json(body))
+                request = request._replace(body=Json(body))
         elif _context(mapper) != "details":
             self._refuse_moved(draft)
             return draft
@@ -161,8 +160,8 @@ class InOrganizations(Dialect):
         if place is None and session is not None and obj in session.members.places:
             place = session.members.places[obj]  # whatever this thread speaks of
             if place is None:
-                return replace(draft, request=request)
-        return replace(draft, request=self.placed(request, mapper, place))
+                return draft._replace(request=request)
+        return draft._replace(request=self.placed(request, mapper, place))
 
     def _refuse_moved(self, draft: Draft) -> None:
         """Raise ValidationError for a move that the server would take and ignore, as 2.15 does."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import unquote
@@ -209,8 +208,8 @@ class Kinto(Dialect):
         draft = super().draft_create(change, mapper)
         request = draft.request
         if request.method == "PUT":  # else it would replace what is there
-            request = replace(request, headers={**request.headers, "If-None-Match": "*"})
-        return replace(draft, request=request, read=partial(self.read_created, mapper))
+            request = request._replace(headers={**request.headers, "If-None-Match": "*"})
+        return draft._replace(request=request, read=partial(self.read_created, mapper))
 
     def read_created(self, mapper: Any, response: Response) -> list[Any]:
         """Return the row of a create's answer, in a list. Raises AlreadyExists for an older record.
@@ -286,7 +285,7 @@ class Kinto(Dialect):
             return None
         details = {name: part for name, part in _details(body).items() if name != "existing"}
         rest = json.dumps({**body, "details": details}).encode()
-        _, messages, errors = read_error(replace(response, content=rest))
+        _, messages, errors = read_error(response._replace(content=rest))
         return body, messages, errors
 
 

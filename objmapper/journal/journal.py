@@ -9,7 +9,6 @@ import time
 import weakref
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import Any
 
 from objmapper import encoding
@@ -202,11 +201,11 @@ class Journal:
             parts = tuple(c for c in operation.changes if id(c.object) in fresh)
             for change in parts:
                 number = next(self._operations)
-                alone = Operation(number, replace(operation.draft, changes=(change,)))
+                alone = Operation(number, operation.draft._replace(changes=(change,)))
                 numbered.append((alone, number))
                 intents.append(self._intent(number, operation, change, tags))
             if parts:
-                found.append(replace(operation, draft=replace(operation.draft, changes=parts)))
+                found.append(operation._replace(draft=operation.draft._replace(changes=parts)))
         before = [entry for entry in self._open.values() if id(entry[0].objects[0]) in fresh]
         now = time.time()
         dropped = [(number, DROPPED, now, None) for _, number in before]

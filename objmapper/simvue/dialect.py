@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from objmapper.operation import (
     Draft,
     Json,
     Kind,
+    Later,
     Msgpack,
     Multipart,
     Request,
@@ -169,7 +169,7 @@ class Simvue(Dialect):
         """Return a draft that waits for the new folders which its objects name, and for its "after"."""
         first = self._option(type(draft.changes[0].object).__mapper__, "after")
         if first is not None:
-            draft = replace(draft, after=(*draft.after, *before(first)))
+            draft = draft._replace(after=(*draft.after, *before(first)))
         if not folders or draft.kind != Kind.CREATE:
             return draft
         named = {c.object._row.get("folder") or c.object._row.get("path") for c in draft.changes}
@@ -180,7 +180,7 @@ class Simvue(Dialect):
             if id(folder) not in own
             and any(_lies_in(name, folder._row.get("path")) for name in named)
         ]
-        return replace(draft, after=(*draft.after, *awaited)) if awaited else draft
+        return draft._replace(after=(*draft.after, *awaited)) if awaited else draft
 
     # -- several new ones in one list -------------------------------------------------------------
 
@@ -199,7 +199,7 @@ class Simvue(Dialect):
         """Return each item of the list that is answered as an answer of its own; all went or none."""
         items = paired(rows_of(response.json(), response), requests, response)
         return [
-            replace(response, content=json.dumps(item).encode(), method=request.method)
+            response._replace(content=json.dumps(item).encode(), method=request.method)
             for item, request in items
         ]
 
@@ -207,20 +207,20 @@ class Simvue(Dialect):
         draft, mapper = super().draft(change), type(change.object).__mapper__
         request = draft.request
         if isinstance(request.body, Json) and self._option(mapper, "msgpack"):
-            request = replace(request, body=Msgpack(request.body.value))
+            request = request._replace(body=Msgpack(request.body.value))
         if self._option(mapper, "put"):  # said again, it changes nothing
-            request = replace(request, method="PUT", repeatable=True)
-            return replace(draft, request=request, repeatable=True, settle=Settle.REPEAT, read=None)
+            request = request._replace(method="PUT", repeatable=True)
+            return draft._replace(request=request, repeatable=True, settle=Settle.REPEAT, read=None)
         params = self._option(mapper, "params")
         if params and change.kind != Kind.DELETE:
-            request = replace(request, params=tuple(params.items()))
+            request = request._replace(params=tuple(params.items()))
         # What is there already is refused with its id, of every kind that has one.
         found = frozenset({409}) if change.kind == Kind.CREATE and mapper.has_key else frozenset()
         read = draft.read if mapper.has_key else None
         # The server has one of each name, so to say it again makes no second one.
         again = bool(found) and self._option(mapper, "unique", False)
         settle = Settle.REPEAT if again else draft.settle
-        return replace(draft, request=request, settle=settle, found=found, read=read)
+        return draft._replace(request=request, settle=settle, found=found, read=read)
 
     def not_kept(self, change: Change) -> str | None:
         content = change.sent.get("content")
@@ -271,41 +271,33 @@ class Simvue(Dialect):
         else:
             content = change.sent["content"]
             assert isinstance(content, Secret)
-            upload = Upload(
-                "PUT", "(the storage)", of=obj, content=content.value, repeatable=True, outside=True
-            )
+            made = Later(partial(_uploading, obj, content.value))
+            upload = Request("PUT", "(the storage)", body=made, repeatable=True, outside=True)
             yield Draft("upload", (change._replace(kind="upload"),), upload, True, Settle.REPEAT)
             told = Request("PUT", self.address(obj), body=Json({"uploaded": True}), repeatable=True)
             done = Change("upload", obj)
             yield Draft("uploaded", (done,), told, True, Settle.REPEAT, read=_uploaded)
 
 
-@dataclass(frozen=True, slots=True)
-class Upload(Request):
-    """The upload of an artifact: where to, and how, the answer to its creation has told."""
+def _uploading(obj: Any, content: Content) -> Request:
+    """Return the upload of an artifact as the storage wants it: a form where there are fields, else a PUT.
 
-    of: Any = None
-    content: Any = None
-
-    def resolved(self) -> Request:
-        """Return the request as the storage wants it: a form where there are fields, else a PUT.
-
-        Raises ContractError where no answer has told the address, ValidationError where the file is
-        gone, or is shorter or longer than it was.
-        """
-        why = self.content.missing()
-        if why is not None:
-            raise ValidationError(f"{self.of!r}: {why}", [(self.of, "content", [why])])
-        row: Mapping[str, Any] = self.of._row
-        url, form = row.get("url"), row.get("fields")
-        if not isinstance(url, str) or not isinstance(form, dict | None):
-            raise ContractError(f"{self.of!r}: the server told no address to upload it to.")
-        if form:
-            files = {"file": (str(row.get("name") or "file"), self.content.open)}
-            return Request("POST", url, body=Multipart(form, files), repeatable=True, outside=True)
-        kind = row.get("mime_type") or "application/octet-stream"
-        body = Stream(self.content.open, self.content.size, str(kind))
-        return Request("PUT", url, body=body, repeatable=True, outside=True)
+    Where to, and how, the answer to its creation has told. Raises ContractError where none has,
+    ValidationError where the file is gone, or is shorter or longer than it was.
+    """
+    why = content.missing()
+    if why is not None:
+        raise ValidationError(f"{obj!r}: {why}", [(obj, "content", [why])])
+    row: Mapping[str, Any] = obj._row
+    url, form = row.get("url"), row.get("fields")
+    if not isinstance(url, str) or not isinstance(form, dict | None):
+        raise ContractError(f"{obj!r}: the server told no address to upload it to.")
+    if form:
+        files = {"file": (str(row.get("name") or "file"), content.open)}
+        return Request("POST", url, body=Multipart(form, files), repeatable=True, outside=True)
+    kind = row.get("mime_type") or "application/octet-stream"
+    body = Stream(content.open, content.size, str(kind))
+    return Request("PUT", url, body=body, repeatable=True, outside=True)
 
 
 def _uploaded(response: Response) -> list[Any]:

@@ -14,7 +14,7 @@ from io import BytesIO
 from typing import Any, BinaryIO
 
 from objmapper.exceptions import ValidationError
-from objmapper.operation import Body, Json, Msgpack, Multipart, Stream
+from objmapper.operation import Body, Json, Later, Msgpack, Multipart, Stream
 
 # Not orjson: it would send NaN as null and encode types that json refuses, so that what is sent
 # would depend on what happens to be installed. Bodies are small; answers are not.
@@ -94,10 +94,10 @@ class Payload:
         return self._opener() if self._opener else self.content
 
     @classmethod
-    def of(cls, body: Body | None) -> Payload:
+    def of(cls, body: Body | Later | None) -> Payload:
         """Encode *body*. Raises ValidationError for values that its format can't carry."""
         match body:
-            case None:
+            case None | Later():  # what is to be made later is made by then
                 return cls()
             case Json(value):
                 return cls("application/json", encode_json(value))

@@ -7,7 +7,7 @@ import logging
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from objmapper.operation import MASK, Json, Multipart, Request, Stream, shown
+from objmapper.operation import MASK, Json, Later, Multipart, Request, Stream, shown
 from objmapper.transport.masking import is_sensitive, masked_values
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def as_curl(
 
 def _body_words(request: Request) -> list[str]:
     body = request.body
-    if body is None:
+    if body is None or isinstance(body, Later):
         return []
     if isinstance(body, Json):
         text = json.dumps(masked_values(shown(body.value)), ensure_ascii=False)

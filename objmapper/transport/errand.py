@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
@@ -68,7 +68,7 @@ class Errand:
         """Return an error answer without the credentials that it quotes."""
         hidden = self.exchange.set_by_auth(prepared, self.sent, self.payload)
         secrets = [*credentials_in(prepared.headers, hidden), *self._secrets()]
-        return replace(response, content=scrubbed(response.content, secrets))
+        return response._replace(content=scrubbed(response.content, secrets))
 
     def _secrets(self) -> Iterator[str]:
         yield from secrets_in_url(self.url)
@@ -89,4 +89,4 @@ def told(request: Request) -> Request:
         path = masked_url(path)
     if headers is request.headers and path == request.path:
         return request
-    return replace(request, headers=headers, path=path)
+    return request._replace(headers=headers, path=path)

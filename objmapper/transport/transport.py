@@ -7,7 +7,6 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -182,7 +181,7 @@ class Transport:
             response = errand.scrubbed(response, prepared)
             close_body(prepared)
         except Exception:  # somebody's auth; what it would have signed with can't be told then
-            response = replace(response, content=b"")
+            response = response._replace(content=b"")
         refusal = self._refusal(errand.told, response)
         raise refusal
 
@@ -246,10 +245,10 @@ class Transport:
         query = f"?{parts.query}" if parts.query else ""
         target = f"{parts.scheme}://{host}{quoted_path(parts.path) or '/'}{query}"
         shown_url = masked_url(target)
-        shown = replace(shown, path=shown_url)
+        shown = shown._replace(path=shown_url)
         payload = Payload.of(request.body)
         return Errand(
-            self._outside, replace(request, path=target), shown, target, shown_url, payload
+            self._outside, request._replace(path=target), shown, target, shown_url, payload
         )
 
     def _run(self, errand: Errand) -> Response:
@@ -277,7 +276,7 @@ class Transport:
                 errand.goes_again(sent=error.sent, doubtful=error.sent)
             else:
                 if errand.again:
-                    response = replace(response, retries=errand.again)
+                    response = response._replace(retries=errand.again)
                 status = response.status
                 if status < 300 or status == 304:
                     return response
@@ -389,7 +388,7 @@ class Transport:
             return target
         if location:
             headers = {**response.headers, "location": masked_url(location)}
-            response = replace(response, headers=headers)
+            response = response._replace(headers=headers)
         refusal = status_error(errand.told, response, self._read_error)
         refusal.args = (f"{refusal.args[0].rstrip('.')}. It {why}.",)
         raise refusal

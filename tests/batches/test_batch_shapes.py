@@ -1,7 +1,6 @@
 """Batches of other shapes than Kinto's, and answers to them that make no sense."""
 
 import json
-from dataclasses import replace
 
 import pytest
 import requests
@@ -348,7 +347,7 @@ def test_a_request_that_can_t_be_made_fails_alone(small, front):
             draft = super().draft_create(change, mapper)
             if change.object.name == "odd":
                 path = (*draft.request.path, Pending(change.object, fails))
-                draft = replace(draft, request=replace(draft.request, path=path))
+                draft = draft._replace(request=draft.request._replace(path=path))
             return draft
 
     with Session(small.client(dialect=Odd())) as session:
@@ -365,7 +364,7 @@ def test_a_request_that_can_t_be_made_fails_alone(small, front):
 def test_operations_of_one_lane_share_requests_with_their_own_only(small, front):
     class Laned(Parcels):
         def draft(self, change):
-            return replace(super().draft(change), lane=change.object.name[0])
+            return super().draft(change)._replace(lane=change.object.name[0])
 
     names = ["a1", "b1", "a2", "b2", "a3"]
     with Session(small.client(dialect=Laned())) as session:

@@ -352,3 +352,9 @@ def test_a_reader_that_fails_does_not_hide_the_answer(server, connect):
 
     with pytest.raises(exceptions.BadRequest, match=r"Because\."):
         connect(errors=read).send(Request("POST", "/a"))
+
+
+def test_a_request_may_be_copied_and_pickled():
+    request = Request("PATCH", "/tasks/1", body=Json({"name": "x"}))
+    for found in (pickle.loads(pickle.dumps(request)), copy.deepcopy(request)):
+        assert found == request
