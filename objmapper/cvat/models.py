@@ -22,6 +22,7 @@ from objmapper.cvat.data import Data, ResourceType
 from objmapper.cvat.data_requests import *  # noqa: F403
 from objmapper.cvat.filling import Filled
 from objmapper.cvat.guides import Guide
+from objmapper.cvat.media import DataMeta, Framed, FrameInfo
 from objmapper.cvat.people import (
     IN_ORGANIZATION,
     Invitation,
@@ -153,7 +154,7 @@ class Project(CVATModel):
         return [*self.labels.all()]
 
 
-class Task(Filled, CVATModel):
+class Task(Filled, Framed, CVATModel):
     """A task: labels of its own or its project's, data, and jobs.
 
     A task without data lacks ``size`` and the like; they read as None.
@@ -226,7 +227,7 @@ class Task(Filled, CVATModel):
         return [*self.labels.all()]
 
 
-class Job(CVATModel):
+class Job(Framed, CVATModel):
     """A part of a task that one person works on.
 
     Jobs come with a task's data; a ground truth job is made beside them, of chosen frames::
@@ -429,6 +430,8 @@ __all__ = [
     "Comment",
     "CVATModel",
     "Data",
+    "DataMeta",
+    "FrameInfo",
     "FrameSelection",
     "Guide",
     "Invitation",
