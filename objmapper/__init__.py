@@ -10,6 +10,7 @@ from objmapper.connection import connect
 from objmapper.embedded import Embedded
 from objmapper.exceptions import (
     AlreadyExists,
+    AuthStoreError,
     BackgroundRequestError,
     BackgroundRequestTimeout,
     BadRequest,
@@ -68,6 +69,7 @@ __version__ = "0.1.0"
 __all__ = [
     "__version__",
     "AlreadyExists",
+    "AuthStoreError",
     "BackgroundRequestError",
     "BackgroundRequestTimeout",
     "BadRequest",

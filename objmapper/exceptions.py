@@ -27,6 +27,7 @@
     │ └ CommitError                                 a commit that did not do everything; .report
     │   ├ CommitInterrupted (KeyboardInterrupt)     stopped by Ctrl-C; .report
     │   └ ConflictError                             of one object: .base .mine .theirs .report
+    ├ AuthStoreError (OSError)                      saved profiles that can't serve
     ├ TransportError (OSError)                      .request
     │ ├ ConnectError (ConnectionError)              no connection, or it broke
     │ ├ Timeout (TimeoutError)                      no answer in time
@@ -298,6 +299,13 @@ class ConflictError(CommitError):
     def theirs(self) -> dict[str, Any] | None:
         """The values on the server, by field name; None where it has the object no more."""
         return self.conflict.theirs
+
+
+class AuthStoreError(ObjMapperError, OSError):
+    """Saved profiles of CVAT that can't serve: a file that others could read, or that is no such file.
+
+    So is a profile that a command line names and that is not there.
+    """
 
 
 class TransportError(ObjMapperError, OSError):

@@ -5,6 +5,12 @@
 """
 
 from objmapper.cvat import models
+from objmapper.cvat.arguments import (
+    ClientAuthParameters,
+    configure_client_auth_arguments,
+    make_client_from_cli,
+    make_client_from_profile,
+)
 from objmapper.cvat.client import Client, make_client
 from objmapper.cvat.configuration import Config
 from objmapper.cvat.data import Data, ResourceType
@@ -23,23 +29,31 @@ from objmapper.cvat.models import (
     Task,
     User,
 )
+from objmapper.cvat.profiles import AuthStore, ProfileEntry, get_auth_store_path
 
 __all__ = [
     "AccessTokenCredentials",
+    "AuthStore",
     "Client",
+    "ClientAuthParameters",
     "Comment",
     "Config",
     "Data",
     "Guide",
+    "configure_client_auth_arguments",
+    "get_auth_store_path",
     "Invitation",
     "Issue",
     "Job",
     "Label",
     "make_client",
+    "make_client_from_cli",
+    "make_client_from_profile",
     "Membership",
     "models",
     "Organization",
     "PasswordCredentials",
+    "ProfileEntry",
     "Project",
     "Request",
     "ResourceType",
