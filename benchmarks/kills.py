@@ -3,7 +3,8 @@
 Each round is a migration of its own on one embedded CVAT, which another process serves. It makes a
 project with labels and tasks, changes the tasks and deletes one, in two commits. A process is killed
 by SIGKILL at a random instant of it; what follows, recovers or just runs the program again, and may be
-killed as well. At the end of each round the server must have what an undisturbed run leaves.
+killed as well. At the end of each round the server must have what an undisturbed run leaves. Rounds
+follow each other until so many processes are killed as were asked for.
 """
 
 from __future__ import annotations
@@ -77,10 +78,9 @@ class Rounds:
         #: The most operations of unknown fate that a kill has left.
         self.unknown = 0
         self.wrong: list[str] = []
-        started = time.perf_counter()
+        #: How long work took from its beginning, where it came to its end last.
+        self.seconds: dict[Work, float] = {}
         self.work(migrate, "undisturbed", None)
-        #: How long an undisturbed run takes.
-        self.seconds = time.perf_counter() - started
 
     def work(self, work: Work, name: str, delay: float | None) -> bool:
         """Do some work, and kill it after a while; return whether it came to its end."""
@@ -88,11 +88,14 @@ class Rounds:
         begun = self.processes.Event()
         process = self.processes.Process(target=run, args=(work, self.url, journal, name, begun))
         process.start()
-        if delay is not None and begun.wait(30):
+        begun.wait(30)
+        started = time.perf_counter()
+        if delay is not None:
             process.join(delay)
             process.kill()
         process.join()
         if process.exitcode == 0:
+            self.seconds[work] = time.perf_counter() - started
             return True
         if delay is None or process.exitcode != -9:
             raise RuntimeError(f"{name}: {work.__name__} ended with {process.exitcode}")
@@ -104,16 +107,16 @@ class Rounds:
         name = f"round {number}"
         work: Work = migrate
         may_be_killed = True
-        while not self.work(work, name, self.delay() if may_be_killed else None):
+        while not self.work(work, name, self.delay(work) if may_be_killed else None):
             self.counts["killed"] += 1
             work = self.random.choice((migrate, recover))
             self.counts[work.__name__] += 1
             may_be_killed = self.random.random() < _AGAIN
         self.check(name)
 
-    def delay(self) -> float:
-        """Return an instant of a run, in seconds from its beginning."""
-        return self.random.uniform(0, self.seconds)
+    def delay(self, work: Work) -> float:
+        """Return an instant of some work, in seconds from its beginning."""
+        return self.random.uniform(0, self.seconds.get(work, self.seconds[migrate]))
 
     def check(self, name: str) -> None:
         """Compare what the server has with what an undisturbed run leaves."""
@@ -167,16 +170,16 @@ def unknown(journal: Path) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser("python -m benchmarks.kills", description=__doc__)
-    parser.add_argument("rounds", type=int, nargs="?", default=500, help="how many (default: 500)")
+    parser.add_argument("kills", type=int, nargs="?", default=500, help="how many (default: 500)")
     parser.add_argument("seed", type=int, nargs="?", default=1, help="of chance (default: 1)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, served.cvat() as url:
         rounds = Rounds(url, Path(folder), arguments.seed)
-        for number in range(1, arguments.rounds + 1):
-            rounds.round(number)
+        while rounds.counts["killed"] < arguments.kills:
+            rounds.round(rounds.counts["rounds"] + 1)
     counts = rounds.counts
     print(
-        f"{counts['rounds']} rounds with seed {arguments.seed}: {counts['killed']} kills, followed by "
+        f"{counts['killed']} kills with seed {arguments.seed} in {counts['rounds']} rounds, followed by "
         f"{counts['migrate']} plain runs and {counts['recover']} recoveries; at most "
         f"{rounds.unknown} operations of unknown fate at {WORKERS} workers; {len(rounds.wrong)} rounds "
         "ended otherwise than an undisturbed run."

@@ -12,7 +12,7 @@ from objmapper import naturalkey
 from objmapper.asking import Row, View, mapper_of
 from objmapper.exceptions import Conflict, ContractError, ObjMapperError, QueryError, StatusError
 from objmapper.operation import Change, Kind, Outcome, Settle
-from objmapper.state import ABSENT, base_value, same
+from objmapper.state import ABSENT, base_value, changed_keys, same
 
 
 class Verdict(enum.Enum):
@@ -159,6 +159,10 @@ class _Judge:
         if len(found) > 1:
             keys = ", ".join(str(mapper.key_in(row)) for row in found)
             return Finding(Verdict.UNKNOWN, why=f"{len(found)} objects could be it: {keys}")
+        other = self.session.identity.get(mapper.root, mapper.identity_in(found[0]))
+        if other is not None and other is not change.object and changed_keys(other):
+            why = f"{other!r} may be it, and has changes here: commit or revert them first"
+            return Finding(Verdict.UNKNOWN, why=why)
         if self._is_made_since(mapper, found[0], outcome):
             return Finding(Verdict.DONE, (found[0],))
         # Nothing tells when it was made, so all of it must be as it was sent.

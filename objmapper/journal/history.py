@@ -147,8 +147,6 @@ class Book:
         self.named: dict[tuple[int, str], int] = {}
         #: What is done, in the order in which it was intended.
         self.done: list[Done] = []
-        #: How many requests went out for what is done.
-        self.requests = 0
         #: The objects of each operation, in its order.
         self.operations: dict[int, list[Intent]] = defaultdict(list)
         #: By operation: what became of it last; and when it was sent first.
@@ -205,8 +203,7 @@ class Book:
         """Return the key and the row that an answer had for one of its objects, and if it had all."""
         detail = loads(event.detail, "an outcome")
         try:
-            requests, rows = detail
-            self.requests += requests if place == 0 else 0
+            _, rows = detail  # before them stands how often the server was asked
             key, row, full = rows[place] if place < len(rows) and rows[place] else (None, {}, 0)
             return key, dict(row), bool(full)
         except (TypeError, ValueError, KeyError) as error:

@@ -16,7 +16,6 @@ from objmapper.state import (
     InstanceState,
     Lifecycle,
     Page,
-    ages,
     copied,
     freeze,
 )
@@ -216,7 +215,7 @@ class Restorer:
             begun_there=book.server_time(begun),
             # What the dead process had sent may have been on its way until the journal was free.
             ended=journal.opened,
-            age=next(ages),
+            age=0,  # all that this session has read may be what it has done
         )
 
     def _change(self, obj: Any, part: Part) -> Change:

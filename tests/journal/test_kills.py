@@ -9,12 +9,12 @@ ROOT = Path(__file__).parents[2]
 
 def test_whatever_kills_a_migration_recovery_and_another_run_end_alike():
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.kills", "8", "3"],
+        [sys.executable, "-m", "benchmarks.kills", "6", "3"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("8 rounds with seed 3: ")
+    assert int(done.stdout.split(" kills with seed 3 in ")[0]) >= 6
     assert "0 rounds ended otherwise than an undisturbed run." in done.stdout

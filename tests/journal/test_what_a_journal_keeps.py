@@ -1,0 +1,227 @@
+"""What a journal keeps for the next run: fates, tags, references, and whose an object is."""
+
+from contextlib import closing
+
+import pytest
+
+from objmapper import CommitError, CommitInterrupted, JournalError, OfflineError, Session, inspect
+from objmapper.cli import main
+from objmapper.cvat import Client as CVATClient
+from objmapper.cvat import Label, Project
+
+
+def told(place, capsys):
+    """Return what the command says is not done, as ``count fate``, and of its rows the fates."""
+    assert main(["journal", str(place.path)]) == 3
+    return capsys.readouterr().out.splitlines()[4].removeprefix("not done  ")
+
+
+@pytest.fixture
+def stored(place):
+    """Tasks and versioned notes that the server has."""
+    rows = [{"id": n, "name": f"t{n}", "note": None, "project": None, "tags": []} for n in (1, 2)]
+    place.server.table("tasks", rows, secret=("secret",), foreign={"project": "projects"})
+    notes = [{"id": n, "name": f"v{n}", "note": None, "size": 1} for n in (1, 2)]
+    place.server.table("versioned", notes, etags="strong")
+    return place
+
+
+# -- what was read before -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["recover", "run again"])
+def test_what_was_read_before_a_recovery_may_be_what_the_dead_process_has_made(place, models, how):
+    session = place.session()
+    session.add(models.Task(name="a"))
+    place.die(session, 1, done=True)
+    with place.session() as session:
+        (read,) = models.Task.objects.using(session).all()
+        task = models.Task(name="a")
+        if how == "run again":
+            session.add(task)
+            session.commit()
+        else:
+            (task,) = session.recover().created.objects
+        assert task.id == 1
+        assert inspect(task).lifecycle == "persistent"
+        assert read is task or inspect(read).lifecycle == "detached"
+    assert place.writes() == ["POST /tasks/"]
+
+
+def test_what_was_read_before_and_is_changed_is_not_let_go(place, models):
+    session = place.session()
+    session.add(models.Task(name="a"))
+    place.die(session, 1, done=True)
+    with place.session() as session:
+        (read,) = models.Task.objects.using(session).all()
+        read.note = "x"
+        with pytest.raises(CommitError, match="has changes here: commit or revert them first"):
+            session.recover()
+        assert read.changes == {"note": (None, "x")}
+        read.revert()
+        assert [task.id for task in session.recover().created.objects] == [1]
+    assert place.writes() == ["POST /tasks/"]
+
+
+# -- fates ----------------------------------------------------------------------------------------
+
+
+def test_what_was_interrupted_and_is_not_done_is_pending(stored, models, capsys):
+    def strike(through, of):
+        raise KeyboardInterrupt
+
+    with closing(stored.session(retries=2, idempotent=frozenset())) as session:
+        tasks = models.Task.objects.using(session)
+        first, second = tasks.get(id=1), tasks.get(id=2)
+        first.note = second.note = "x"
+        stored.server.fail("PATCH", "/tasks/1", 500)
+        stored.server.fail("PATCH", "/tasks/2", 500, done=True)
+        with pytest.raises(CommitInterrupted):
+            session.commit(workers=1, on_error="continue", progress=strike)
+    assert told(stored, capsys) == "1 pending"
+    with stored.session() as session:
+        assert session.recover().counts() == {"updated": 2}
+
+
+def test_what_was_not_sent_for_a_conflict_is_one(stored, models, capsys):
+    client = stored.server.client(has_etag=True)
+    with closing(Session(client, journal=stored.path)) as session:
+        note = models.Versioned.objects.using(session).get(id=1)
+        note.note = "mine"
+        stored.server.tables["versioned"].rows[1]["note"] = "theirs"
+        with pytest.raises(CommitError):
+            session.commit()
+    assert told(stored, capsys) == "1 conflict"
+
+
+def test_a_deletion_that_was_settled_by_hand_is_done(stored, models):
+    session = stored.session(idempotent=frozenset())
+    with closing(session):
+        task = models.Task.objects.using(session).get(id=1)
+        session.delete(task)
+        stored.server.fail("DELETE", "/tasks/1", 500, done=True)
+        stored.server.fail("GET", "/tasks/1", 500)
+        with pytest.raises(CommitError):
+            session.commit()
+        assert session.is_uncertain(task)
+        session.settle(task, found=None)
+    seen = len(stored.server.seen)
+    with stored.session() as session:
+        assert session.recover().counts() == {"deleted": 1}
+    assert len(stored.server.seen) == seen
+
+
+def test_what_stays_unknown_tells_why(place, models):
+    session = place.session()
+    session.add(models.Nameless(note="x"), tag="row-1")
+    place.die(session, 1, done=True)
+    with closing(place.session()) as session, pytest.raises(CommitError) as caught:
+        session.recover()
+    (entry,) = caught.value.report.uncertain
+    assert str(entry.error) == "POST /namelesses/: the process ended before an answer."
+    assert entry.error.request.method == "POST"
+
+
+# -- names ----------------------------------------------------------------------------------------
+
+
+def test_a_tag_stays_with_what_a_recovery_has_made(place, models):
+    place.server.fail("POST", "/tasks", 400, {"name": ["no"]}, times=2)
+    with closing(place.session()) as session:
+        session.add(models.Task(name="a"), tag="row-1")
+        with pytest.raises(CommitError):
+            session.commit()
+    with closing(place.session()) as session:
+        with pytest.raises(CommitError):
+            session.recover()
+        assert [obj["tag"] for obj in session.plan().to_json()["saved"]["objects"]] == ["row-1"]
+
+
+def test_what_a_failed_recovery_has_made_is_made_anew(place, models):
+    session = place.session()
+    session.add(models.Task(name="a", secret="hunter2"))
+    place.die(session, 1, done=False)
+    held = []
+
+    def nobody_knows(obj, field, tag):
+        held.append(obj)
+
+    with place.session() as session:
+        with pytest.raises(JournalError, match="needed again"):
+            session.recover(secrets=nobody_knows)
+        assert session.new == []
+        (task,) = session.recover(secrets=lambda *asked: "hunter2").created.objects
+        assert task is not held[0]
+        assert inspect(held[0]).lifecycle == "transient"
+    assert place.names() == ["a"]
+
+
+def test_a_reference_that_another_run_has_changed_is_what_the_program_says(place, models):
+    def program(parent):
+        with place.session() as session:
+            session.add(models.Task(name="a", project=models.Project(name=parent)), tag="row-1")
+            return session.commit().counts()
+
+    assert program("p") == {"created": 2}
+    assert program("p") == {}
+    assert program("q") == {"created": 1, "updated": 1}
+    assert program("q") == {}
+    assert program("p") == {"updated": 1}
+    assert place.server.tables["tasks"].rows[1]["project"] == 1
+
+
+def test_a_value_that_gives_way_to_a_reference_is_said_no_more(place, models):
+    place.server.tables["projects"].rows[7] = {"id": 7, "name": "seven", "note": None}
+
+    def program(project):
+        with place.session() as session:
+            session.add(models.Task(name="a", project=project), tag="row-1")
+            return session.commit().counts()
+
+    assert program(7) == {"created": 1}
+    assert program(models.Project(name="p")) == {"created": 1, "updated": 1}
+    assert program(models.Project(name="p")) == {}
+    assert program(7) == {"updated": 1}
+    assert program(7) == {}
+    assert place.server.tables["tasks"].rows[1]["project"] == 7
+
+
+def test_a_secret_is_said_once_and_again_by_every_run(place, models):
+    def program(**values):
+        with place.session() as session:
+            session.add(models.Task(name="a", **values))
+            return session.commit().counts()
+
+    assert program() == {"created": 1}
+    assert program(secret="hunter2") == {"updated": 1}
+    assert program(secret="hunter2") == {}
+
+
+def test_children_that_a_later_run_adds_are_made(tmp_path):
+    def program(*names):
+        with Session(client, journal=tmp_path / "it.journal") as session:
+            session.add(Project(name="p", labels=[Label(name=name) for name in names]))
+            report = session.commit()
+            return sorted(obj.name for obj in report.created.objects)
+
+    with CVATClient("embedded://cvat?check=1") as client:
+        assert program("car") == ["car", "p"]
+        assert program("car", "bus") == ["bus"]
+        assert program("car", "bus") == []
+        assert len(client.request("GET", "/labels").json()["results"]) == 2
+
+
+def test_whether_it_is_deleted_is_nothing_that_an_offline_session_can_ask(place, models):
+    session = place.session(idempotent=frozenset())
+    with closing(session):
+        task = models.Task(name="a")
+        session.add(task)
+        session.commit()
+        session.delete(task)
+        place.die(session, 1, done=True)
+    with closing(Session(offline=place.path)) as session:
+        session.add(models.Task(name="a"))
+        with pytest.raises(
+            OfflineError, match=r"^Whether <Task name='a'> is deleted has to be asked of"
+        ):
+            session.commit()
