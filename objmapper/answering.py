@@ -22,7 +22,7 @@ def taken_in(session: Any, outcome: Outcome) -> Outcome:
     try:
         rows = _rows(outcome)
         for change, row in rows:
-            _check(change, row, outcome.response)
+            _check(change, row, outcome.response, outcome.operation.draft.rekeys)
     except Conflict as error:
         fate = Fate.UNCERTAIN if outcome.retries else Fate.FAILED
         return outcome._replace(fate=fate, error=error)
@@ -81,16 +81,16 @@ def _rows(outcome: Outcome) -> list[tuple[Change, Any]]:
     return list(zip(draft.changes, draft.read(response), strict=True))
 
 
-def _check(change: Change, row: Any, response: Response | None) -> None:
+def _check(change: Change, row: Any, response: Response | None, rekeys: bool = False) -> None:
     """Make sure that the row is the object's, and that a new one can be found again.
 
-    Raises ContractError.
+    *rekeys*: the object may have another key from now on. Raises ContractError.
     """
     obj = change.object
     mapper = type(obj).__mapper__
     told = None if row is None or not mapper.has_key else mapper.key_in(row)
     if told is not None:
-        if mapper.key_in(obj._row) not in (None, told):
+        if not rekeys and mapper.key_in(obj._row) not in (None, told):
             raise ContractError(f"{obj!r} was sent, and the answer is about {told!r}.")
         return
     findable = not mapper.has_key or mapper.natural_key or change.kind != Kind.CREATE
@@ -104,12 +104,16 @@ def _check(change: Change, row: Any, response: Response | None) -> None:
 
 def _settle(session: Any, change: Change, row: Any, *, full: bool, born: bool = True) -> None:
     obj = change.object
+    mapper = type(obj).__mapper__
+    before = None if row is None else mapper.identity_in(obj._row)
     sent = {key: resolve(value) for key, value in change.sent.items()}
     if change.undoes is not None:
         loading.as_left(obj, change.undoes)
     loading.acknowledge(obj, sent, row, change.rows)
     if change.kind == Kind.CREATE and born:
         _give_birth(session, obj, full=full and row is not None)
+    elif before is not None and mapper.identity_in(obj._row) != before:
+        session.members.rekeyed(obj, before)
     if loading.settle(obj) and not obj._state.snapshots:
         session.untouched(obj)
     else:

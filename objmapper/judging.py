@@ -41,6 +41,9 @@ class Finding(NamedTuple):
 _NOT_DONE = Finding(Verdict.NOT_DONE)
 _NOT_YET = Finding(Verdict.NOT_YET, why="it is not done, and the server had little time to do it")
 _GONE = Finding(Verdict.DONE, (None,))
+_REPLACED = Finding(
+    Verdict.UNKNOWN, why="it is gone, or the server has made it anew under another key"
+)
 _NO_WAY = Finding(Verdict.UNKNOWN, why="it can't be looked up")
 
 
@@ -54,8 +57,32 @@ def is_refusal(error: BaseException | None) -> bool:
 def judge(session: Any, outcomes: Sequence[Outcome]) -> list[Finding]:
     """Ask the server about operations of unknown fate, together where it can be asked together."""
     asked = [o for o in outcomes if o.operation.draft.settle is not Settle.ASK and not _repeats(o)]
+    looked = [outcome for outcome in asked if outcome.operation.draft.look is not None]
+    if looked:
+        asked = [outcome for outcome in asked if outcome.operation.draft.look is None]
     found = _Judge(session, asked).findings()
+    for outcome in looked:
+        found |= _looked(session, outcome)
     return [_together(session, outcome, found) for outcome in outcomes]
+
+
+def _looked(session: Any, outcome: Outcome) -> dict[int, Finding]:
+    """Return what the one question of an operation tells, by id of the change."""
+    look, changes = outcome.operation.draft.look, outcome.operation.changes
+    assert look is not None
+    try:
+        response = session.send(look.request.resolved())
+    except ObjMapperError as error:
+        silent = Finding(Verdict.NO_ANSWER, why=f"asking for it failed: {error}")
+        return {id(change): silent for change in changes}
+    try:
+        rows = look.read(response, outcome.age)
+    except ContractError as error:
+        return {id(change): Finding(Verdict.UNKNOWN, why=str(error)) for change in changes}
+    if rows is None:
+        return {id(change): _NOT_DONE for change in changes}
+    pairs = zip(changes, rows, strict=True)
+    return {id(change): Finding(Verdict.DONE, (row,)) for change, row in pairs}
 
 
 def _repeats(outcome: Outcome) -> bool:
@@ -145,7 +172,9 @@ class _Judge:
             return found
         if len(rows) > 1:
             return Finding(Verdict.UNKNOWN, why=f"{len(rows)} objects have its natural key")
-        return self._compared(change, rows[0]) if rows else _NOT_DONE
+        if rows:
+            return self._compared(change, rows[0])
+        return _REPLACED if outcome.operation.draft.rekeys else _NOT_DONE
 
     def _of_new(self, change: Change, rows: Sequence[Row], outcome: Outcome) -> Finding:
         """Say which of the rows of its natural key a create has made, if any."""

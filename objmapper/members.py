@@ -221,6 +221,16 @@ class Members:
             self.keyless.add(obj)
         self.keep([obj])
 
+    def rekeyed(self, obj: Any, before: Any) -> None:
+        """Enter an object by the key that it has now; the server has made it anew."""
+        mapper = type(obj).__mapper__
+        key = mapper.identity_in(obj._row)
+        self.identity.remove(mapper.root, before, obj)
+        other = self.identity.get(mapper.root, key)
+        if other is not None and other is not obj:
+            self._let_go(other, Lifecycle.DETACHED)
+        self.identity.add(mapper.root, key, obj)
+
     def keep(self, objects: list[Any]) -> None:
         """Keep a page alive for a while; let go of what left the window unchanged.
 

@@ -98,6 +98,17 @@ class Change(NamedTuple):
     within: Any = None
 
 
+class Look(NamedTuple):
+    """One question to the server that tells what became of all changes of an operation."""
+
+    #: The question.
+    request: Request
+    #: Takes the answer, and the age at which the operation was begun (what was read before is of a
+    #: lower one); returns the rows of its changes if it is done, None if it is not. Raises
+    #: ContractError where the answer does not tell.
+    read: Callable[[Response, int], list[Any] | None]
+
+
 class Draft(NamedTuple):
     """What a dialect makes of changes: a request for them, not yet ordered."""
 
@@ -127,6 +138,10 @@ class Draft(NamedTuple):
     #: Drafts that follow each other on one object and say the same here don't wait for each other;
     #: what follows them waits for all of them.
     beside: Any = None
+    #: Whether it makes its objects anew, so that the answer may tell of other keys than they had.
+    rekeys: bool = False
+    #: How the server is asked what became of it, where neither keys nor natural keys tell.
+    look: Look | None = None
 
 
 class Operation(NamedTuple):

@@ -144,7 +144,8 @@ def rows_by_keys(session: Any, query: Query, keys: list[Any]) -> dict[Any, dict[
     found: list[dict[str, Any]] = []
     # Versions that come in the header of an answer are told of one object at a time.
     lists_tell = dialect.lists_are_full and (mapper.version is None or dialect.etag_key != ETAG)
-    if len(keys) > 1 and lists_tell and can_ask_many(session, mapper.pk):
+    listed = len(keys) > 1 or not dialect.has_addresses(mapper)
+    if listed and lists_tell and can_ask_many(session, mapper.pk):
         steps = range(0, len(keys), dialect.max_keys)
         chunks = [keys[start : start + dialect.max_keys] for start in steps]
         try:
@@ -314,15 +315,7 @@ def reload(session: Any, obj: Any, *, overwrite: bool = False) -> None:
         naturalkey.find_key(session, obj)
         key = mapper.key_in(obj._row)
     versions.check(session.dialect, mapper)
-    request = session.dialect.refresh_request(obj, key)
-    try:
-        response = session.send(request)
-    except NotFound as error:
-        raise mapper.model.DoesNotExist(
-            f"{obj!r} is not on the server (any more), or not visible: {error}"
-        ) from error
-    row = session.dialect.read_row(mapper, response)
-    _check_key(mapper, row, key, request)
+    row = _row_of(session, obj, key)
     before = obj._state
     page = Page(session.ref, mapper, [mapper.identity_in(obj._row)], mode=before.page.mode)
     loading.specialise(obj, mapper.classes_of([row])[0])
@@ -333,6 +326,26 @@ def reload(session: Any, obj: Any, *, overwrite: bool = False) -> None:
         loading.join(obj, row, page)
     session.keep([obj])
     loading.announce(session, [obj])
+
+
+def _row_of(session: Any, obj: Any, key: Any) -> dict[str, Any]:
+    """Return what the server has of one object. Raises DoesNotExist."""
+    mapper, dialect = type(obj).__mapper__, session.dialect
+    gone = f"{obj!r} is not on the server (any more), or not visible"
+    if not dialect.has_addresses(mapper):
+        path = tuple(dialect.path_values(obj).items())
+        rows = rows_by_keys(session, Query(mapper, path_values=path), [key])
+        if key not in rows:
+            raise mapper.model.DoesNotExist(f"{gone}.")
+        return rows[key]
+    request = dialect.refresh_request(obj, key)
+    try:
+        response = session.send(request)
+    except NotFound as error:
+        raise mapper.model.DoesNotExist(f"{gone}: {error}") from error
+    row: dict[str, Any] = dialect.read_row(mapper, response)
+    _check_key(mapper, row, key, request)
+    return row
 
 
 def prefetch(session: Any, query: Query, objects: list[Any]) -> None:

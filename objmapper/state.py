@@ -142,7 +142,7 @@ class InstanceState:
         #: ``{HasMany name: [objects]}`` given to the constructor and not yet created.
         self.children: dict[str, list[Any]] | None = None
         #: ``{HasMany name: [objects]}`` loaded by prefetch_related.
-        self.prefetched: dict[str, list[Any]] | None = None
+        self.prefetched: dict[str, Any] | None = None
 
 
 def own(obj: Stateful) -> InstanceState:

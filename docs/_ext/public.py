@@ -29,11 +29,13 @@ MODULES = (
 #: What they are given, or hand over, and don't import.
 GIVEN = {
     "objmapper.connection": ("Connection",),
+    "objmapper.cvat.annotated": ("AnnotationList", "Annotations"),
+    "objmapper.cvat.annotation_verbs": ("Annotated",),
     "objmapper.cvat.repositories": ("Repository", "Users"),
     "objmapper.mapper": ("Mapper",),
     "objmapper.models": ("IdentityKey", "Inspection"),
     "objmapper.operation": (
-        "Change Draft Fate Json Kind LeftOut Msgpack Multipart Operation Outcome Pending Plan Request "
+        "Change Draft Fate Json Kind LeftOut Look Msgpack Multipart Operation Outcome Pending Plan Request "
         "Response Secret Settle Stream"
     ).split(),
     "objmapper.query": ("And", "Condition", "FetchMode", "Not", "Or", "Order", "Query", "Term"),

@@ -16,6 +16,7 @@ from objmapper.cvat.configuration import Config
 from objmapper.cvat.data import Data, ResourceType
 from objmapper.cvat.login import AccessTokenCredentials, PasswordCredentials
 from objmapper.cvat.models import (
+    AnnotationUpdateAction,
     Comment,
     Guide,
     Invitation,
@@ -26,7 +27,10 @@ from objmapper.cvat.models import (
     Organization,
     Project,
     Request,
+    Shape,
+    Tag,
     Task,
+    Track,
     User,
 )
 from objmapper.cvat.profiles import AuthStore, ProfileEntry, get_auth_store_path
@@ -34,6 +38,7 @@ from objmapper.cvat.profiles import AuthStore, ProfileEntry, get_auth_store_path
 __all__ = [
     "AccessTokenCredentials",
     "AuthStore",
+    "AnnotationUpdateAction",
     "Client",
     "ClientAuthParameters",
     "Comment",
@@ -57,6 +62,9 @@ __all__ = [
     "Project",
     "Request",
     "ResourceType",
+    "Shape",
+    "Tag",
     "Task",
+    "Track",
     "User",
 ]

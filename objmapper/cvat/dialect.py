@@ -11,7 +11,9 @@ from typing import Any
 
 from objmapper import wire
 from objmapper.cvat import json_logic, uploads
-from objmapper.cvat.places import PERSONAL, InOrganizations, asks_for_none
+from objmapper.cvat.annotating import Annotating
+from objmapper.cvat.annotation_models import kind_of
+from objmapper.cvat.places import PERSONAL, asks_for_none
 from objmapper.dialects.base import (
     RowPage,
     link_of,
@@ -33,7 +35,7 @@ MAX_KEYS = 500
 PAGE_SIZE = 500
 
 
-class CVAT(InOrganizations):
+class CVAT(Annotating):
     """CVAT's REST API.
 
     A model names what its endpoint filters and sorts by in ``Meta.dialect_options``: "filters" maps
@@ -64,9 +66,6 @@ class CVAT(InOrganizations):
     # `Accept: application/json` is answered with 406.
     headers: Mapping[str, str] = {"Accept": "application/vnd.cvat+json, */*;q=0.5"}
 
-    #: The server's version, as far as it is known.
-    version: tuple[int, int] | None = None
-
     # -- reading ----------------------------------------------------------------------------------
 
     def list_request(self, query: Query, page_size: int | None) -> Request:
@@ -88,6 +87,8 @@ class CVAT(InOrganizations):
 
     def lookups_of(self, path: tuple[Any, ...]) -> frozenset[str]:
         mapper, name = self._mapper_of(path), "__".join(field.name for field in path)
+        if kind_of(mapper) is not None:
+            return super().lookups_of(path)
         if name in self._names(mapper, "filters"):
             return self.lookups
         if name in self._names(mapper, "parameters"):
@@ -188,18 +189,24 @@ class CVAT(InOrganizations):
         elsewhere; pages up to the interface's own size are taken as they are asked for.
         """
         request = self.list_request(query, page_size)
+        if kind_of(query.mapper) is not None:
+            return super().skip(query, page_size)
         if not query.offset or page_size is None or page_size > PAGE_SIZE:
             return request, query.offset
         number, drop = divmod(query.offset, page_size)
         return with_params(request, [("page", number + 1)]), drop
 
     def read_page(self, query: Query, request: Request, response: Response) -> RowPage:
+        if kind_of(query.mapper) is not None:
+            return super().read_page(query, request, response)
         body = response.json()
         rows = rows_of(unwrap(body, "results", response), response)
         total = total_of(unwrap(body, "count", response), response)
         return RowPage(rows, total, link_of(body.get("next"), response))
 
-    def count_request(self, query: Query) -> Request:
+    def count_request(self, query: Query) -> Request | None:
+        if kind_of(query.mapper) is not None:
+            return super().count_request(query)
         return self.list_request(query, 1)
 
     def read_count(self, response: Response) -> int:
@@ -212,6 +219,11 @@ class CVAT(InOrganizations):
 
         The data of tasks are uploaded after that, in several requests.
         """
+        annotations = [c for c in changes if kind_of(type(c.object).__mapper__) is not None]
+        if annotations:
+            told = {id(change) for change in annotations}
+            others = [change for change in changes if id(change) not in told]
+            return [*self.operations(others), *self.annotating(annotations)]
         changes, later = uploads.split(changes)
         carried: dict[Any, list[Change]] = {}
         parents: dict[Any, Any] = {}

@@ -13,7 +13,9 @@ import enum
 from typing import Any
 
 from objmapper import Embedded, fields, validate
-from objmapper.cvat import data_requests, values, write_requests
+from objmapper.cvat import annotation_models, data_requests, values, write_requests
+from objmapper.cvat.annotation_models import *  # noqa: F403
+from objmapper.cvat.annotation_verbs import Annotated
 from objmapper.cvat.background import Request
 from objmapper.cvat.base import CVATModel, registry
 from objmapper.cvat.data import Data, ResourceType
@@ -154,7 +156,7 @@ class Project(CVATModel):
         return [*self.labels.all()]
 
 
-class Task(Filled, Framed, CVATModel):
+class Task(Annotated, Filled, Framed, CVATModel):
     """A task: labels of its own or its project's, data, and jobs.
 
     A task without data lacks ``size`` and the like; they read as None.
@@ -227,7 +229,7 @@ class Task(Filled, Framed, CVATModel):
         return [*self.labels.all()]
 
 
-class Job(Framed, CVATModel):
+class Job(Annotated, Framed, CVATModel):
     """A part of a task that one person works on.
 
     Jobs come with a task's data; a ground truth job is made beside them, of chosen frames::
@@ -454,6 +456,7 @@ __all__ = [
     "User",
     "registry",
 ]
+__all__ += annotation_models.__all__
 __all__ += data_requests.__all__
 __all__ += values.__all__
 __all__ += write_requests.__all__

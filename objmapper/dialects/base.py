@@ -319,6 +319,10 @@ class Dialect(Batches):
         """Return the request of one object by its key."""
         return Request("GET", "".join(self.detail(mapper, key, values)))
 
+    def has_addresses(self, mapper: Any) -> bool:
+        """Whether each object has an address of its own; else it is picked from its list, by key."""
+        return True
+
     def refresh_request(self, obj: Any, key: Any) -> Request:
         """Return the request of an object that is known already, by its key."""
         return self.detail_request(type(obj).__mapper__, key, self.path_values(obj))
