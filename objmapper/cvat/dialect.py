@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from objmapper import wire
-from objmapper.cvat import json_logic, uploads
+from objmapper.cvat import json_logic, tus, uploads
 from objmapper.cvat.annotating import Annotating
 from objmapper.cvat.annotation_models import kind_of
 from objmapper.cvat.places import PERSONAL, asks_for_none
@@ -63,6 +63,10 @@ class CVAT(Annotating):
     # Parallel writers gain nothing on one server process (measured on 2.15); a deployment has
     # several of them, and what is under way beside the one that works hides the network.
     recommended_workers = 4
+    #: How many bytes of files go in one form at most; a larger file goes in pieces.
+    form_bytes: int = uploads.FORM
+    #: How many bytes go in one piece at most.
+    piece_bytes: int = tus.PIECE
     # `Accept: application/json` is answered with 406.
     headers: Mapping[str, str] = {"Accept": "application/vnd.cvat+json, */*;q=0.5"}
 

@@ -66,6 +66,8 @@ class Tasks(Repository[Task]):
         """Remove a task whose data can't be had; what keeps it from that is told with the error."""
         if is_new(task):
             return
+        # Whatever became of a step of the upload, it goes with the task.
+        self.session.members.uncertain.pop(id(task), None)
         try:
             self.session.delete_objects([task])
         except ObjMapperError as failure:

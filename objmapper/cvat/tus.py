@@ -32,21 +32,29 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 def upload(
-    by: Any, path: str, file: LocalFile, *, may_be_there: bool = False, meter: Meter | None = None
+    by: Any,
+    path: str,
+    file: LocalFile,
+    *,
+    piece: int = PIECE,
+    may_be_there: bool = False,
+    meter: Meter | None = None,
 ) -> Response | None:
-    """Upload one file below *path*; return the last answer, None where the server had it.
+    """Upload one file below *path*, so many bytes a *piece*; return the last answer.
+
+    None where the server had it.
 
     Raises ContractError for an address that is another host's, Conflict for a file of that name
     unless it *may be there*, ValidationError for one that has changed, TransportError.
     """
-    return _Upload(by, path, file, meter).run(may_be_there=may_be_there)
+    return _Upload(by, path, file, piece, meter).run(may_be_there=may_be_there)
 
 
 class _Upload:
     """One file on its way."""
 
-    def __init__(self, by: Any, path: str, file: LocalFile, meter: Meter | None) -> None:
-        self.by, self.path, self.file, self.meter = by, path, file, meter
+    def __init__(self, by: Any, path: str, file: LocalFile, most: int, meter: Meter | None) -> None:
+        self.by, self.path, self.file, self.most, self.meter = by, path, file, most, meter
         self.retries: int = by.client.retries
 
     def run(self, *, may_be_there: bool) -> Response | None:
@@ -92,35 +100,38 @@ class _Upload:
     def sent(self, address: str) -> Response | None:
         """Send the pieces; return the last answer, None where the server knows the address no more."""
         offset = failures = 0
+        is_sure = True
         while True:
             try:
+                if not is_sure:
+                    found = self.asked(address)
+                    if found is None:
+                        return None
+                    failures = 0 if found > offset else failures
+                    offset, is_sure = found, True
                 response = self.piece(address, offset)
-                reached = told_offset(response.headers, self.file.size)
             except (Conflict, ConnectError, Timeout, ServerError, NotFound) as error:
                 failures += 1
                 if failures > self.retries:
                     raise
+                is_sure = False
                 self.pause(error, failures)
-                found = self.asked(address)
-                if found is None:
-                    return None
-            else:
-                if reached is None or reached <= offset:
-                    raise ContractError(
-                        f"{response.url} took a piece from byte {offset} of {self.file.name!r} on, and "
-                        f"tells {response.headers.get('upload-offset')!r} as what is there."
-                    )
-                if reached == self.file.size:
-                    return response
-                found = reached
-            if found > offset:
-                failures = 0
-            offset = found
+                continue
+            reached = told_offset(response.headers, self.file.size)
+            if reached is None or reached <= offset:
+                told = response.headers.get("upload-offset")
+                raise ContractError(
+                    f"{response.url} took a piece from byte {offset} of {self.file.name!r} on, and tells "
+                    f"{told!r} as what is there."
+                )
+            if reached == self.file.size:
+                return response
+            offset, failures = reached, 0
 
     def piece(self, address: str, offset: int) -> Response:
         """Send one piece. It is never sent again unasked: the server may have got a part of it."""
         unchanged([self.file])
-        length = min(PIECE, self.file.size - offset)
+        length = min(self.most, self.file.size - offset)
         body = Stream(lambda: self.opened(offset), length, "application/offset+octet-stream")
         headers = {**_VERSION, "Upload-Offset": str(offset)}
         request = Request("PATCH", address, headers=headers, body=body, repeatable=False)

@@ -1,6 +1,6 @@
 """The upload of a task's data, as operations: it is announced, files go side by side, it is finished.
 
-Small files go in forms of at most GROUP bytes, larger ones in pieces (TUS). Whoever takes an upload
+Small files go in forms of so many bytes at most, larger ones in pieces (TUS). Whoever takes an upload
 up again asks of each file whether the server has it: CVAT refuses a name that it has. What was
 finished, and nobody heard of it, is looked up and never said twice.
 """
@@ -30,7 +30,7 @@ from objmapper.operation import (
 )
 
 #: How many bytes of files go in one form at most; a larger file goes in pieces.
-GROUP = 100 * 2**20
+FORM = 100 * 2**20
 #: The kind of the operations.
 UPLOAD = "upload"
 #: The row's key of what is to be uploaded, and of what the server makes of it in the background.
@@ -53,6 +53,9 @@ class Upload:
     is_resumed: bool = False
     #: Is told of the bytes that go out, where somebody wants to know.
     meter: Meter | None = None
+    #: How many bytes of files go in one form at most, and how many in one piece.
+    form: int = FORM
+    piece: int = tus.PIECE
 
     @property
     def address(self) -> str:
@@ -75,13 +78,13 @@ class Upload:
             return
         start = Request("POST", self.path, headers={"Upload-Start": ""}, repeatable=True)
         yield Draft(UPLOAD, (step,), start, True, Settle.REPEAT, run=partial(self.start, start))
-        for group in grouped(self.data.files):
+        for group in grouped(self.data.files, self.form):
             yield self.send(step, group)
         yield self.finish(last, {"Upload-Finish": ""})
 
     def send(self, step: Change, group: list[LocalFile]) -> Draft:
         """Return the operation that sends a group of files, or one in pieces."""
-        if len(group) == 1 and group[0].size > GROUP:
+        if group[0].size > self.form:
             headers = {"Upload-Length": str(group[0].size)}
             request = Request("POST", self.path, headers=headers)
         else:
@@ -174,26 +177,33 @@ class _Group:
             return response
         address, answer = self.upload.address, None
         for file in self.files:
-            sent = tus.upload(by, address, file, may_be_there=again, meter=self.upload.meter)
+            sent = tus.upload(
+                by,
+                address,
+                file,
+                piece=self.upload.piece,
+                may_be_there=again,
+                meter=self.upload.meter,
+            )
             answer = sent or answer
         return answer or Response(200, {}, b"", "POST", by.client.base_url + address)
 
 
-def grouped(files: Sequence[LocalFile]) -> Iterator[list[LocalFile]]:
-    """Yield files that go together: in their order, forms of at most GROUP bytes; larger ones alone."""
+def grouped(files: Sequence[LocalFile], most: int) -> Iterator[list[LocalFile]]:
+    """Yield files that go together, in their order: so many bytes at most; larger ones alone."""
     group: list[LocalFile] = []
     size = 0
     for file in files:
-        if file.size > GROUP:
+        if file.size > most:
             continue
-        if size + file.size > GROUP:
+        if size + file.size > most:
             yield group
             group, size = [], 0
         group.append(file)
         size += file.size
     if group:
         yield group
-    yield from ([file] for file in files if file.size > GROUP)
+    yield from ([file] for file in files if file.size > most)
 
 
 def split(changes: Sequence[Change]) -> tuple[list[Change], list[Change]]:
@@ -222,7 +232,9 @@ def drafts(dialect: Any, later: Sequence[Change]) -> Iterator[Draft]:
         # What a journal tells of an upload that was finished, and whose answer nobody has heard.
         is_finished = change.kind == UPLOAD
         meter = getattr(task._row.get(DATA), "meter", None)
-        yield from Upload(task, data, path, is_known, is_finished, meter=meter).drafts(change)
+        upload = Upload(task, data, path, is_known, is_finished, meter=meter)
+        upload.form, upload.piece = dialect.form_bytes, dialect.piece_bytes
+        yield from upload.drafts(change)
 
 
 def _read(response: Response) -> list[Any]:

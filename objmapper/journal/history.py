@@ -20,6 +20,8 @@ SENDING = "sending"
 DROPPED = "dropped"
 #: What is written of no operation, but of the server's clock.
 CLOCK = "clock"
+#: What is something to do whatever is sent with it.
+_WHOLE = frozenset({Kind.CREATE.value, Kind.DELETE.value})
 _UNKNOWN = frozenset({SENDING, Fate.UNCERTAIN.value})
 
 
@@ -103,7 +105,8 @@ class Item:
             self.open = []
         for earlier in self.open:
             earlier.leave_out(part.keys)
-        self.open = [each for each in self.open if each.keys or each.intent.kind != Kind.UPDATE]
+        # Steps of actions that say nothing of their own go with what is said later.
+        self.open = [each for each in self.open if each.keys or each.intent.kind in _WHOLE]
         if part.fate == DROPPED:
             if kind == Kind.CREATE:
                 self.state = DROPPED
