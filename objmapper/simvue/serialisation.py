@@ -10,6 +10,7 @@ import io
 import json
 import pickle
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from objmapper.exceptions import cut
@@ -27,9 +28,10 @@ _PICKLE = b"\x80"
 def serialise(obj: Any, *, allow_pickling: bool = False) -> tuple[bytes, str]:
     """Return an object as bytes, with their media type.
 
-    Arrays of NumPy, frames of pandas, figures of plotly and of matplotlib, tensors of torch, bytes, and
-    whatever is JSON; anything else is pickled if that is allowed. Raises TypeError where it is not,
-    ImportError where a figure of matplotlib comes and plotly is not installed.
+    Arrays of NumPy, frames of pandas, figures of plotly and of matplotlib (``matplotlib.pyplot`` is the
+    current one), tensors of torch, bytes, and whatever is JSON; anything else is pickled if that is
+    allowed. Raises TypeError where it is not, ImportError where a figure of matplotlib comes and plotly
+    is not installed.
     """
     if isinstance(obj, bytes | bytearray | memoryview):
         return bytes(obj), BYTES
@@ -77,6 +79,8 @@ def _writer(obj: Any) -> Callable[[Any], tuple[bytes, str]] | None:
         found = _WRITERS.get((home, name))
         if found is not None:
             return found
+    if isinstance(obj, ModuleType) and obj.__name__ == "matplotlib.pyplot":
+        return _pyplot
     is_state = type(obj).__name__ == "OrderedDict" and obj
     if is_state and all(_writer(value) is _torch for value in obj.values()):
         return _torch
@@ -100,6 +104,10 @@ def _plotly(obj: Any) -> tuple[bytes, str]:
 
 def _matplotlib(obj: Any) -> tuple[bytes, str]:
     return _plotly(_library("plotly.tools").mpl_to_plotly(obj))
+
+
+def _pyplot(obj: Any) -> tuple[bytes, str]:
+    return _matplotlib(obj.gcf())
 
 
 def _torch(obj: Any) -> tuple[bytes, str]:

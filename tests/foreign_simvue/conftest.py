@@ -6,10 +6,11 @@ import requests
 from objmapper.server import serve
 
 
-@pytest.fixture
-def running(monkeypatch, tmp_path):
-    """A server, where the published client looks for its own."""
-    with serve("simvue", check=True) as running:
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """A server, where the published client looks for its own; the tests of a module share it."""
+    tmp_path = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as monkeypatch, serve("simvue", check=True) as running:
         monkeypatch.setenv("SIMVUE_URL", running.url)
         monkeypatch.setenv("SIMVUE_TOKEN", running.server.credentials["TOKEN"])
         monkeypatch.setenv("SIMVUE_OFFLINE_DIRECTORY", str(tmp_path / "cache"))
@@ -20,7 +21,7 @@ def running(monkeypatch, tmp_path):
         assert running.server.violations == []
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def wire(running):
     """``wire(path)`` is what the server has there, as a plain client reads it."""
     with requests.Session() as session:
