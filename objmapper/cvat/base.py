@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from objmapper import FieldDoesNotExist, Model, Registry
+from objmapper.state import live_session
 
 registry = Registry("cvat", dialect="cvat")
 
@@ -64,17 +65,32 @@ class CVATModel(Model):
     def update(self, values: Mapping[str, Any]) -> Self:
         """Set these fields and send them now, in one PATCH; the answer is merged.
 
-        The names are CVAT's or those of the fields. Raises FieldDoesNotExist for one that is neither,
-        TypeError for a field that is given twice, ValidationError before anything is sent, CommitError.
+        The names are CVAT's or those of the fields; ``labels`` is a list of edits, as in CVAT's PATCH:
+        with an id a label is changed, or deleted, and without one it is new. Raises FieldDoesNotExist
+        for a name that is neither, TypeError for a field that is given twice and for labels that are
+        no list, the model's DoesNotExist for a label that is not there, ValidationError before
+        anything is sent, CommitError.
         """
-        named, fields = by_field_name(type(self), values), type(self).__mapper__.fields
+        mapper = type(self).__mapper__
+        named = by_field_name(type(self), values)
         for name in named:
-            if name not in fields:
-                raise FieldDoesNotExist.of(type(self).__name__, name, fields)
+            if name not in mapper.fields:
+                raise FieldDoesNotExist.of(type(self).__name__, name, mapper.fields)
+        brought: list[Any] = []
+        for name in mapper.has_many.keys() & named.keys():
+            brought += self._edited(name, named.pop(name))
         for name, value in named.items():
             setattr(self, name, value)
-        self.commit()
+        if brought:
+            live_session(self, "update()").commit_objects([self, *brought])
+        else:
+            self.commit()
         return self
+
+    def _edited(self, name: str, items: Any) -> list[Any]:
+        """Edit what a HasMany leads to; return what is to be committed. Only labels can be."""
+        setattr(self, name, items)  # which raises
+        return []
 
     def remove(self) -> None:
         """Delete this object on the server now; the local copy keeps its values. Raises CommitError."""

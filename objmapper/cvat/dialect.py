@@ -13,6 +13,7 @@ from objmapper import wire
 from objmapper.cvat import json_logic, tus, uploads
 from objmapper.cvat.annotating import Annotating
 from objmapper.cvat.annotation_models import kind_of
+from objmapper.cvat.label_parts import points_told, removed_attributes
 from objmapper.cvat.places import PERSONAL, asks_for_none
 from objmapper.dialects.base import (
     RowPage,
@@ -371,7 +372,7 @@ class CVAT(Annotating):
     def with_labels(self, parent: Any, change: Change | None, labels: list[Change]) -> Draft:
         """Return the parent's POST or PATCH with its labels in it."""
         body = wire.body(change) if change is not None else {}
-        body["labels"] = [self.label_item(label) for label in labels]
+        body["labels"] = [item for label in labels for item in self.label_items(label)]
         creates = change is not None and change.kind == Kind.CREATE
         mapper = type(parent).__mapper__
         path = self.collection(mapper, {}) if creates else self.address(parent)
@@ -391,32 +392,29 @@ class CVAT(Annotating):
             read=read,
         )
 
-    def label_item(self, change: Change) -> dict[str, Any]:
-        """Return one item of the parent's ``labels``: new, changed or deleted."""
+    def label_items(self, change: Change) -> list[dict[str, Any]]:
+        """Return the items of the parent's ``labels`` that say a change: new, changed or deleted."""
         label = change.object
         mapper = type(label).__mapper__
         key = mapper.key_in(label._row)
         known = {"id": Pending(label, wire_key) if key is None else key}
         if change.kind == Kind.DELETE:
-            return {**known, "deleted": True}
+            return [{**known, "deleted": True}]
         parents = {mapper.fields[name].write_key for name in self._names(mapper, "carried by")}
         item = {key: value for key, value in wire.body(change).items() if key not in parents}
         if change.kind == Kind.CREATE:
-            return item
-        self._refuse_removal(change)
+            return [item]
+        gone = removed_attributes(change, self.version)
+        if gone:
+            item["attributes"] = [*item["attributes"], *gone]
+        points = points_told(change)
+        item.pop("sublabels", None)
+        if points and not item:
+            return points
         # An edit that does not tell the colour gets one made anew from the name.
         if "color" not in item:
             known["color"] = label._row.get("color") or Pending(label, _color)
-        return known | item
-
-    def _refuse_removal(self, change: Change) -> None:
-        """Raise ValidationError for an attribute taken out of a label: CVAT would keep it."""
-        before, after = change.changes.get("attributes", ([], []))
-        kept = {attribute.id for attribute in after or () if attribute.id is not None}
-        gone = [each.name for each in before or () if each.id not in kept]
-        if gone:
-            told = f"CVAT removes no attribute from a label: {', '.join(gone)}. Delete the label."
-            raise ValidationError.of([(change.object, "attributes", [told])])
+        return [known | item, *points]
 
 
 def _color(label: Any) -> Any:

@@ -24,6 +24,7 @@ from objmapper.cvat.data import Data, ResourceType
 from objmapper.cvat.data_requests import *  # noqa: F403
 from objmapper.cvat.filling import Filled
 from objmapper.cvat.guides import Guide
+from objmapper.cvat.labelled import Labelled
 from objmapper.cvat.media import DataMeta, Framed, FrameInfo
 from objmapper.cvat.people import (
     IN_ORGANIZATION,
@@ -112,7 +113,18 @@ class Attribute(Embedded):
     values = fields.List(fields.String())
 
 
-class Project(CVATModel):
+class Sublabel(Embedded):
+    """A label of a skeleton's point."""
+
+    id = fields.Integer(null=True)
+    name = fields.String(required=True)
+    color = fields.String()
+    type = fields.String(null=True)
+    attributes = fields.List(fields.Nested(Attribute))
+    has_parent = fields.Boolean(null=True)
+
+
+class Project(Labelled):
     """A project: labels and tasks."""
 
     id = fields.Integer(primary_key=True)
@@ -151,12 +163,8 @@ class Project(CVATModel):
         """Return the tasks: what ``tasks`` is asked for, as a list."""
         return [*self.tasks.all()]
 
-    def get_labels(self) -> list[Label]:
-        """Return the labels: what ``labels`` is asked for, as a list."""
-        return [*self.labels.all()]
 
-
-class Task(Annotated, Filled, Framed, CVATModel):
+class Task(Annotated, Filled, Framed, Labelled):
     """A task: labels of its own or its project's, data, and jobs.
 
     A task without data lacks ``size`` and the like; they read as None.
@@ -223,10 +231,6 @@ class Task(Annotated, Filled, Framed, CVATModel):
     def get_jobs(self) -> list[Job]:
         """Return the jobs: what ``jobs`` is asked for, as a list."""
         return [*self.jobs.all()]
-
-    def get_labels(self) -> list[Label]:
-        """Return the labels, its own or its project's: what ``labels`` is asked for, as a list."""
-        return [*self.labels.all()]
 
 
 class Job(Annotated, Framed, CVATModel):
@@ -323,7 +327,8 @@ class Label(CVATModel):
     """A label of a project, or of a task that has no project.
 
     Labels have no endpoint that creates them: adding, changing and deleting travels in the PATCH of
-    the parent, several in one.
+    the parent, several in one. A skeleton's drawing and points are made with it: a point can be
+    renamed and recoloured, and never be added or taken away.
     """
 
     id = fields.Integer(primary_key=True)
@@ -331,7 +336,7 @@ class Label(CVATModel):
     color = fields.String()
     type = fields.String(null=True)
     attributes = fields.List(fields.Nested(Attribute))
-    sublabels = fields.List(fields.Raw())
+    sublabels = fields.List(fields.Nested(Sublabel))
     svg = fields.String(null=True)
     project = fields.ForeignKey(Project, data_key="project_id", null=True, write_once=True)
     task = fields.ForeignKey(Task, data_key="task_id", null=True, write_once=True)
@@ -451,6 +456,7 @@ __all__ = [
     "State",
     "Status",
     "Storage",
+    "Sublabel",
     "Summary",
     "Task",
     "User",

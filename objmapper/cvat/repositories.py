@@ -10,6 +10,7 @@ import builtins
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from objmapper.cvat import wording
 from objmapper.cvat.base import CVATModel, by_field_name
 from objmapper.cvat.models import User
 from objmapper.dialects.base import unwrap
@@ -42,9 +43,20 @@ class Repository(Manager[M]):
     def _chain(self, query: Query) -> Any:
         return self.queryset_class(self.model, query, self.session)
 
-    def list(self, *conditions: Q, **lookups: Any) -> builtins.list[M]:
-        """Return all objects that meet the conditions, as a list."""
-        return [*self._chain(self.query).filter(*conditions, **lookups)]
+    def list(
+        self, *conditions: Q, sort: str | None = None, page_size: int | None = None, **lookups: Any
+    ) -> builtins.list[M]:
+        """Return all objects that meet the conditions, as a list.
+
+        The names of the conditions, and of *sort* (``"-updated_date,name"``), are those of the fields,
+        or CVAT's: ``task_id=7``, and ``owner="admin"``, as CVAT names people. *page_size*: how many are
+        asked for at a time.
+        """
+        named = dict(wording.condition(self.model, *pair) for pair in lookups.items())
+        found = self._chain(self.query).filter(*conditions, **named)
+        if sort:
+            found = found.order_by(*(wording.order(self.model, name) for name in sort.split(",")))
+        return [*(found if page_size is None else found.iterator(page_size=page_size))]
 
     def retrieve(self, obj_id: int) -> M:
         """Return the object of that id, asked anew. Raises the model's DoesNotExist."""

@@ -418,16 +418,6 @@ class TestLabels:
         ]
         assert label.changes == {}
 
-    def test_an_attribute_that_cvat_would_keep_can_not_be_taken_out(self, seeded, requests_of):
-        label = Label.objects.filter(project=1, name="car")[0]
-        label.attributes.clear()
-        with requests_of() as sent, pytest.raises(ValidationError, match="parked"):
-            label.commit()
-        assert len(sent) == 0
-        assert "attributes" in label.changes
-        label.revert()
-        assert [attribute.name for attribute in label.attributes] == ["parked"]
-
     def test_a_label_that_the_server_refuses_stays_pending(self, project, client):
         twice = Label(project=project, name="car")
         client.session.add(twice)

@@ -237,3 +237,67 @@ def test_a_skeleton_holds_its_sublabels_and_a_drawing(door):
         assert answer.json()[0].startswith("Sublabels cannot be ")
     assert door.delete(f"/labels/{body['id']}").status_code == 204
     assert door.get(f"/labels/{head['id']}").status_code == 404
+
+
+SHAPE = {"type": "rectangle", "frame": 0, "points": [1, 2, 3, 4]}
+
+
+def annotated(door, label):
+    """A label's shape, tag and track are put on the first task, each with the label's attribute."""
+    said = {
+        "label_id": label["id"],
+        "frame": 0,
+        "attributes": [{"spec_id": label["attributes"][0]["id"], "value": "true"}],
+    }
+    track = {**said, "attributes": [], "shapes": [{**SHAPE, "attributes": said["attributes"]}]}
+    body = {"tags": [said], "shapes": [{**said, **SHAPE}], "tracks": [track]}
+    assert door("PATCH", "/tasks/1/annotations?action=create", json=body).status_code == 200
+
+
+def said_of(door):
+    """The labels and the attributes that the first task's annotations name."""
+    told = door.get("/tasks/1/annotations").json()
+    items = [*told["tags"], *told["shapes"], *told["tracks"]]
+    specs = [*told["tags"], *told["shapes"], *told["tracks"][0]["shapes"]]
+    return {item["label_id"] for item in items}, {
+        (each["spec_id"], each["value"]) for item in specs for each in item["attributes"]
+    }
+
+
+def label_of(door, project):
+    rows = door.get(f"/labels?project_id={project}").json()["results"]
+    return next(row for row in rows if row["attributes"])
+
+
+def test_a_moved_task_s_annotations_take_the_labels_of_its_new_project(seeded):
+    old, new = label_of(seeded, 1), label_of(seeded, 2)
+    annotated(seeded, old)
+    assert said_of(seeded) == ({old["id"]}, {(old["attributes"][0]["id"], "true")})
+    assert seeded.patch("/tasks/1", {"project_id": 2}).status_code == 200
+    assert said_of(seeded) == ({new["id"]}, {(new["attributes"][0]["id"], "true")})
+
+
+def test_a_task_goes_to_no_project_whose_label_lacks_an_attribute(seeded):
+    old, new = label_of(seeded, 1), label_of(seeded, 2)
+    attribute = new["attributes"][0] | {"values": ["true"]}
+    seeded.patch("/projects/2", {"labels": [{"id": new["id"], "attributes": [attribute]}]})
+    refused = seeded.patch("/tasks/1", {"project_id": 2})
+    assert refused.status_code == 400
+    told = f'"{old["name"]}" label with "{old["attributes"][0]["name"]}" attribute'
+    assert refused.json() == [f"Target project does not have {told}"]
+    assert seeded.get("/tasks/1").json()["project_id"] == 1
+
+
+@pytest.mark.parametrize("version", ["2.80", "2.15"])
+def test_a_deleted_attribute_goes_with_what_annotations_say_of_it_on_280_alone(open_door, version):
+    door = open_door(seed="1x1", version=version)
+    label = label_of(door, 1)
+    annotated(door, label)
+    attribute = label["attributes"][0] | {"deleted": True}
+    edit_ = {"labels": [{"id": label["id"], "attributes": [attribute]}]}
+    assert door.patch("/projects/1", edit_).status_code == 200
+    rows = door.get("/labels?project_id=1").json()["results"]
+    names = [each["name"] for row in rows for each in row["attributes"]]
+    stays = version == "2.15"
+    assert (attribute["name"] in names) is stays
+    assert said_of(door)[1] == ({(attribute["id"], "true")} if stays else set())

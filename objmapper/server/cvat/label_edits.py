@@ -11,12 +11,14 @@ import json
 import sqlite3
 from typing import Any
 
+from objmapper.server.cvat import label_moves
 from objmapper.server.cvat.call import Call
 from objmapper.server.cvat.colors import label_color
 from objmapper.server.cvat.errors import Broken, Invalid, NotFound
 from objmapper.server.cvat.validation import Boolean, Choice, Field, Integer, Many, Nested, Text
 
 _INPUTS = ("checkbox", "radio", "number", "text", "select")
+_NO_COLUMNS = ("id", "values", "deleted")
 _UNIQUE = "All label names must be unique"
 
 Parent = dict[str, int]
@@ -35,6 +37,7 @@ _ATTRIBUTE = Nested(
         "input_type": Choice(_INPUTS, required=True),
         "default_value": Text(128, blank=True),
         "values": Many(Text(200, blank=True), required=True),
+        "deleted": Boolean(),
     }
 )
 _PLAIN: dict[str, Field] = {
@@ -129,18 +132,20 @@ def _colors(call: Call, parent: Parent, but: int) -> list[str]:
 
 
 def _write_attributes(call: Call, label: int, wanted: list[dict[str, Any]]) -> None:
-    """An attribute with a known id or name is changed, another one is added; none is removed."""
+    """An attribute with a known id or name is changed, or deleted by 2.80; another one is added."""
     names = [each["name"] for each in wanted if "name" in each]
     for name in names:
         if names.count(name) > 1:
             raise Invalid([f"Duplicate attribute with name '{name}' exists"])
     for each in wanted:
-        columns = {name: value for name, value in each.items() if name not in ("id", "values")}
+        columns = {name: value for name, value in each.items() if name not in _NO_COLUMNS}
         if "values" in each:
             columns["choices"] = json.dumps(each["values"])
         row = _known_attribute(call, label, each)
         if row is not None:
-            if columns:
+            if each.get("deleted") and call.version.attributes_go:
+                label_moves.forget(call, row["id"])
+            elif columns:
                 call.update("attribute", row["id"], columns)
             continue
         if not {"name", "mutable", "input_type"} <= set(columns):

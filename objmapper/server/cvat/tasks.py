@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from objmapper.server.cvat import label_edits, projects, storages, users
+from objmapper.server.cvat import label_edits, label_moves, projects, storages, users
 from objmapper.server.cvat.call import KEYS, Answer, Call
 from objmapper.server.cvat.context import asked
 from objmapper.server.cvat.errors import Broken, Invalid
@@ -277,6 +277,7 @@ def _move(call: Call, row: sqlite3.Row, project: int | None) -> None:
     ):
         text = "All task or project label names must be mapped to the target project"
         raise Invalid({"non_field_errors": [text]})
+    label_moves.carry(call, row, project)
     call.run("DELETE FROM label WHERE task_id = ?", (row["id"],))
 
 

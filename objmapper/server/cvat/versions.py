@@ -37,6 +37,8 @@ class Version:
     counts_from_source: bool = False
     #: Whether a job's chunks may be asked for by their place in the job.
     job_chunks: bool = True
+    #: Whether an attribute can be deleted from its label.
+    attributes_go: bool = True
     #: Whether shapes have a score, and annotations intervals.
     scores: bool = True
     #: Paths that it does not have, by how they begin.
@@ -101,6 +103,7 @@ VERSIONS = {
         data_needs_quality=True,
         counts_from_source=True,
         job_chunks=False,
+        attributes_go=False,
         scores=False,
         paths=("/api/auth/access_tokens", "/api/requests"),
         keys={

@@ -1,0 +1,253 @@
+"""Labels are objects: skeletons, attributes that go, and lists of edits as CVAT's own PATCH has them."""
+
+import pytest
+
+from objmapper import FieldDoesNotExist, NotFound, ReadOnlyFieldError, ValidationError
+from objmapper.cvat import Client, Label, Project, Task, models
+from objmapper.cvat.models import Attribute, Sublabel
+
+SIZE = models.AttributeRequest(
+    name="size", mutable=True, input_type="select", values=["s", "m"], default_value="s"
+)
+PARKED = models.AttributeRequest(
+    name="parked", mutable=True, input_type="checkbox", values=["false"]
+)
+PERSON = models.LabelRequest(
+    name="person",
+    type="skeleton",
+    svg='<circle data-label-name="head"/><circle data-label-name="foot"/>',
+    sublabels=[
+        models.SublabelRequest(name="head", type="points", color="#112233", attributes=[SIZE]),
+        {"name": "foot", "type": "points"},
+    ],
+)
+
+
+@pytest.fixture(scope="module", params=["2.80", "2.15"])
+def server(request):
+    """One server for all of the module: each test has a project of its own."""
+    with Client(f"embedded://cvat?version={request.param}&check=1") as client:
+        yield client
+        assert client.server.violations == []
+
+
+@pytest.fixture
+def project(server):
+    """A project with the labels person, a skeleton, and car, with two attributes."""
+    made = Project(
+        name="p", labels=[PERSON, {"name": "car", "color": "#ff00ff", "attributes": [SIZE, PARKED]}]
+    )
+    made.commit()
+    yield made
+    assert server.session.new == server.session.dirty == server.session.deleted == []
+
+
+@pytest.fixture
+def car(project):
+    return project.labels.get(name="car")
+
+
+@pytest.fixture
+def person(project):
+    return project.labels.get(name="person")
+
+
+def rows(server, project):
+    """The labels that the server has, by name."""
+    answer = server.request("GET", f"/labels?project_id={project.id}&page_size=100").json()
+    return {row["name"]: row for row in answer["results"]}
+
+
+class TestSkeletons:
+    def test_a_skeleton_is_made_with_its_points_and_its_drawing(self, server, project, person):
+        head, foot = person.sublabels
+        assert (head.name, head.type, head.color) == ("head", "points", "#112233")
+        assert [each.name for each in head.attributes] == ["size"]
+        assert person.svg == (
+            f'<circle data-label-id="{head.id}"/><circle data-label-id="{foot.id}"/>'
+        )
+        assert rows(server, project)["person"]["sublabels"][1]["name"] == "foot"
+
+    def test_a_point_is_edited_by_an_item_of_its_own(self, server, project, person, requests_of):
+        head = person.sublabels[0]
+        head.name = "nose"
+        with requests_of() as sent:
+            person.commit()
+        assert list(sent) == [("PATCH", f"/projects/{project.id}")]
+        (item,) = sent.bodies[0]["labels"]
+        assert {name: item[name] for name in ("id", "name", "color")} == {
+            "id": head.id, "name": "nose", "color": "#112233"
+        }  # fmt: skip
+        told = rows(server, project)["person"]["sublabels"]
+        assert (told[0]["name"], told[0]["color"]) == ("nose", "#112233")
+        assert person.changes == {}
+
+    def test_a_point_and_its_skeleton_are_edited_in_one_request(self, server, project, person):
+        person.name, person.sublabels[1].name = "rider", "toe"
+        assert person.commit().requests == 1
+        told = rows(server, project)["rider"]
+        assert [each["name"] for each in told["sublabels"]] == ["head", "toe"]
+
+    @pytest.mark.parametrize(
+        ("edit", "told"),
+        [
+            (lambda label: label.sublabels.append(Sublabel(name="knee")), "number of points"),
+            (lambda label: label.sublabels.pop(), "number of points"),
+            (lambda label: setattr(label, "svg", "<g/>"), "drawing"),
+        ],
+        ids=["a new point", "a point less", "another drawing"],
+    )
+    def test_what_cvat_would_ignore_is_refused(self, person, requests_of, edit, told):
+        edit(person)
+        with requests_of() as sent, pytest.raises(ValidationError, match=told):
+            person.commit()
+        assert len(sent) == 0
+        person.revert()
+
+
+class TestAttributes:
+    def test_an_attribute_that_is_taken_out_goes_on_280_and_is_refused_on_215(
+        self, server, project, car, requests_of
+    ):
+        before = [each.to_dict() for each in car.attributes]
+        del car.attributes[0]
+        if server.get_server_version().startswith("2.15"):
+            with requests_of() as sent, pytest.raises(ValidationError, match=r"this CVAT: size\."):
+                car.commit()
+            assert len(sent) == 0
+            car.revert()
+            return
+        with requests_of() as sent:
+            car.commit()
+        assert sent.bodies[0]["labels"][0]["attributes"] == [
+            before[1],
+            before[0] | {"deleted": True},
+        ]
+        assert [each["name"] for each in rows(server, project)["car"]["attributes"]] == ["parked"]
+
+    def test_where_the_version_is_not_known_none_is_taken_out(self, car):
+        with Client("embedded://cvat", check_server_version=False) as other:
+            project = other.projects.create(name="p", labels=[{"name": "x", "attributes": [SIZE]}])
+            label = project.labels.get(name="x")
+            label.attributes.clear()
+            with pytest.raises(ValidationError, match="version is not known: size"):
+                label.commit()
+            label.revert()
+
+    def test_an_attribute_is_appended_and_changed_in_place_in_one_request(
+        self, server, project, car
+    ):
+        car.attributes[0].default_value = "m"
+        car.attributes.append(Attribute(name="wet", mutable=False, input_type="text", values=[]))
+        assert car.commit().requests == 1
+        told = rows(server, project)["car"]["attributes"]
+        assert [(each["name"], each["default_value"]) for each in told] == [
+            ("size", "m"), ("parked", ""), ("wet", "")
+        ]  # fmt: skip
+
+
+class TestEditsInAnUpdate:
+    def test_labels_are_added_changed_and_deleted_with_the_parent_in_one_patch(
+        self, server, project, car, person, requests_of
+    ):
+        with requests_of() as sent:
+            project.update(
+                models.PatchedProjectWriteRequest(
+                    name="q",
+                    labels=[
+                        models.PatchedLabelRequest(name="tram", color="#010203"),
+                        Label(name="bus"),
+                        {"id": car.id, "name": "auto"},
+                        models.PatchedLabelRequest(id=person.id, deleted=True),
+                    ],
+                )
+            )
+        # The labels are asked for where an id is named.
+        assert [verb for verb, _ in sent] == ["GET", "PATCH"]
+        told = rows(server, project)
+        assert told.keys() == {"tram", "bus", "auto"}
+        assert (told["auto"]["id"], told["auto"]["color"]) == (car.id, "#ff00ff")
+        assert told["tram"]["color"] == "#010203"
+        assert car.name == "auto"
+        assert project.name == "q"
+
+    def test_new_labels_alone_are_one_request(self, server, project, requests_of):
+        with requests_of() as sent:
+            project.update({"labels": [{"name": "tram"}]})
+        assert list(sent) == [("PATCH", f"/projects/{project.id}")]
+        assert rows(server, project).keys() == {"person", "car", "tram"}
+
+    def test_a_task_s_own_labels_are_edited_so_too(self, server):
+        task = server.tasks.create(name="t", labels=[{"name": "car"}])
+        task.update({"labels": [{"name": "bus"}, {"id": task.labels.get().id, "name": "auto"}]})
+        assert {label.name for label in task.get_labels()} == {"auto", "bus"}
+
+    def test_an_attribute_that_an_edit_leaves_out_stays(self, server, project, car):
+        size = car.attributes[0]
+        project.update(
+            {
+                "labels": [
+                    {
+                        "id": car.id,
+                        "attributes": [
+                            {"id": size.id, "name": "length"},
+                            {"name": "wet", "mutable": False, "input_type": "text", "values": []},
+                        ],
+                    }
+                ]
+            }
+        )
+        told = rows(server, project)["car"]["attributes"]
+        assert [each["name"] for each in told] == ["length", "parked", "wet"]
+        assert told[0]["id"] == size.id
+
+    def test_an_attribute_is_deleted_by_an_edit(self, server, project, car):
+        edits = {"id": car.id, "attributes": [{**car.attributes[0].to_dict(), "deleted": True}]}
+        if server.get_server_version().startswith("2.15"):
+            with pytest.raises(ValidationError, match="size"):
+                project.update({"labels": [edits]})
+            car.revert()
+            return
+        project.update({"labels": [edits]})
+        assert [each["name"] for each in rows(server, project)["car"]["attributes"]] == ["parked"]
+
+    @pytest.mark.parametrize(
+        ("labels", "error", "told"),
+        [
+            ([{"id": 9999, "name": "x"}], Label.DoesNotExist, "no label 9999"),
+            ([{"nmae": "x"}], FieldDoesNotExist, "'name'"),
+            ("car", TypeError, "a list of Label objects or of dicts"),
+            ({"name": "x"}, TypeError, "a list of Label objects or of dicts"),
+            ([7], TypeError, "Label objects or dicts, not 7"),
+        ],
+        ids=["unknown label", "unknown name", "a text", "a dict", "a number"],
+    )
+    def test_a_bad_list_changes_nothing_here_and_there(self, server, project, labels, error, told):
+        with pytest.raises(error, match=told):
+            project.update({"name": "q", "labels": labels})
+        assert project.changes == {}
+        assert rows(server, project).keys() == {"person", "car"}
+
+    def test_only_labels_are_edited_so(self, server, project):
+        with pytest.raises(ReadOnlyFieldError, match="tasks"):
+            project.update({"tasks": []})
+
+
+def test_a_moved_task_shows_the_labels_of_its_new_project(server):
+    body = [{"name": "car", "attributes": [SIZE]}]
+    first, second = (server.projects.create(name=name, labels=body) for name in "ab")
+    task = server.tasks.create(name="t", project=first)
+    task.project = second
+    task.commit()
+    assert task.labels.get().id == second.labels.get().id != first.labels.get().id
+
+
+def test_a_task_goes_to_no_project_that_lacks_its_labels(server):
+    project = server.projects.create(name="p", labels=[{"name": "bus"}])
+    task = server.tasks.create(name="t", labels=[{"name": "car"}])
+    with pytest.raises(Exception, match="label names must be mapped"):
+        task.update({"project_id": project.id})
+    task.revert()
+    assert [label.name for label in Task.objects.get(id=task.id).labels] == ["car"]
+    with pytest.raises(NotFound):
+        server.request("GET", "/labels/9999")
