@@ -1,5 +1,7 @@
 """Send what an offline session has left in a journal, or what a process that died has not done.
 
+A folder is taken for the offline cache of simvue's own client.
+
 The server is the journal's own, unless it has none yet: then ``--url`` names it. A Simvue server and its
 token are those of the environment and of simvue.toml. It may be ended and run again at any time; while it
 runs, nobody else has the journal. The exit status is 0 when all is done, 3 when something is not.
@@ -11,6 +13,7 @@ import argparse
 import importlib
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 
 from objmapper import client as http_client
 from objmapper import simvue
@@ -26,7 +29,9 @@ from objmapper.session import Session
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     arguments.description = __doc__
-    arguments.add_argument("path", help="the file, as Session(offline=path) was given it")
+    arguments.add_argument(
+        "path", help="the file, as Session(offline=path) was given it, or Simvue's cache"
+    )
     arguments.add_argument("--url", help="the server, where the journal has none yet")
     arguments.add_argument(
         "--user",
@@ -57,6 +62,11 @@ def main(
     """Send what the journal holds and return the exit status. Raises JournalError, and as a commit."""
     for module in modules:
         importlib.import_module(module)
+    if Path(path).is_dir():
+        with closing(connected({"dialect": "simvue"}, url, user, dialect)) as sender:
+            imported = simvue.import_cache(path, client=sender)
+        print(imported)
+        return 0 if imported.ok else OPEN
     with (
         closing(connected(facts(path), url, user, dialect)) as client,
         closing(Session(client, journal=path)) as session,

@@ -13,6 +13,7 @@ from objmapper.simvue.alerts import (
 )
 from objmapper.simvue.artifacts import Artifact, FileArtifact, ObjectArtifact
 from objmapper.simvue.base import SimvueObject, registry
+from objmapper.simvue.cache import Imported, import_cache
 from objmapper.simvue.client import Client, disconnect
 from objmapper.simvue.configuration import Configuration
 from objmapper.simvue.grids import Grid, GridMetrics
@@ -35,6 +36,8 @@ __all__ = [
     "get_folder_from_path",
     "Grid",
     "GridMetrics",
+    "import_cache",
+    "Imported",
     "Metrics",
     "MetricsRangeAlert",
     "MetricsThresholdAlert",

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from objmapper import Embedded, fields
 from objmapper.simvue.base import SimvueObject
-from objmapper.simvue.kinds import Moment
+from objmapper.simvue.kinds import Constant, Moment
 
 
 class S3Config(Embedded):
@@ -18,6 +18,11 @@ class S3Config(Embedded):
     access_key_id = fields.String(write_only=True)
     secret_access_key = fields.String(write_only=True)
     ca_cert = fields.String(write_only=True)
+
+
+def kind_of(row: dict[str, Any]) -> str:
+    """Return which kind of storage a row is: the server is not asked for one of them."""
+    return str(row.get("backend"))
 
 
 class Storage(SimvueObject):
@@ -34,11 +39,13 @@ class Storage(SimvueObject):
 
     class Meta:
         endpoint = "storage"
-        polymorphic_on = "backend"
+        polymorphic_on = staticmethod(kind_of)
 
 
 class FileStorage(Storage):
     """A storage of files at the server."""
+
+    backend = Constant(default="File")
 
     class Meta:
         polymorphic_identity = "File"
@@ -68,6 +75,7 @@ class FileStorage(Storage):
 class S3Storage(Storage):
     """A storage in a bucket."""
 
+    backend = Constant(default="S3")
     config = fields.Nested(S3Config, required=True)
 
     class Meta:

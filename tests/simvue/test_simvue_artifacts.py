@@ -14,7 +14,16 @@ from objmapper import (
     signals,
 )
 from objmapper.server import serve
-from objmapper.simvue import Artifact, Client, FileArtifact, ObjectArtifact, Run, S3Storage, Storage
+from objmapper.simvue import (
+    Artifact,
+    Client,
+    FileArtifact,
+    FileStorage,
+    ObjectArtifact,
+    Run,
+    S3Storage,
+    Storage,
+)
 
 
 @pytest.fixture
@@ -61,6 +70,20 @@ def test_the_upload_goes_without_the_token(client, path):
         FileArtifact.new(name="f", file_path=path).commit()
     upload = sent[1]
     assert (upload.outside, [request.outside for request in sent]) == (True, [False, True, False])
+
+
+def test_the_storage_that_is_named_is_taken(client, path):
+    for name in ("first", "second"):
+        FileStorage.new(name=name).commit()
+    second = next(storage for _, storage in FileStorage.get() if storage.name == "second")
+    for named in ("second", second.id):
+        artifact = FileArtifact.new(name="f", file_path=path, storage=named)
+        artifact.commit()
+        artifact.refresh()
+        assert artifact.storage_id == second.id
+    with pytest.raises(CommitError, match="No storage 'third' is enabled"):
+        FileArtifact.new(name="f", file_path=path, storage="third").commit()
+    client.session.rollback()
 
 
 def test_a_storage_in_a_bucket_takes_a_form(client, path):

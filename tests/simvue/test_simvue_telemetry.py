@@ -220,6 +220,9 @@ def test_storages_are_of_their_kind_in_one_request(client, asked):
     assert len(asked) == 2
     assert found[1].config.bucket == "b"
     assert {storage.name for _, storage in Storage.get()} >= {"f", "s"}
+    assert [storage for _, storage in S3Storage.get()] == [found[1]]
+    assert found[0] in FileStorage.objects.all()
+    assert [storage.backend for storage in found] == ["File", "S3"]
     found[1].read_only(False)
     found[1].config.region_name = "eu"
     found[1].commit()

@@ -14,7 +14,7 @@ from objmapper.server.simvue.errors import NotFound, Refused
 from objmapper.server.simvue.filters import Condition
 from objmapper.server.simvue.listing import Listing, metadata, page
 from objmapper.server.simvue.resources import Resource
-from objmapper.server.simvue.validation import Boolean, Integer, Object, Text, clean
+from objmapper.server.simvue.validation import Boolean, Integer, Object, Text, clean, clean_one
 
 CATEGORIES = ("code", "input", "output")
 _ARTIFACT = Resource(
@@ -63,10 +63,10 @@ def listed(call: Call) -> Answer:
 
 def created(call: Call) -> Answer:
     """Where to send the bytes is told; a storage of kind S3 takes a form with ``fields``."""
-    values = _ARTIFACT.new(call.json())
-    storage = storages.in_use(call)
-    if storage is None:
-        raise Refused("No storage is enabled")
+    said = call.json()
+    named = said.pop("storage", None) if isinstance(said, dict) else None
+    values = _ARTIFACT.new(said)
+    storage = storages.named(call, clean_one(named, Text(null=True), ("body", "storage")))
     place = new_key()
     _, key = _ARTIFACT.insert(
         call, values, user_id=call.actor["id"], storage_id=storage["id"], place=place

@@ -11,7 +11,7 @@ import sqlite3
 from typing import Any
 
 from objmapper.server.simvue.call import Answer, Call
-from objmapper.server.simvue.errors import Forbidden, Unprocessable
+from objmapper.server.simvue.errors import Forbidden, Refused, Unprocessable
 from objmapper.server.simvue.listing import Listing
 from objmapper.server.simvue.resources import Resource
 from objmapper.server.simvue.validation import Boolean, Nested, Text
@@ -105,10 +105,19 @@ def deleted(call: Call, key: str) -> Answer:
     return Answer({})
 
 
-def in_use(call: Call) -> sqlite3.Row | None:
-    """The storage that takes new artifacts: the default one, else the oldest that may be used."""
-    return call.row(
+def named(call: Call, name: str | None) -> sqlite3.Row:
+    """The storage that takes a new artifact: of this id or name, else the default, else the oldest.
+
+    400 where none may be used, 422 for a name that none has.
+    """
+    rows = call.rows(
         "SELECT * FROM storage WHERE tenant_id = ? AND is_enabled"
         " AND (is_default OR is_tenant_useable) ORDER BY is_default DESC, id",
         (call.tenant,),
     )
+    if not rows:
+        raise Refused("No storage is enabled")
+    found = [row for row in rows if name is None or name in (row["key"], row["name"])]
+    if not found:
+        raise Unprocessable.at("storage", f"No storage '{name}' is enabled", "body", "storage")
+    return found[0]

@@ -93,7 +93,8 @@ def test_an_unknown_place_has_nothing(door):
         ({"size": -1}, {"body.size": "greater_than_equal"}),
         ({"size": "1"}, {"body.size": "int_type"}),
         ({"name": ""}, {"body.name": "string_too_short"}),
-        ({"storage": "x"}, {"body.storage": "extra_forbidden"}),
+        ({"storage": "x"}, {"body.storage": "storage"}),
+        ({"store": "x"}, {"body.store": "extra_forbidden"}),
     ],
 )
 def test_an_artifact_that_is_none_is_refused(door, values, fault):
