@@ -1695,8 +1695,8 @@ def failures(session, count):
 @pytest.mark.parametrize(
     ("what", "many"),
     [
-        *((creations, 1000), (updates, 1000)),
-        *((chains, 600), (circles, 600), (ring, 600), (deletions, 600), (failures, 600)),
+        *((creations, 500), (updates, 500)),
+        *((chains, 300), (circles, 300), (ring, 300), (deletions, 300), (failures, 300)),
     ],
 )
 def test_an_operations_share_of_the_bookkeeping_does_not_grow(server, what, many):
