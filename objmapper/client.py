@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import enum
+import errno
 import os
-from collections.abc import Callable, Mapping
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
-from io import BytesIO
+from io import BytesIO, TextIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Self, cast
 from urllib.parse import urlencode
 
 from objmapper.dialects import find_dialect
@@ -188,21 +191,87 @@ class Client:
         data: Any = None,
         files: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        into: str | os.PathLike[str] | BinaryIO | None = None,
     ) -> Response:
         """Send any request below the base URL, with the same credentials, retries, limits, errors.
 
         *data* is a mapping (sent as a form), text, bytes, a Path or an open binary file; *files*
         maps names to Paths, bytes, open files, or pairs ``(file name, one of these)``. *path* is
         percent-encoded already; an absolute URL must be of the same origin (else ContractError).
+        *into* is where the body of an answer goes as it comes, however large it is, and ``content`` is
+        empty then: a path, which gets it whole or stays as it was, or a binary file that is open for
+        writing and can be rewound.
         Values whose names say that they are credentials are masked in logs and errors. Times out as
         the client does, in seconds.
 
         Raises TransportError and its kin, StatusError for a status of 400 or more among them, and
-        TypeError for two bodies at once and for a body that can't be sent twice.
+        TypeError for two bodies at once, for a body that can't be sent twice, and for an *into* that
+        can't be written twice; OSError where it can't be written at all.
         """
         body = _body(json, data, files)
         pairs = tuple(secret_values(params or {}).items())
-        return self.send(Request(method.upper(), path, pairs, dict(headers or {}), body))
+        with _landing(into) as opener:
+            request = Request(method.upper(), path, pairs, dict(headers or {}), body, into=opener)
+            return self.send(request)
+
+
+@contextmanager
+def _landing(into: Any) -> Iterator[Callable[[], BinaryIO] | None]:
+    """Give what opens the place of an answer's body, anew for each attempt; see `Client.request`."""
+    if into is None:
+        yield None
+    elif isinstance(into, str | os.PathLike):
+        with _whole(Path(into)) as opener:
+            yield opener
+    elif _takes_bytes(into):
+        start = into.tell()
+        yield lambda: cast("BinaryIO", _Landing(into, start))
+    else:
+        raise TypeError(
+            f"A {type(into).__name__} can't take the body of an answer: give a path or a binary file that "
+            "can be rewound, as a request may have to be sent twice."
+        )
+
+
+def _takes_bytes(given: Any) -> bool:
+    """Whether something is a binary file that can be written to and rewound."""
+    if isinstance(given, TextIOBase) or not hasattr(given, "write"):
+        return False
+    return all(getattr(given, name, bool)() for name in ("writable", "seekable"))
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Callable[[], BinaryIO]]:
+    """Give what opens a file beside *path*, which takes its place at the end, if it was opened."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    beside = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
+    beside.open("xb").close()  # before anything is asked it is known that this can be done
+    written = False
+
+    def opener() -> BinaryIO:
+        nonlocal written
+        written = True
+        return beside.open("wb")
+
+    try:
+        yield opener
+        if written:
+            os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+class _Landing:
+    """A user's open file, written from where it stood; closing it here leaves it open."""
+
+    def __init__(self, file: BinaryIO, start: int) -> None:
+        file.seek(start)
+        file.truncate()
+        self.write = file.write
+
+    def close(self) -> None:
+        """Leave the file to its owner."""
 
 
 def _embedded(url: str) -> Any:

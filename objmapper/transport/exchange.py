@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -16,7 +17,7 @@ from requests.adapters import BaseAdapter
 from requests.auth import HTTPBasicAuth
 from requests.structures import CaseInsensitiveDict
 
-from objmapper.exceptions import ResponseTooLarge, Timeout
+from objmapper.exceptions import ResponseTooLarge, Timeout, TransportError
 from objmapper.operation import Request, Response
 from objmapper.transport.auth import (
     Auth,
@@ -191,13 +192,19 @@ class Exchange:
         )
 
     def _content(self, answer: requests.Response, request: Request, shown_url: str) -> bytes:
+        what = f"{request.method} {shown_url}"
         if request.into is not None and answer.status_code < 300:
-            with request.into() as file:
+            with _writing(what, request):
+                file = request.into()
+            try:
                 for piece in _pieces(answer):
-                    file.write(piece)
+                    with _writing(what, request):
+                        file.write(piece)
+            finally:
+                with _writing(what, request):
+                    file.close()
             return b""
         limit = self.max_response_bytes
-        what = f"{request.method} {shown_url}"
         declared = answer.headers.get("content-length", "")
         if _LENGTH.fullmatch(declared) and int(declared) > limit and request.method != "HEAD":
             raise ResponseTooLarge(
@@ -253,6 +260,16 @@ def close_body(prepared: requests.PreparedRequest) -> None:
     body: Any = prepared.body
     if isinstance(body, Streamed):
         body.close()
+
+
+@contextmanager
+def _writing(what: str, request: Request) -> Iterator[None]:
+    """Raise TransportError where an answer can't be kept: it is no fault of the connection's."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise TransportError(f"{what}: the answer can't be written: {why}.", request) from None
 
 
 def _pieces(answer: requests.Response) -> Iterator[bytes]:
