@@ -264,7 +264,7 @@ def _place(session: Any, obj: Any) -> Any:
     place, via = session.dialect.place_of(obj), obj._state.page.via
     if place is None and via is not None:
         key = type(obj).__mapper__.key_in(obj._row)
-        holders = (holder for referred, holder in _referred(session, via) if referred == key)
+        holders = (holder for known, holder in referred(session, via) if known == key)
         holder = next(holders, None)
         place = None if holder is None else session.dialect.place_of(holder)
     return place
@@ -278,7 +278,7 @@ def _peers(session: Any, obj: Any, key: Any, page: Page, field: Any) -> list[Any
     if page.via is None:
         keys: Iterator[tuple[Any, Any]] = ((each, None) for each in page.keys)
     else:
-        keys = _referred(session, page.via)
+        keys = referred(session, page.via)
     for peer_key, holder in keys:
         if parents and page.via is None:
             peer_key = peer_key[-1]
@@ -291,7 +291,7 @@ def _peers(session: Any, obj: Any, key: Any, page: Page, field: Any) -> list[Any
     return list(wanted)
 
 
-def _referred(session: Any, via: tuple[Any, Any, Any]) -> Iterator[tuple[Any, Any]]:
+def referred(session: Any, via: tuple[Any, Any, Any]) -> Iterator[tuple[Any, Any]]:
     """Yield the keys that the objects of a page refer to, with those objects."""
     relation, owner, identities = via
     for identity in identities:

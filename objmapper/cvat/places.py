@@ -17,6 +17,7 @@ from objmapper.dialects.base import Dialect, with_params
 from objmapper.exceptions import QueryError, UnsupportedLookup, ValidationError
 from objmapper.operation import Change, Draft, Json, Kind, Request
 from objmapper.query import Condition, Query
+from objmapper.reading import referred
 from objmapper.state import ABSENT, Stateful, base_value, is_new, session_of
 from objmapper.transport.auth import checked_header
 
@@ -89,11 +90,28 @@ class InOrganizations(Dialect):
         self.context = Context()
 
     def place_of(self, obj: Any) -> Place | None:
+        """Return where an object lives, as far as what it is part of, it itself or a part tells."""
+        place = self._told_of(obj)
+        return self._told_by_part(obj) if place is None else place
+
+    def _told_by_part(self, obj: Any) -> Place | None:
+        """Return where that lives by which an object came to be known, and is part of it.
+
+        As long as only its key is known, nothing else tells.
+        """
+        session, via = session_of(obj), None if is_new(obj) else obj._state.page.via
+        if session is None or via is None or via[0].name not in _ABOVE:
+            return None
+        key = type(obj).__mapper__.key_in(obj._row)
+        part = next((part for known, part in referred(session, via) if known == key), None)
+        return None if part is None else self._told_of(part)
+
+    def _told_of(self, obj: Any) -> Place | None:
         """Return where an object lives, as far as what it is part of or it itself tells."""
         foreign_keys, new = type(obj).__mapper__.foreign_keys, is_new(obj)
         for name in _ABOVE:
             above = _known(obj, foreign_keys[name], new) if name in foreign_keys else None
-            place = None if above is None else self.place_of(above)
+            place = None if above is None else self._told_of(above)
             if place is not None:
                 return place
         field = foreign_keys.get("organization")
