@@ -636,6 +636,50 @@ def test_of_several_in_one_request_each_stands_in_the_report(server):
     assert pages[2].text == "theirs"
 
 
+class Crew(Model):
+    """It has a field that is called as an option of commits."""
+
+    id = fields.Integer(primary_key=True)
+    workers = fields.Integer()
+
+    class Meta:
+        registry = registry
+
+
+def test_the_update_of_a_query_set_decides_conflicts(server, session, model):
+    found = model.objects.filter(id__in=[1, 2])
+    list(found)
+    elsewhere(server, model, 1, text="theirs", size=7)
+    with pytest.raises(CommitError, match="1 conflict"):
+        found.update(text="mine", on_error="continue")
+    session.rollback()
+    found = model.objects.filter(id__in=[1, 2])
+    list(found)
+    elsewhere(server, model, 1, text="theirs", size=8)
+    assert found.update(text="mine", on_conflict="overwrite", workers=1, deadline=60) == 2
+    assert [stored(server, model, n)["text"] for n in (1, 2)] == ["mine", "mine"]
+    assert stored(server, model)["size"] == 8
+
+
+def test_the_deletion_of_a_query_set_decides_conflicts(server, session, model):
+    found = model.objects.filter(id=1)
+    list(found)
+    elsewhere(server, model, 1, text="theirs")
+    with pytest.raises(CommitError, match="1 conflict"):
+        found.delete()
+    assert found.delete(on_conflict="overwrite") == 1
+    assert 1 not in server.tables[model.__mapper__.endpoint].rows
+
+
+def test_a_field_that_is_called_as_an_option_is_a_field(server, session):
+    server.table("crews", [{"id": 1, "workers": 2}])
+    assert Crew.objects.filter(id=1).update(workers=7) == 1
+    assert stored(server, Crew) == {"id": 1, "workers": 7}
+    with pytest.raises(FieldDoesNotExist, match="Crew has no field 'on_conflicts'"):
+        Crew.objects.filter(id=1).update(workers=8, on_conflicts="merge")
+    assert Crew.objects.filter(id=1).update(on_error="continue") == 0
+
+
 def test_one_conflict_is_one(server, session):
     note = Note.objects.get(id=1)
     note.text = "mine"

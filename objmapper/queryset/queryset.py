@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 M = TypeVar("M")
 T = TypeVar("T")
 QS = TypeVar("QS", bound="QuerySet[Any]")
+#: What ``update`` takes beside fields: the options of a commit.
+_OPTIONS = frozenset({"workers", "on_error", "progress", "deadline", "on_conflict"})
 
 
 class QuerySet(Chaining[M]):
@@ -301,18 +303,20 @@ class QuerySet(Chaining[M]):
     def update(self, **values: Any) -> int:
         """Set these fields of every object that matches, as one commit; returns how many matched.
 
-        Raises FieldDoesNotExist, ReadOnlyFieldError, ValidationError, and QueryError for a keyless
-        model, before anything is asked; CommitError.
+        A keyword that names no field may be an option of ``Session.commit``, as ``on_conflict``. Raises
+        FieldDoesNotExist, ReadOnlyFieldError, ValidationError, and QueryError for a keyless model, before
+        anything is asked; CommitError.
         """
+        fields = self.query.mapper.fields
+        options = {name: values.pop(name) for name in _OPTIONS & values.keys() - fields.keys()}
         if not values:
             return 0
         self._check_update(values)
         session, found = self.session, list(self._fetched())
-        fields = self.query.mapper.fields
         for obj in found:
             for name, value in values.items():  # a list of its own for each object
                 setattr(obj, name, copy.deepcopy(value) if fields[name].mutable else value)
-        session.commit_objects(found, fields=tuple(values))
+        session.commit_objects(found, fields=tuple(values), **options)
         return len(found)
 
     def _check_update(self, values: dict[str, Any]) -> None:
@@ -329,14 +333,14 @@ class QuerySet(Chaining[M]):
             if messages:
                 raise ValidationError.of([(f"update({name}={field.told(value)})", None, messages)])
 
-    def delete(self) -> int:
+    def delete(self, **options: Any) -> int:
         """Delete every object that matches, as one commit; returns how many.
 
-        Raises QueryError for a keyless model, CommitError.
+        *options* are those of ``Session.commit``. Raises QueryError for a keyless model, CommitError.
         """
         self._not_keyless("delete")
         found, session = list(self._fetched()), self.session
-        session.delete_objects(found)
+        session.delete_objects(found, **options)
         self._results = None
         return len(found)
 
@@ -461,7 +465,7 @@ class Manager(Objects[M]):
     def __bool__(self) -> bool:
         return self.exists()
 
-    def delete(self) -> int:
+    def delete(self, **options: Any) -> int:
         """Raise QueryError: what deletes everything is said in full, ``.all().delete()``."""
         raise QueryError(f"{self!r}.delete() would delete them all; if so, say .all().delete().")
 

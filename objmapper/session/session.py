@@ -429,6 +429,7 @@ class Session(SessionBase):
         workers: int | None = None,
         on_error: OnError = "stop",
         progress: bool | Progress = False,
+        deadline: float | None = None,
         on_conflict: OnConflict = "error",
     ) -> CommitReport:
         """Send the changes of *objects* alone, with the pending parents they refer to.
@@ -446,6 +447,7 @@ class Session(SessionBase):
                 workers=workers,
                 on_error=on_error,
                 progress=progress,
+                deadline=deadline,
                 on_conflict=on_conflict,
             )
 
@@ -456,6 +458,7 @@ class Session(SessionBase):
         workers: int | None = None,
         on_error: OnError = "stop",
         progress: bool | Progress = False,
+        deadline: float | None = None,
         on_conflict: OnConflict = "error",
     ) -> CommitReport:
         """Delete *objects* now, and nothing else; new ones are just forgotten.
@@ -474,6 +477,7 @@ class Session(SessionBase):
                 workers=workers,
                 on_error=on_error,
                 progress=progress,
+                deadline=deadline,
                 on_conflict=on_conflict,
             )
 
