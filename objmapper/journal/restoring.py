@@ -103,12 +103,14 @@ class Restorer:
 
     def _over(self, model: Any, row: dict[str, Any], item: Item) -> Any:
         """Return a persistent object of the session over a row."""
-        obj = reviving.persistent(self.session, model, row, full=item.full)
-        mapper = model.__mapper__
+        self._claim(model.__mapper__, row)
+        return reviving.persistent(self.session, model, row, full=item.full)
+
+    def _claim(self, mapper: Any, row: dict[str, Any]) -> None:
+        """Have it known that a row is of an object that was made, and of no other one of its name."""
         identity = mapper.identity_in(row)
         if mapper.natural_key and identity is not None:
             self.session.members.created.setdefault(mapper.root, set()).add(identity)
-        return obj
 
     def change(self, obj: Any, values: Mapping[str, Any]) -> None:
         """Give a persistent object changes that it does not have yet."""
@@ -164,8 +166,15 @@ class Restorer:
     # -- operations -------------------------------------------------------------------------------
 
     def doubtful(self, operations: Iterable[int]) -> None:
-        """Let the session know which operations of unknown fate its objects have."""
-        known = self.session.members.uncertain
+        """Let the session know which operations of unknown fate its objects have.
+
+        What they may have made is nothing that the journal knows to be another object's.
+        """
+        known, here = self.session.members.uncertain, self.journal.models.here
+        operations = list(operations)
+        for item in self.journal.book.items.values() if operations else ():
+            if item.state == "there" and item.model in here:
+                self._claim(here[item.model].__mapper__, item.row)
         for operation in operations:
             for outcome in self._outcomes(operation):
                 for obj in outcome.operation.objects:

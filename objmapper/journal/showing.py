@@ -80,7 +80,7 @@ def _label(item: Item) -> str:
     if item.tag is not None:
         return repr(item.tag)
     if item.key:
-        return " ".join(map(str, loads(item.key, "a key")))
+        return " ".join(map(str, loads(item.key)))
     parts = loads(item.name, "a name") or ["", f"#{item.number}"]
     return " ".join(f"#{part['#']}" if isinstance(part, dict) else str(part) for part in parts[1:])
 

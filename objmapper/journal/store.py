@@ -218,6 +218,19 @@ class Store:
             )
         return _Use(self)
 
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Have what the block writes written whole, or nothing of it."""
+        with self._used() as database:
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                yield database
+                database.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    database.execute("ROLLBACK")
+                raise
+
     # -- writing ----------------------------------------------------------------------------------
 
     def remember(self, name: str, value: str) -> None:
@@ -232,30 +245,16 @@ class Store:
         events: Iterable[Happened] = (),
     ) -> None:
         """Write intents, and the models and events that go with them: all of it or nothing."""
-        with self._used() as database:
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                database.executemany("INSERT INTO model VALUES (?, ?, ?)", models)
-                database.executemany(_INTENT, intents)
-                database.executemany(_EVENTS[1], events)
-                database.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    database.execute("ROLLBACK")
-                raise
+        with self._transaction() as database:
+            database.executemany("INSERT INTO model VALUES (?, ?, ?)", models)
+            database.executemany(_INTENT, intents)
+            database.executemany(_EVENTS[1], events)
 
     def happened(self, events: Sequence[Happened]) -> None:
         """Write events: all of them or nothing."""
         if len(events) > _MANY:
-            with self._used() as database:
-                database.execute("BEGIN IMMEDIATE")
-                try:
-                    database.executemany(_EVENTS[1], events)
-                    database.execute("COMMIT")
-                except BaseException:
-                    with suppress(sqlite3.Error):
-                        database.execute("ROLLBACK")
-                    raise
+            with self._transaction() as database:
+                database.executemany(_EVENTS[1], events)
             return
         values = [value for event in events for value in event]
         # One statement is one transaction.

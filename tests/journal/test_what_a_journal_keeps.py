@@ -1,10 +1,22 @@
 """What a journal keeps for the next run: fates, tags, references, and whose an object is."""
 
 from contextlib import closing
+from datetime import UTC, datetime
 
 import pytest
 
-from objmapper import CommitError, CommitInterrupted, JournalError, OfflineError, Session, inspect
+from objmapper import (
+    CommitError,
+    CommitInterrupted,
+    Embedded,
+    JournalError,
+    Model,
+    OfflineError,
+    Registry,
+    Session,
+    fields,
+    inspect,
+)
 from objmapper.cli import main
 from objmapper.cvat import Client as CVATClient
 from objmapper.cvat import Label, Project
@@ -225,3 +237,202 @@ def test_whether_it_is_deleted_is_nothing_that_an_offline_session_can_ask(place,
             OfflineError, match=r"^Whether <Task name='a'> is deleted has to be asked of"
         ):
             session.commit()
+
+
+# -- what is known of an object -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["recover", "run again"])
+def test_what_the_server_leaves_out_is_not_asked_for(place, models, how):
+    with place.session() as session:
+        session.add(models.Task(name="a"))
+        session.commit()
+    assert set(place.server.tables["tasks"].rows[1]) == {"id", "name"}
+    seen = len(place.server.seen)
+    with place.session() as session:
+        task = models.Task(name="a")
+        if how == "run again":
+            session.add(task)
+            session.commit()
+        else:
+            (task,) = session.recover().created.objects
+        assert (task.id, task.note, task.project) == (1, None, None)
+    assert len(place.server.seen) == seen
+
+
+def test_the_unknown_change_of_an_earlier_run_is_told_as_a_change_of_this_one(stored, models):
+    session = stored.session(idempotent=frozenset())
+    tasks = models.Task.objects.using(session)
+    tasks.get(id=1).note = "mine"
+    stored.die(session, 1, done=False)
+    stored.server.tables["tasks"].rows[1]["note"] = "theirs"
+    with closing(stored.session(idempotent=frozenset())) as session:
+        with pytest.raises(CommitError) as caught:
+            session.recover()
+        (entry,) = caught.value.report.uncertain
+        (change,) = entry.operation.changes
+        assert (change.kind, change.sent) == ("update", {"note": "mine"})
+        assert change.changes == {"note": (None, "mine")}
+        told = entry.operation.to_json()
+        assert (told["kind"], told["method"], told["path"]) == ("update", "PATCH", "/tasks/1/")
+        assert told["body"] == {"note": "mine"}
+        assert entry.outcome.why == "'note' is neither as it was sent nor as it was before"
+
+
+class Person(Embedded):
+    name = fields.String()
+
+
+class Dated(Model):
+    id = fields.Integer(primary_key=True)
+    name = fields.String()
+    when = fields.DateTime(null=True)
+    owner = fields.Nested(Person, null=True)
+    crew = fields.List(fields.Nested(Person))
+
+    class Meta:
+        registry = Registry("kept")
+        natural_key = ["name"]
+
+
+NOON = datetime(2001, 1, 3, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("done", [True, False])
+@pytest.mark.parametrize("new", [True, False])
+def test_values_that_are_no_plain_json_are_the_same_after_a_recovery(place, new, done):
+    row = {"id": 1, "name": "a", "when": None, "owner": None, "crew": []}
+    place.server.table("dateds", [] if new else [row])
+    session = place.session(idempotent=frozenset())
+    obj = Dated(name="a") if new else Dated.objects.using(session).get(id=1)
+    obj.when, obj.owner, obj.crew = NOON, Person(name="x"), [Person(name="y")]
+    session.add(obj)
+    place.die(session, 1, done=done)
+    with place.session(idempotent=frozenset()) as session:
+        report = session.recover()
+        (obj,) = (report.created if new else report.updated).objects
+        assert (obj.when, obj.owner.name, [each.name for each in obj.crew]) == (NOON, "x", ["y"])
+        assert (obj.changes, session.dirty) == ({}, [])
+        obj.crew[0].name = "z"
+        assert set(obj.changes) == {"crew"}
+        session.commit()
+    row = place.server.tables["dateds"].rows[1]
+    assert (row["when"], row["owner"], row["crew"]) == (
+        "2001-01-03T12:00:00Z",
+        {"name": "x"},
+        [{"name": "z"}],
+    )
+    assert len(place.writes()) == (2 if done else 3)
+
+
+def test_what_both_have_changed_to_the_same_is_done(stored, models, capsys):
+    client = stored.server.client(has_etag=True)
+    with Session(client, journal=stored.path) as session:
+        note = models.Versioned.objects.using(session).get(id=1)
+        note.note = "same"
+        stored.server.tables["versioned"].rows[1]["note"] = "same"
+        assert session.commit().updated.objects == [note]
+    assert main(["journal", str(stored.path)]) == 0
+    assert "done      1 updated\n" in capsys.readouterr().out
+
+
+def test_what_was_given_up_is_not_open(stored, models, capsys):
+    client = stored.server.client(has_etag=True)
+    with Session(client, journal=stored.path) as session:
+        note = models.Versioned.objects.using(session).get(id=1)
+        note.note = "mine"
+        stored.server.tables["versioned"].rows[1]["note"] = "theirs"
+        assert session.commit(on_conflict="theirs").resolved.objects == [note]
+    assert main(["journal", str(stored.path)]) == 0
+    assert "done      nothing\nnot done  nothing" in capsys.readouterr().out
+
+
+def test_objects_that_are_there_are_known_by_what_they_refer_to(place, models):
+    """The task of a project that is there already is found by the project's key."""
+    place.server.tables["projects"].rows[7] = {"id": 7, "name": "seven", "note": None}
+
+    def program():
+        with place.session() as session:
+            project = models.Project.objects.using(session).get(id=7)
+            tasks = [models.Task(name=name, project=project) for name in "ab"]
+            session.add_all(tasks)
+            counts = session.commit().counts()
+            return counts, [(task.id, task.project is project) for task in tasks]
+
+    assert program() == ({"created": 2}, [(1, True), (2, True)])
+    assert program() == ({}, [(1, True), (2, True)])
+    assert place.writes() == ["POST /tasks/"] * 2
+
+
+def test_an_update_that_was_refused_and_said_otherwise_goes_once(stored, models, capsys):
+    stored.server.fail("PATCH", "/tasks/1", 400, {"note": ["no"]})
+    with closing(stored.session()) as session:
+        task = models.Task.objects.using(session).get(id=1)
+        task.note, task.tags = "bad", ["x"]
+        with pytest.raises(CommitError):
+            session.commit()
+        task.note = "good"
+        session.commit(on_error="continue")
+    assert main(["journal", str(stored.path)]) == 0
+    with stored.session() as session:
+        assert session.recover().counts() == {"updated": 1}
+    row = stored.server.tables["tasks"].rows[1]
+    assert (row["note"], row["tags"]) == ("good", ["x"])
+    assert len(stored.writes()) == 2
+
+
+def test_of_what_was_refused_what_was_not_said_again_is_open_still(stored, models, capsys):
+    stored.server.fail("PATCH", "/tasks/1", 400, {"note": ["no"]})
+    with closing(stored.session()) as session:
+        task = models.Task.objects.using(session).get(id=1)
+        task.note, task.tags, task.secret = "bad", ["x"], "hunter2"
+        with pytest.raises(CommitError):
+            session.commit()
+        session.commit_objects([task], fields=["note"])
+    assert main(["journal", str(stored.path)]) == 3
+    assert "update  Task 1  secret, tags  failed (BadRequest 400)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("how", ["recover", "all again", "the second again"])
+def test_what_an_earlier_run_has_made_is_not_taken_for_another(place, models, how):
+    session = place.session()
+    session.add(models.Task(name="a"), tag="row-1")
+    session.commit()
+    session.add(models.Task(name="a"), tag="row-2")
+    place.die(session, 1, done=False)
+    with place.session() as session:
+        if how == "recover":
+            session.recover()
+        else:
+            for tag in ["row-1", "row-2"][how == "the second again" :]:
+                session.add(models.Task(name="a"), tag=tag)
+            session.commit()
+    assert place.names() == ["a", "a"]
+
+
+def test_a_plan_leaves_out_what_was_sent_with_what_is_known_of_it(place, models):
+    session = place.session()
+    session.add(models.Project(name="p"))
+    place.die(session, 1, done=False)
+    with closing(place.session()) as session:
+        project = models.Project(name="p")
+        session.add(project)
+        ((change, error, outcome),) = session.plan().left_out
+        assert (change.kind, change.object) == ("create", project)
+        assert (outcome.fate, outcome.error) == ("uncertain", error)
+        assert (outcome.operation.kind, outcome.operation.objects) == ("create", (project,))
+        assert (outcome.operation.number, outcome.operation.request.method) == (1, "POST")
+        session.rollback()
+
+
+def test_what_was_not_told_is_loaded_when_it_is_read(place, models):
+    with place.session(answers_are_full=False) as session:
+        session.add(models.Task(name="a"))
+        session.commit()
+    place.server.tables["tasks"].rows[1]["note"] = "by the server"
+    with place.session(answers_are_full=False) as session:
+        task = models.Task(name="a")
+        session.add(task)
+        session.commit()
+        assert task.note == "by the server"
+    assert str(place.server.seen[-1]) == "GET /tasks/1/"

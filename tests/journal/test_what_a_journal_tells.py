@@ -274,6 +274,36 @@ def test_what_makes_no_sense_is_told(place, models, damage):
 
 
 @pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        ("event SET detail = '{' WHERE fate = 'failed'", "an outcome in the journal is no JSON: "),
+        ("intent SET name = '{'", "a name in the journal is no JSON: "),
+    ],
+)
+def test_the_command_tells_what_makes_no_sense(place, models, capsys, damage, why):
+    place.server.fail("POST", "/projects", 400, {"name": ["no"]})
+    with closing(place.session()) as session:
+        session.add(models.Project(name="p"))
+        with pytest.raises(CommitError):
+            session.commit()
+    edited(place.path, f"UPDATE {damage}")
+    assert main(["journal", str(place.path)]) == 1
+    assert why in capsys.readouterr().err
+
+
+def test_nothing_of_what_can_not_be_written_whole_is_written(place, models):
+    """More events than go in one statement, and no room for the last of them."""
+    with closing(place.session()) as session:
+        store = session.journal._store
+        events = [(number, "sending", 0.0, None) for number in range(30)]
+        with pytest.raises(JournalError, match="can't be used"):
+            store.happened([*events, (1, object(), 0.0, None)])
+        assert store.events() == []
+        store.happened(events)
+        assert [event.operation for event in store.events()] == list(range(30))
+
+
+@pytest.mark.parametrize(
     ("place_", "why"),
     [
         ("{", "a place in the journal is no JSON: "),
