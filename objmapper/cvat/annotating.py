@@ -9,10 +9,16 @@ from typing import Any
 from objmapper.cvat import annotation_answers
 from objmapper.cvat.annotation_items import Item, items_of
 from objmapper.cvat.annotation_labels import LabelSpec
-from objmapper.cvat.annotation_models import KINDS, kind_of, rows_in
+from objmapper.cvat.annotation_models import kind_of, rows_in
 from objmapper.cvat.places import InOrganizations
-from objmapper.dialects.base import RowPage
-from objmapper.exceptions import QueryError, UnsupportedLookup, ValidationError
+from objmapper.dialects.base import RowPage, row_of
+from objmapper.exceptions import (
+    Conflict,
+    ContractError,
+    QueryError,
+    UnsupportedLookup,
+    ValidationError,
+)
 from objmapper.operation import (
     Change,
     Draft,
@@ -200,20 +206,28 @@ def _body(changes: Sequence[Change], items: Sequence[Item]) -> dict[str, Any]:
     return body
 
 
-def _sorted(changes: Sequence[Change], items: Sequence[Item]) -> Iterator[tuple[str, list[int]]]:
-    """Yield each kind with the places of its changes."""
-    for kind in KINDS:
-        places = [place for place, change in enumerate(changes) if _kind(change) == kind]
-        if places:
-            yield kind, places
+def _sorted(changes: Sequence[Change]) -> list[tuple[str, list[int]]]:
+    """Return each kind with the places of its changes."""
+    places: dict[str, list[int]] = {}
+    for place, change in enumerate(changes):
+        places.setdefault(_kind(change), []).append(place)
+    return list(places.items())
 
 
 def _read(
     changes: Sequence[Change], items: Sequence[Item], place: Mapping[str, Any], response: Response
 ) -> list[Any]:
     """Return the row of each change in the answer to what was sent."""
-    body, found = response.json(), dict[int, Any]()
-    for kind, places in _sorted(changes, items):
+    body, found = row_of(response.json(), response), dict[int, Any]()
+    kinds = _sorted(changes)
+    if changes[0].kind == Kind.CREATE and not any(rows_in(body, k, response.url) for k, _ in kinds):
+        frames = ", ".join(str(item.get("frame")) for item in items[:5])
+        raise Conflict(
+            f"{response.method} {response.url} answered {response.status}, and nothing was created: CVAT "
+            f"drops what is on none of its frames, and there is none of {frames} here.",
+            response,
+        )
+    for kind, places in kinds:
         sent = [resolve(items[each]) for each in places]
         rows = annotation_answers.paired(sent, rows_in(body, kind, response.url), response.url)
         found.update(zip(places, rows, strict=True))
@@ -232,8 +246,8 @@ def _look(
     age: int,
 ) -> list[Any] | None:
     """Return what was made of new annotations, by what is there now; None: nothing."""
-    body, found, none = response.json(), dict[int, Any](), 0
-    for kind, places in _sorted(changes, items):
+    body, found, none = row_of(response.json(), response), dict[int, Any](), 0
+    for kind, places in _sorted(changes):
         sent = [resolve(items[each]) for each in places]
         known = _known(changes[places[0]].object, kind, age)
         rows = [row for row in rows_in(body, kind, response.url) if row.get("id") not in known]
@@ -244,6 +258,8 @@ def _look(
             found.update(zip(places, made, strict=True))
     if none == len(changes):
         return None
+    if none:
+        raise ContractError(f"{none} of {len(changes)} annotations that were sent are not there")
     return _rows(changes, found, place)
 
 

@@ -75,7 +75,7 @@ def paired(sent: Sequence[Item], rows: Sequence[Item], url: str) -> list[Any]:
         frames = ", ".join(str(item.get("frame")) for item in missing[:5])
         raise ContractError(
             f"{url} answered without {len(missing)} of {len(sent)} annotations that were sent, on the "
-            f"frames {frames}: CVAT drops what is on none of its frames."
+            f"frames {frames}: CVAT drops what is on a frame that it does not have."
         )
     return [found[number] for number in range(len(sent))]
 

@@ -60,6 +60,7 @@ class Annotated(Stateful):
             body[str(kind_of(type(obj).__mapper__))].append(item)
         if "intervals" in given:
             body["intervals"] = given["intervals"]
+        self.annotations.forget()  # whatever becomes of it
         with session.using():
             session.send(Request("PUT", self.annotations.path(), body=Json(body), repeatable=True))
         _forget(self, session)
@@ -124,6 +125,7 @@ class Annotated(Stateful):
         told = {kind: [*dict.fromkeys(each)] for kind, each in by_kind.items() if each is not None}
         if ids is None and not told:
             _refuse_waiting(self, session)
+            self.annotations.forget()
             with session.using():
                 session.send(Request("DELETE", self.annotations.path(), repeatable=True))
             _forget(self, session)

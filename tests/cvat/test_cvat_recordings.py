@@ -18,7 +18,8 @@ from objmapper.state import changed_keys, same
 
 RECORDINGS = Path(__file__).parents[1] / "recordings" / "cvat-2.15"
 ORIGIN = "http://cvat.example:8080"
-MODELS = {name: models.registry[name] for name in models.registry}
+# Annotations have no lists of their own: test_cvat_annotation_answers.py reads those recorded.
+MODELS = {n: models.registry[n] for n in models.registry if not n.startswith("annotations/")}
 # Answers on covered paths that have no rows, and one of a request that described a path.
 ROWLESS = {"/api/server/about", "/api/server/share", "/api/auth/login", "/api/auth/logout"}
 DATA = re.compile(r"/api/(jobs|tasks)/\d+/(annotations|data|preview|status)(/.*)?")
