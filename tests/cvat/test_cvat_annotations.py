@@ -7,6 +7,7 @@ import itertools
 import json
 
 import pytest
+import requests
 
 from objmapper import CommitError, Session, ValidationError, inspect, signals
 from objmapper.cvat import Client, Job, Task, models
@@ -27,6 +28,7 @@ from objmapper.exceptions import (
     SessionError,
     UnsupportedLookup,
 )
+from objmapper.server import WSGIAdapter
 
 COLOUR = {
     "name": "colour",
@@ -234,25 +236,36 @@ class TestReading:
 
 
 def test_of_ten_thousand_shapes_there_are_objects_for_those_that_are_looked_at(sent):
-    # Nothing is held against the contract here: that takes seconds for so many rows.
-    with Client("embedded://cvat?seed=1x1") as client:
-        shape = {"type": "rectangle", "frame": 0, "label_id": 1}
-        shapes = [shape | {"points": [n, 0, n + 1, 1]} for n in range(10_000)]
-        client.request("PUT", "/jobs/1/annotations/", json={"shapes": shapes})
-        job = Job.objects.get(id=1)
-        known, before = len(client.session), len(sent)
-        found = job.annotations.shapes
-        assert len(found) == 10_000
-        assert len(client.session) == known
-        changed = found[77]
-        changed.points[1] = 0.5
-        assert len(client.session) == known + 1
-        report = client.session.commit()
-        assert [entry.object for entry in report.updated] == [changed]
-        [read, patch] = sent[before:]
-        assert read == ("GET", "/jobs/1/annotations/", None)
-        assert patch[:2] == ("PATCH", "/jobs/1/annotations/?action=update")
-        assert [each["id"] for each in patch[2]["shapes"]] == [changed.id]
+    shape = {"type": "rectangle", "frame": 0, "label_id": 1, "source": "manual", "attributes": []}
+    shapes = [shape | {"id": n, "points": [n, 0, n + 1, 1]} for n in range(1, 10_001)]
+
+    def cvat(environ, start_response):
+        """A job whose annotations are many: a CVAT needs seconds to store so many rows."""
+        told = {"id": 1, "start_frame": 0, "stop_frame": 9, "task_id": 1}
+        if environ["REQUEST_METHOD"] == "PATCH":
+            told = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+        elif environ["PATH_INFO"].endswith("/annotations/"):
+            told = {"version": 0, "tags": [], "shapes": shapes, "tracks": []}
+        start_response("200 OK", [("Content-Type", "application/vnd.cvat+json")])
+        return [json.dumps(told).encode()]
+
+    with requests.Session() as http:
+        http.mount("http://cvat.example", WSGIAdapter(cvat))
+        with Client("http://cvat.example", http=http, check_server_version=False) as client:
+            job = Job.objects.get(id=1)
+            known, before = len(client.session), len(sent)
+            found = job.annotations.shapes
+            assert len(found) == 10_000
+            assert len(client.session) == known
+            changed = found[76]
+            changed.points[1] = 0.5
+            assert len(client.session) == known + 1
+            report = client.session.commit()
+    assert [entry.object for entry in report.updated] == [changed]
+    [read, patch] = sent[before:]
+    assert read == ("GET", "/jobs/1/annotations/", None)
+    assert patch[:2] == ("PATCH", "/jobs/1/annotations/?action=update")
+    assert [(each["id"], each["points"]) for each in patch[2]["shapes"]] == [(77, [77, 0.5, 78, 1])]
 
 
 class TestCommitting:
