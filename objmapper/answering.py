@@ -7,7 +7,7 @@ from typing import Any
 
 from objmapper import loading, versions
 from objmapper.exceptions import Conflict, ContractError
-from objmapper.operation import Change, Fate, Kind, Outcome, Response, resolve
+from objmapper.operation import CREATE, DELETE, Change, Fate, Outcome, Response
 from objmapper.report import was_there
 from objmapper.state import Lifecycle, Page, own
 
@@ -50,9 +50,9 @@ def found_done(session: Any, outcome: Outcome, rows: Iterable[Any]) -> Outcome:
 def take_in(session: Any, rows: list[tuple[Change, Any]], *, full: bool) -> None:
     """Bring what the server has after each change into its object; *full*: all that it has."""
     for change, row in rows:
-        if change.kind == Kind.DELETE and change.undoes is not None:
+        if change.kind == DELETE and change.undoes is not None:
             session.members.unborn(change.object, change.undoes)
-        elif change.kind == Kind.DELETE:
+        elif change.kind == DELETE:
             session.members.forget(change.object)
         else:
             _settle(session, change, row, full=full)
@@ -76,7 +76,7 @@ def _bind(session: Any, change: Change, row: Any) -> None:
 def _rows(outcome: Outcome) -> list[tuple[Change, Any]]:
     """Return each change with the row that the answer has for it, or None."""
     draft, response = outcome.operation.draft, outcome.response
-    if draft.read is None or draft.kind == Kind.DELETE or response is None:
+    if draft.read is None or draft.kind == DELETE or response is None:
         return [(change, None) for change in draft.changes]
     return list(zip(draft.changes, draft.read(response), strict=True))
 
@@ -93,7 +93,7 @@ def _check(change: Change, row: Any, response: Response | None, rekeys: bool = F
         if not rekeys and mapper.key_in(obj._row) not in (None, told):
             raise ContractError(f"{obj!r} was sent, and the answer is about {told!r}.")
         return
-    findable = not mapper.has_key or mapper.natural_key or change.kind != Kind.CREATE
+    findable = not mapper.has_key or mapper.natural_key or change.kind != CREATE
     if not findable and mapper.key_in(obj._row) is None:
         status = response.status if response is not None else "no answer"
         raise ContractError(
@@ -106,11 +106,10 @@ def _settle(session: Any, change: Change, row: Any, *, full: bool, born: bool = 
     obj = change.object
     mapper = type(obj).__mapper__
     before = None if row is None else mapper.identity_in(obj._row)
-    sent = {key: resolve(value) for key, value in change.sent.items()}
     if change.undoes is not None:
         loading.as_left(obj, change.undoes)
-    loading.acknowledge(obj, sent, row, change.rows)
-    if change.kind == Kind.CREATE and born:
+    loading.acknowledge(obj, change.sent, row, change.rows)
+    if change.kind == CREATE and born:
         _give_birth(session, obj, full=full and row is not None)
     elif before is not None and mapper.identity_in(obj._row) != before:
         session.members.rekeyed(obj, before)

@@ -111,7 +111,8 @@ def _run(
     session = run.session
     conflicts.check_names(on_conflict, planned)
     for operation in planned:
-        for obj in operation.objects:
+        for change in operation.changes:
+            obj = change.object
             if obj._state.lifecycle is Lifecycle.TRANSIENT:
                 session.members.add(obj)  # what pending objects refer to comes along
     if session.offline:

@@ -202,21 +202,21 @@ def overwrite(obj: Any, row: dict[str, Any], page: Page) -> None:
 
 
 def acknowledge(
-    obj: Any, sent: dict[str, Any], row: dict[str, Any] | None, rows: Mapping[str, Any]
+    obj: Any, sent: Mapping[str, Any], row: dict[str, Any] | None, rows: Mapping[str, Any]
 ) -> None:
     """Take in that the server has what was sent; edits made since stay changes.
 
-    *sent* are the wire values as they went out, *row* is the answer's row, if it had one; *rows* has
-    what rows say of values that are sent otherwise.
+    *sent* are the wire values as they were planned, *row* is the answer's row, if it had one; *rows*
+    has what rows say of values that are sent otherwise.
     """
     by_key, current, state = type(obj).__mapper__.by_key, obj._row, own(obj)
     originals = state.originals if state.originals is not None else {}
     snapshots = state.snapshots if state.snapshots is not None else {}
     dropped = []
-    for key, wire in sent.items():
-        field = by_key[key]
+    for key, planned in sent.items():
+        field, wire = by_key[key], resolve(planned)
         now = field.dump(current.get(key))
-        as_sent = same(now, wire)
+        as_sent = now is wire or same(now, wire)
         if field.write_only:
             originals[key] = ABSENT
             if as_sent:
@@ -325,6 +325,9 @@ def settle(obj: Any) -> bool:
     state = obj._state
     if state.__class__ is not InstanceState:
         return True
+    if not state.originals and not state.snapshots:
+        share(obj)
+        return True
     if changed_keys(obj) or is_held(obj):
         return False
     by_key = type(obj).__mapper__.by_key
@@ -338,12 +341,16 @@ def settle(obj: Any) -> bool:
     return True
 
 
+#: Asked for each object of a commit: Python 3.11 finds a member slowly through its class.
+_PERSISTENT = Lifecycle.PERSISTENT
+
+
 def share(obj: Any) -> None:
     """Give an object its page's state back, if it has nothing of its own."""
     state = obj._state
     if (
         state.__class__ is InstanceState
-        and state.lifecycle is Lifecycle.PERSISTENT
+        and state.lifecycle is _PERSISTENT
         and state.full == state.page.full
         and state.session is state.page.session
         and not (state.originals or state.snapshots or state.children)

@@ -204,6 +204,8 @@ class Mapper:
         #: The other fields whose values may hold new objects.
         self.referring: list[Field[Any]] = []
         self._pk = self._key_field(self._index())
+        #: Whether its objects have a key: it is neither keyless nor a singleton without one.
+        self.has_key: bool = self._pk is not None
         #: The fields that fill the endpoint's braces, in order.
         self.path_fields: tuple[Field[Any], ...] = ()
         if not self.abstract:
@@ -304,11 +306,6 @@ class Mapper:
             kind = "singleton" if self.singleton else "keyless"
             raise DeclarationError(f"{self.model.__name__} is {kind}: it has no primary key.")
         return self._pk
-
-    @property
-    def has_key(self) -> bool:
-        """Whether its objects have a key: it is neither keyless nor a singleton without one."""
-        return self._pk is not None
 
     def key_in(self, row: dict[str, Any]) -> Any:
         """Return the normalised key of a row, or None where it has none.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from objmapper.request import (
     MASK,
@@ -72,6 +72,16 @@ class Fate(enum.StrEnum):
     CONFLICT = "conflict"
     #: It was not begun when the commit stopped.
     PENDING = "pending"
+
+
+# What a commit asks for each operation, again and again: Python 3.11 finds a member slowly through its
+# class.
+CREATE: Final = Kind.CREATE
+UPDATE: Final = Kind.UPDATE
+DELETE: Final = Kind.DELETE
+DONE: Final = Fate.DONE
+UNCERTAIN: Final = Fate.UNCERTAIN
+CONFLICT: Final = Fate.CONFLICT
 
 
 class Change(NamedTuple):
@@ -365,7 +375,13 @@ class Plan:
 
 
 __all__ = [
+    "CONFLICT",
+    "CREATE",
+    "DELETE",
+    "DONE",
     "MASK",
+    "UNCERTAIN",
+    "UPDATE",
     "Body",
     "Change",
     "Draft",

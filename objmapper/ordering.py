@@ -9,7 +9,17 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple
 
 from objmapper.exceptions import CircularDependencyError
-from objmapper.operation import Change, Draft, Kind, LeftOut, Operation, Pending, has_pending
+from objmapper.operation import (
+    CREATE,
+    DELETE,
+    Change,
+    Draft,
+    Kind,
+    LeftOut,
+    Operation,
+    Pending,
+    has_pending,
+)
 from objmapper.state import ABSENT, base_value
 
 
@@ -36,8 +46,8 @@ def cut_cycles(changes: list[Change]) -> list[Change]:
     A create goes without the reference, which an update sets afterwards; before a delete, an update
     takes the reference away. Raises CircularDependencyError where no reference may be null.
     """
-    creates = {id(change.object): change for change in changes if change.kind == Kind.CREATE}
-    deletes = {id(change.object): change for change in changes if change.kind == Kind.DELETE}
+    creates = {id(change.object): change for change in changes if change.kind == CREATE}
+    deletes = {id(change.object): change for change in changes if change.kind == DELETE}
     first: list[Change] = []
     later: list[Change] = []
     for holder, keys in _to_cut(_needed_by_creates(creates), creates):
@@ -162,9 +172,9 @@ def ordered(drafts: list[Draft], left_out: Sequence[LeftOut] = ()) -> tuple[Oper
     deletes: dict[Any, int] = {}
     for number, draft in enumerate(drafts, 1):
         for change in draft.changes:
-            if change.kind == Kind.CREATE:
+            if change.kind == CREATE:
                 creates[id(change.object)] = number
-            elif change.kind == Kind.DELETE:
+            elif change.kind == DELETE:
                 deletes[identity(change.object)] = number
     after: defaultdict[int, set[int]] = defaultdict(set)
     before: dict[int, int] = {}

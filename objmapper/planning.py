@@ -13,7 +13,7 @@ from typing import Any
 
 from objmapper import batching, ordering, saving, signals, versions, wire
 from objmapper.exceptions import SessionError, StalePlanError, ValidationError
-from objmapper.operation import Change, Draft, Kind, LeftOut, Plan, Settle, has_pending
+from objmapper.operation import DELETE, Change, Draft, Kind, LeftOut, Plan, Settle, has_pending
 from objmapper.state import Stateful, is_new
 
 #: Tells which objects a commit writes and which it deletes; asked again after receivers had a say.
@@ -128,7 +128,9 @@ def _children(obj: Any) -> list[Any]:
 def _new_parents(obj: Any) -> list[Any]:
     mapper, row = type(obj).__mapper__, obj._row
     foreign_keys = mapper.foreign_keys
-    values = [row.get(field.key) for field in foreign_keys.values()] if foreign_keys else []
+    if not foreign_keys and not mapper.referring:
+        return []
+    values = [row.get(field.key) for field in foreign_keys.values()]
     for field in mapper.referring:
         values += reversed([*has_pending(field.dump(row.get(field.key)))])
     return [value for value in values if isinstance(value, Stateful) and is_new(value)]
@@ -172,7 +174,7 @@ def check(changes: list[Change], deleted: list[Any]) -> None:
     problems: list[wire.Problem] = []
     gone = {ordering.identity(obj) for obj in deleted}
     for change in changes:
-        if change.kind == Kind.DELETE:
+        if change.kind == DELETE:
             continue
         obj = change.object
         problems += wire.problems(obj, list(change.sent))

@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 
 from objmapper.exceptions import CommitError, SessionError, cut
 from objmapper.operation import (
+    CONFLICT,
+    DONE,
+    UNCERTAIN,
     Change,
     Fate,
     Kind,
@@ -192,14 +195,14 @@ class CommitReport:
     def add(self, outcome: Outcome) -> None:
         """Enter every object of *outcome* under its fate."""
         operation, error = outcome.operation, outcome.error
-        there = bool(operation.draft.found) and outcome.fate is Fate.DONE and was_there(outcome)
+        there = bool(operation.draft.found) and outcome.fate is DONE and was_there(outcome)
         for change in operation.changes:
             entry = Entry(change.object, operation, outcome, error, outcome.waited_for)
             if there:
                 self.existing.append(entry)
             else:
                 self._list_of(outcome.fate, change).append(entry)
-        if outcome.fate is Fate.UNCERTAIN or (outcome.fate is Fate.DONE and not there):
+        if (outcome.fate is DONE and not there) or outcome.fate is UNCERTAIN:
             self.outcomes.append(outcome)
         self.requests += outcome.requests
         self.retries += outcome.retries
@@ -222,10 +225,10 @@ class CommitReport:
         self._list_of(fate, change).append(Entry(change.object, operation, outcome, error))
 
     def _list_of(self, fate: Fate, change: Change) -> Entries:
-        # The other fates are called as their lists are.
-        name: str = "conflicts" if fate is Fate.CONFLICT else fate
-        if fate is Fate.DONE:
+        if fate is DONE:
             name = _DONE.get(change.kind, "actions") if change.undoes is None else "undone"
+        else:  # the other fates are called as their lists are
+            name = "conflicts" if fate is CONFLICT else fate
         found: Entries = getattr(self, name)
         return found
 

@@ -199,6 +199,14 @@ class Request(NamedTuple):
                 return f"<{length} bytes of {content_type}>"
 
 
+def whole(path: tuple[Any, ...]) -> str | tuple[Any, ...]:
+    """Return a path in one piece, as soon as all of it is known."""
+    try:
+        return "".join(path)
+    except TypeError:  # a key that is waited for
+        return path
+
+
 def resolve(value: Any) -> Any:
     """Return *value* with Pending and Secret replaced, through lists and dicts."""
     if value.__class__ in _SCALARS:

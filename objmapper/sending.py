@@ -18,7 +18,17 @@ from objmapper.exceptions import (
     TooManyRequests,
     TransportError,
 )
-from objmapper.operation import Fate, Kind, Operation, Outcome, Request, Response
+from objmapper.operation import (
+    CONFLICT,
+    DONE,
+    UNCERTAIN,
+    Fate,
+    Kind,
+    Operation,
+    Outcome,
+    Request,
+    Response,
+)
 from objmapper.state import ages
 
 
@@ -81,7 +91,7 @@ def _outcome(operation: Operation, answer: Response | Exception, begun: float, a
     response: Response | None = None
     error: Exception | None = None
     if isinstance(answer, Response):
-        response, fate, sent, retries = answer, Fate.DONE, True, answer.retries
+        response, fate, sent, retries = answer, DONE, True, answer.retries
     elif isinstance(answer, TransportError):
         error, sent, retries = answer, answer.sent, answer.retries
         fate = Fate.UNCERTAIN if sent else Fate.FAILED
@@ -311,10 +321,11 @@ class Sender:
                     return
                 # Here, on the thread that sent it, or another one would go out meanwhile.
                 for outcome in self._sent(parcel):
-                    if self.stops and outcome.fate in (Fate.UNCERTAIN, Fate.CONFLICT):
-                        self.pause()
-                    elif self.stops and outcome.fate is not Fate.DONE:
-                        self.stop()
+                    if self.stops and outcome.fate is not DONE:
+                        if outcome.fate in (UNCERTAIN, CONFLICT):
+                            self.pause()
+                        else:
+                            self.stop()
                     yield outcome
 
     def _sent(self, parcel: list[Operation]) -> list[Outcome]:

@@ -13,7 +13,16 @@ from typing import Any
 from objmapper import answering, conflicts, naturalkey, ordering, planning, settling, signals
 from objmapper.exceptions import JournalError, ObjMapperError, SessionError, TransportError
 from objmapper.judging import Verdict, is_refusal
-from objmapper.operation import Fate, Kind, Operation, Outcome, Plan
+from objmapper.operation import (
+    CONFLICT,
+    DONE,
+    UNCERTAIN,
+    Fate,
+    Kind,
+    Operation,
+    Outcome,
+    Plan,
+)
 from objmapper.progress import Progress
 from objmapper.report import CommitReport, was_there
 from objmapper.sending import Sender, is_contested
@@ -86,7 +95,7 @@ class Commit:
     def begin(self) -> None:
         """Enter what is to be sent. Raises SessionError if another commit is about to send it."""
         under_way = self.session.members.under_way
-        objects = {id(obj): obj for operation in self.plan for obj in operation.objects}
+        objects = {id(c.object): c.object for operation in self.plan for c in operation.changes}
         for number in under_way & objects.keys():
             raise SessionError(
                 f"{objects[number]!r} is sent by a commit that is under way, and would be sent "
@@ -225,13 +234,13 @@ class Commit:
         """Bring an answer into its objects, and remember what became of the operation."""
         if self.earlier and outcome.operation.number in self.earlier:
             outcome = settling.together(self.earlier[outcome.operation.number], outcome)
-        if outcome.fate is Fate.DONE:
+        if outcome.fate is DONE:
             outcome = answering.taken_in(self.session, outcome)
-        if outcome.fate is Fate.UNCERTAIN:
+        if outcome.fate is UNCERTAIN:
             self.unsure[outcome.operation.number] = outcome
             if self.stops:
                 self.sender.pause()  # also for an answer that makes no sense
-        elif outcome.fate is Fate.CONFLICT:
+        elif outcome.fate is CONFLICT:
             self.contested[outcome.operation.number] = outcome
         else:
             self.note(outcome)
@@ -244,13 +253,13 @@ class Commit:
         self.outcomes[operation.number] = outcome
         if self.unsure:
             self.unsure.pop(operation.number, None)
-        if outcome.fate is not Fate.DONE:
+        if outcome.fate is not DONE:
             self.lost[operation.number] = operation
             if self.stops and outcome.fate is not Fate.SKIPPED:
                 self.sender.stop()
         for change in operation.changes:
             members.under_way.discard(id(change.object))
-            if outcome.fate is Fate.UNCERTAIN:
+            if outcome.fate is UNCERTAIN:
                 members.uncertain[id(change.object)] = (change.object, outcome)
         if self.progress is not None:
             try:

@@ -14,7 +14,7 @@ from typing import Any
 import marshmallow
 
 from objmapper.fields.checking import flat
-from objmapper.operation import MASK, Change, Kind, Pending, Secret
+from objmapper.operation import CREATE, MASK, UPDATE, Change, Kind, Pending, Secret
 from objmapper.state import ABSENT, base_value, changed_keys, copied, freeze, is_new
 
 Problem = tuple[object, str | None, list[str]]
@@ -82,12 +82,12 @@ def _schema_problems(obj: Any, mapper: Any) -> list[Problem]:
 
 def creation(obj: Any) -> Change:
     """Return what creating *obj* sends: everything that was set."""
-    return _change(Kind.CREATE, obj, changed_keys(obj))
+    return _change(CREATE, obj, changed_keys(obj))
 
 
 def update(obj: Any) -> Change:
     """Return what updating *obj* sends: what changed, nothing else."""
-    return _change(Kind.UPDATE, obj, changed_keys(obj))
+    return _change(UPDATE, obj, changed_keys(obj))
 
 
 def _change(kind: Kind, obj: Any, keys: list[str]) -> Change:
@@ -99,7 +99,7 @@ def _change(kind: Kind, obj: Any, keys: list[str]) -> Change:
         sent[key] = wire_value(field, row.get(key))
         old = base_value(obj, field)
         shown[field.name] = _shown_change(obj, field, old)
-        if kind is Kind.UPDATE:
+        if kind is UPDATE:
             base[key] = ABSENT if field.hides else old
         if field.mutable and not field.plain:
             with suppress(ValueError):

@@ -20,9 +20,9 @@ from objmapper.exceptions import (
     cut,
 )
 from objmapper.fields.relations import ForeignKey, HasMany, wire_key
-from objmapper.operation import Change, Draft, Kind, Settle
+from objmapper.operation import CREATE, UPDATE, Change, Draft, Settle
 from objmapper.query import And, Condition, Node, Order, Query
-from objmapper.request import Json, Pending, Request, Response
+from objmapper.request import Json, Pending, Request, Response, whole
 from objmapper.versions import ETAG, strong
 
 
@@ -50,12 +50,14 @@ def quote_key(value: Any) -> str:
     Raises QueryError for what can't be one.
     """
     try:
-        text = str(value) if value.__class__ is int else quote(str(value), safe="")
+        if value.__class__ is int:
+            return str(value)
+        text = quote(str(value), safe="")
     except ValueError as error:  # a lone surrogate, or too many digits
         raise QueryError(f"{cut(value)} can't be a part of an address: {error}.") from None
     if not text:
         raise QueryError("An empty key can't be a part of an address: it would name all there is.")
-    return text.replace(".", "%2E") if set(text) == {"."} else text
+    return text if text.strip(".") else text.replace(".", "%2E")
 
 
 class Dialect(Batches):
@@ -126,6 +128,7 @@ class Dialect(Batches):
             ):
                 raise TypeError(f"{type(self).__name__} has no capability {name!r}")
             setattr(self, name, value)
+        self._readers: dict[Any, Callable[[Response], list[Any]]] = {}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -137,8 +140,11 @@ class Dialect(Batches):
 
         Raises QueryError where one is missing, naming it.
         """
-        parts: list[Any] = []
+        slash = "/" if self.trailing_slash else ""
         rest: str = "/" + mapper.endpoint
+        if not mapper.path_fields:
+            return (rest + slash,)
+        parts: list[Any] = []
         for field in mapper.path_fields:
             head, _, rest = rest.partition("{" + field.name + "}")
             value = values.get(field.name)
@@ -148,21 +154,22 @@ class Dialect(Batches):
                     f"{field.name}, as filter({field.name}=...)."
                 )
             parts += [head, segment_of(value)]
-        return (*parts, rest + ("/" if self.trailing_slash else ""))
+        return (*parts, rest + slash)
 
     def detail(self, mapper: Any, key: Any, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """Return the path of one object; a singleton's is its collection's."""
         path = self.collection(mapper, values)
         if mapper.singleton:
             return path
+        segment = segment_of(key) if isinstance(key, Pending) else quote_key(mapper.pk.to_wire(key))
         slash = "/" if self.trailing_slash else ""
-        segment = segment_of(key if isinstance(key, Pending) else mapper.pk.to_wire(key))
-        return (*path[:-1], path[-1].removesuffix("/") + "/", segment, slash)
+        *before, last = path
+        return (*before, last.removesuffix("/") + "/", segment, slash)
 
     def path_values(self, obj: Any) -> dict[str, Any]:
         """Return what fills the braces for *obj*; Pending for a parent that is still new."""
-        mapper = type(obj).__mapper__
-        return {f.name: f.dump(obj._row.get(f.key)) for f in mapper.path_fields}
+        fields = type(obj).__mapper__.path_fields
+        return {f.name: f.dump(obj._row.get(f.key)) for f in fields} if fields else {}
 
     def address(self, obj: Any) -> tuple[Any, ...]:
         """Return the path of an object that the server knows."""
@@ -355,13 +362,13 @@ class Dialect(Batches):
         """Return the request for one change."""
         kind, obj = change.kind, change.object
         mapper = type(obj).__mapper__
-        if kind == Kind.CREATE:
+        if kind == CREATE:
             return self.draft_create(change, mapper)
         method, body, read = "DELETE", None, None
-        if kind == Kind.UPDATE:
+        if kind == UPDATE:
             method, body, read = self.update_method, Json(self.body(change)), self.reader(mapper)
         repeatable = kind in self.idempotent
-        request = Request(method, self.address(obj), body=body, repeatable=repeatable)
+        request = Request(method, whole(self.address(obj)), body=body, repeatable=repeatable)
         settle = Settle.REPEAT if repeatable else Settle.LOOK_UP
         return Draft(kind, (change,), request, repeatable, settle, read=read)
 
@@ -381,9 +388,9 @@ class Dialect(Batches):
         if chosen and self.creates_by_put:
             path, method = self.address(change.object), "PUT"
         return Draft(
-            Kind.CREATE,
+            CREATE,
             (change,),
-            Request(method, path, body=Json(self.body(change))),
+            Request(method, whole(path), body=Json(self.body(change))),
             settle=Settle.LOOK_UP if chosen or mapper.natural_key else Settle.ASK,
             read=self.reader(mapper),
         )
@@ -397,7 +404,10 @@ class Dialect(Batches):
 
     def reader(self, mapper: Any) -> Callable[[Response], list[Any]]:
         """Return what reads a write's answer: one row, or None when it has no body."""
-        return partial(self.read_written, mapper)
+        found = self._readers.get(mapper)
+        if found is None:  # made once: each operation of a commit has it
+            found = self._readers[mapper] = partial(self.read_written, mapper)
+        return found
 
     def read_written(self, mapper: Any, response: Response) -> list[Any]:
         """Return the row of a write's answer, in a list; None in it for an answer without a body.
