@@ -7,6 +7,7 @@ and which points it has are read when it is made, and never again (CVAT 2.15's c
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from objmapper.exceptions import ValidationError
@@ -20,6 +21,7 @@ def removed_attributes(change: Change, version: tuple[int, int] | None) -> list[
     before, after = change.changes.get("attributes", ([], []))
     kept = {attribute.id for attribute in after or () if attribute.id is not None}
     gone = [each for each in before or () if each.id not in kept]
+    _require_known(change, "attributes", gone)
     if gone and (version is None or version < _REMOVING):
         which = "a CVAT whose version is not known" if version is None else "this CVAT"
         names = ", ".join(each.name for each in gone)
@@ -34,6 +36,7 @@ def points_told(change: Change) -> list[dict[str, Any]]:
     That is for points that come or go, and for another drawing: CVAT would ignore them.
     """
     before, after = change.changes.get("sublabels", ([], []))
+    _require_known(change, "sublabels", before or ())
     was = {each.id: each for each in before or ()}
     now = {each.id: each for each in after or ()}
     problems: list[tuple[object, str | None, list[str]]] = [
@@ -47,6 +50,16 @@ def points_told(change: Change) -> list[dict[str, Any]]:
     if problems:
         raise ValidationError.of(problems)
     return [_told(each) for key, each in now.items() if each != was[key]]
+
+
+def _require_known(change: Change, name: str, parts: Iterable[Any]) -> None:
+    """Raise ValidationError for parts whose ids nobody has told since they were made.
+
+    CVAT answers the request that makes them without them; without its id a renamed one is a new one.
+    """
+    if any(part.id is None for part in parts):
+        told = "They were made a moment ago, and their ids are not known: fetch() the label first."
+        raise ValidationError.of([(change.object, name, [told])])
 
 
 def _told(part: Any) -> dict[str, Any]:

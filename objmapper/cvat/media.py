@@ -56,7 +56,20 @@ class DataMeta(Embedded):
     cloud_storage_id = fields.Integer(null=True)
 
 
-class Framed:
+class Previewed:
+    """What a project, a task and a job have to be shown by."""
+
+    __slots__ = ()
+
+    def get_preview(self) -> io.BytesIO:
+        """Return a small picture: of the first frame, or of that of a project's newest task.
+
+        Raises NotFound where there is none to show.
+        """
+        return io.BytesIO(_sent(self, Request("GET", _path(self, "/preview"))).content)
+
+
+class Framed(Previewed):
     """What a task and a job have to look at their frames.
 
     Frames are numbered from 0 in their task, also those of its jobs.
@@ -81,10 +94,6 @@ class Framed:
         """
         response = _sent(self, _asked(self, "frame", frame_id, quality))
         return io.BytesIO(response.content)
-
-    def get_preview(self) -> io.BytesIO:
-        """Return a small picture of the first frame."""
-        return io.BytesIO(_sent(self, Request("GET", _path(self, "/preview"))).content)
 
     def download_chunk(
         self,

@@ -25,7 +25,7 @@ from objmapper.cvat.data_requests import *  # noqa: F403
 from objmapper.cvat.filling import Filled
 from objmapper.cvat.guides import Guide
 from objmapper.cvat.labelled import Labelled
-from objmapper.cvat.media import DataMeta, Framed, FrameInfo
+from objmapper.cvat.media import DataMeta, Framed, FrameInfo, Previewed
 from objmapper.cvat.people import (
     IN_ORGANIZATION,
     Invitation,
@@ -124,7 +124,7 @@ class Sublabel(Embedded):
     has_parent = fields.Boolean(null=True)
 
 
-class Project(Labelled):
+class Project(Previewed, Labelled):
     """A project: labels and tasks."""
 
     id = fields.Integer(primary_key=True)

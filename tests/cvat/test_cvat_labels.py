@@ -105,6 +105,26 @@ class TestSkeletons:
         person.revert()
 
 
+class TestJustMade:
+    """What CVAT does not tell when it makes a label: the ids of its parts."""
+
+    @pytest.mark.parametrize("part", ["sublabels", "attributes"])
+    def test_a_part_whose_id_is_not_known_is_not_taken_for_another(
+        self, server, project, requests_of, part
+    ):
+        label = Label(name="pose", type="skeleton", sublabels=[{"name": "nose"}], attributes=[SIZE])
+        label.project = project
+        label.commit()
+        getattr(label, part)[0].name = "other"
+        with requests_of() as sent, pytest.raises(ValidationError, match=r"fetch\(\) the label"):
+            label.commit()
+        assert [verb for verb, _ in sent if verb != "GET"] == []
+        label.revert()
+        getattr(label.fetch(), part)[0].name = "other"
+        label.commit()
+        assert [each["name"] for each in rows(server, project)["pose"][part]] == ["other"]
+
+
 class TestAttributes:
     def test_an_attribute_that_is_taken_out_goes_on_280_and_is_refused_on_215(
         self, server, project, car, requests_of

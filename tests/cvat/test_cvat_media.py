@@ -7,7 +7,7 @@ import faulty
 import pytest
 from PIL import Image
 
-from objmapper import BadRequest, ContractError, NotFound, TooManyRequests
+from objmapper import BadRequest, ContractError, NotFound, ServerError, TooManyRequests
 from objmapper.cvat import Client
 
 SPEC = {"name": "t", "labels": [{"name": "car"}], "segment_size": 2}
@@ -197,3 +197,19 @@ def test_an_answer_that_is_no_data_ends_in_an_error_of_ours():
         with pytest.raises(ContractError):
             task.get_frames_info()
     server.close()
+
+
+def test_a_project_is_shown_by_its_newest_task():
+    with Client("embedded://cvat?seed=1x2&check=1", retries=0) as client:
+        project = client.projects.retrieve(1)
+        newest = project.tasks.order_by("-id").first()
+        with Image.open(project.get_preview()) as small:
+            assert small.format == "JPEG"
+        assert project.get_preview().getvalue() == newest.get_preview().getvalue()
+        empty = client.projects.create(name="p", labels=[{"name": "car"}])
+        with pytest.raises(NotFound):
+            empty.get_preview()
+        client.tasks.create(name="t", project=empty)
+        with pytest.raises(ServerError):
+            empty.get_preview()
+        assert client.server.violations == []

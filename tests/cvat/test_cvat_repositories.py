@@ -178,6 +178,12 @@ class TestVerbs:
         assert alice.fetch().first_name == "Alice"
         assert server.users.retrieve_current_user().username == "admin"
 
+    def test_a_user_is_removed_by_an_administrator(self, server):
+        user = server.users.list(username="annotator3")[0]
+        user.remove()
+        with pytest.raises(User.DoesNotExist):
+            server.users.retrieve(user.id)
+
     def test_an_invitation_and_the_membership_that_it_makes(self, server):
         firm = server.organizations.create(slug="club")
         spec = models.InvitationWriteRequest(role="worker", email="alice@example.com")

@@ -20,7 +20,7 @@ INSTALLED = importlib.metadata.version("cvat-sdk")
 SPOKEN = {"2.15.0": "2.15", "2.80.0": "2.80"}
 ONLY = {
     "2.15.0": ["test_only_215.py"],
-    "2.80.0": ["test_only_280.py", "test_profiles_280.py"],
+    "2.80.0": ["test_coverage_280.py", "test_only_280.py", "test_profiles_280.py"],
 }
 ADMIN, ALICE = ("admin", "secret"), ("alice", "wonder")
 

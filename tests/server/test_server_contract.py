@@ -33,7 +33,7 @@ EXPORTS = re.compile(r"/annotations/?\?format=(?!Nope)|POST /api/tasks/\d+/annot
 NOT_RECORDED = {
     "/api/users/{id}", "/api/memberships/{id}", "/api/invitations/{key}",
     "/api/invitations/{key}/accept", "/api/invitations/{key}/decline",
-    "/api/invitations/{key}/resend", "/api/guides", "/api/guides/{id}",
+    "/api/invitations/{key}/resend", "/api/guides", "/api/guides/{id}", "/api/projects/{id}/preview",
     "/api/tasks/{id}/data/{file}", "/api/jobs/{id}/data",
     "/api/jobs/{id}/data/meta", "/api/jobs/{id}/preview",
 }  # fmt: skip

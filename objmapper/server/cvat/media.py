@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from objmapper.server.cvat import jobs, pictures, tasks
+from objmapper.server.cvat import jobs, pictures, projects, tasks
 from objmapper.server.cvat.call import Answer, Call, Content
 from objmapper.server.cvat.errors import Broken, Invalid, NotFound, NotReady
 from objmapper.server.cvat.media_rows import Media, media_of
-from objmapper.server.cvat.permissions import JOB_STAFF, TASK_STAFF, require
+from objmapper.server.cvat.permissions import JOB_STAFF, PROJECT_STAFF, TASK_STAFF, require
 from objmapper.server.cvat.pictures import Frame
 
 KINDS = ("chunk", "frame", "preview", "context_image")
@@ -183,6 +183,20 @@ def preview_of_task(call: Call, path: dict[str, str]) -> Answer:
     if task["data_id"] is None:
         raise NotFound("Task image preview not found")
     media = media_of(call, task["data_id"], task["size"])
+    return _preview(media, media.frame(0))
+
+
+def preview_of_project(call: Call, path: dict[str, str]) -> Answer:
+    """GET /api/projects/{id}/preview: that of its newest task, which CVAT expects to have data."""
+    project = projects.find(call, path["key"])
+    require(call, project, PROJECT_STAFF)
+    sql = "SELECT data_id, size FROM task WHERE project_id = ? ORDER BY id DESC LIMIT 1"
+    newest = call.row(sql, (project["id"],))
+    if newest is None:
+        raise NotFound("Project image preview not found")
+    if newest["data_id"] is None:
+        raise Broken("CVAT looks for the data of the newest task")
+    media = media_of(call, newest["data_id"], newest["size"])
     return _preview(media, media.frame(0))
 
 

@@ -114,6 +114,7 @@ _ROUTES = {
     "/api/projects/<key:key>": _detail(
         "Project", projects.retrieved, projects.updated, projects.removed
     ),
+    "/api/projects/<key:key>/preview": Route("Project Preview", {"GET": media.preview_of_project}),
     "/api/tasks": _collection("Task", tasks.listed, tasks.created),
     "/api/tasks/<key:key>": _detail("Task", tasks.retrieved, tasks.updated, tasks.removed),
     "/api/tasks/<key:key>/data": Route(
