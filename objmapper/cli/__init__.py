@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if given.command == "journal":
             return journal.main(given.path)
         if given.command == "dispatch":
-            return dispatch.main(given.path, given.url, given.user, given.dialect, given.modules)
+            told = (given.url, given.user, given.dialect, given.modules, given.secrets)
+            return dispatch.main(given.path, *told)
         if (given.url is None) != (given.user is None):
             arguments.error("demo: --url and --user go together.")
         return demo.main(given.url, given.user)

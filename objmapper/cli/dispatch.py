@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from objmapper import client as http_client
 from objmapper import simvue
@@ -50,6 +53,41 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
         metavar="MODULE",
         help="a module that declares models of the journal; may be repeated",
     )
+    arguments.add_argument(
+        "--secrets",
+        type=secrets_in,
+        metavar="FILE",
+        help="JSON of what is never written to disk; - is the standard input",
+    )
+
+
+class Secrets:
+    """Values that no journal has: by class and field, ``{"Task.secret": ...}``, or by tag, then field."""
+
+    def __init__(self, told: dict[str, Any]) -> None:
+        self._told = told
+
+    def __call__(self, obj: Any, name: str, tag: str | None) -> Any:
+        own = None if tag is None else self._told.get(tag)
+        if isinstance(own, dict) and name in own:
+            return own[name]
+        return self._told.get(f"{type(obj).__name__}.{name}")
+
+
+def secrets_in(path: str) -> Secrets:
+    """Return the values of a file. Raises ArgumentTypeError, without showing any of them."""
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        told = json.loads(text)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{path!r} can't be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        told = None
+    if not isinstance(told, dict):
+        raise argparse.ArgumentTypeError(
+            f'{path!r} is no JSON object, as {{"Task.secret": "..."}} or {{"tag": {{"secret": "..."}}}}'
+        )
+    return Secrets(told)
 
 
 def main(
@@ -58,6 +96,7 @@ def main(
     user: tuple[str, str] | None = None,
     dialect: str | None = None,
     modules: Sequence[str] = (),
+    secrets: Secrets | None = None,
 ) -> int:
     """Send what the journal holds and return the exit status. Raises JournalError, and as a commit."""
     for module in modules:
@@ -72,7 +111,7 @@ def main(
         closing(Session(client, journal=path)) as session,
     ):
         try:
-            say(session.recover(on_error="continue"))
+            say(session.recover(secrets=secrets, on_error="continue"))
         except CommitInterrupted:
             raise
         except CommitError as error:

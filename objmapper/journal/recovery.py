@@ -86,7 +86,7 @@ def _ask(restorer: Restorer, secrets: Secrets | None) -> None:
         raise JournalError(
             f"Values that are never written to disk are needed again: {', '.join(missing[:5])}{more}. "
             "Give session.recover(secrets=...) a callable that takes an object, a field's name and the "
-            "object's tag, and returns the value. Nothing was sent."
+            "object's tag, and returns the value; `dispatch` takes --secrets FILE. Nothing was sent."
         )
 
 

@@ -11,6 +11,7 @@ from objmapper.query import Query
 from objmapper.simvue.base import SimvueObject
 from objmapper.simvue.client import session_for
 from objmapper.simvue.kinds import Moment
+from objmapper.state import live_session
 
 _LIMIT = validate.Range(min=0)
 
@@ -57,8 +58,8 @@ class User(SimvueObject):
     enabled = fields.Boolean(data_key="is_enabled", default=True)
     deleted = fields.Boolean(data_key="is_deleted", read_only=True)
     tenant = fields.String(null=True, write_once=True)
-    #: Whether the new user is sent an e-mail.
-    welcome = fields.Boolean(write_only=True)
+    #: Whether the new user is sent an e-mail; the server does not tell later.
+    welcome = fields.Boolean(null=True, write_once=True)
     created = Moment(read_only=True)
 
     class Meta:
@@ -138,7 +139,7 @@ class Stats(SimvueObject):
         return self._told(Request("GET", "/stats", params))
 
     def _told(self, request: Request) -> dict[str, Any]:
-        session = session_for()
+        session = live_session(self, request.shown_path)
         with session.using():
             response = session.send(request)
         return row_of(response.json(), response)

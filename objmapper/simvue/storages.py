@@ -33,8 +33,8 @@ class Storage(SimvueObject):
     is_default = fields.Boolean()
     is_tenant_useable = fields.Boolean()
     is_enabled = fields.Boolean()
-    #: Whether the server leaves out to try it.
-    disable_check = fields.Boolean(write_only=True)
+    #: Whether the server leaves out to try it, when it is made; it does not tell later.
+    disable_check = fields.Boolean(null=True, write_once=True)
     created = Moment(read_only=True)
 
     class Meta:

@@ -1,6 +1,9 @@
 """``python -m objmapper dispatch path`` sends what an offline session has left in a journal."""
 
+import io
+import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -10,7 +13,7 @@ from objmapper import Session
 from objmapper.cli import main
 from objmapper.cvat import Project, Task, make_client
 from objmapper.server import serve
-from objmapper.simvue import Run, disconnect
+from objmapper.simvue import FileStorage, Folder, Run, S3Storage, disconnect
 
 USER = ("admin", "hunter2-x")
 
@@ -73,6 +76,79 @@ def test_a_simvue_is_found_as_its_user_has_configured_it(path, capsys, monkeypat
         assert "SIMVUE_TOKEN" in capsys.readouterr().err
         assert main(["dispatch", str(path)]) == 0
         assert [run.name for run in Run.objects.all()] == ["kept"]
+        disconnect()
+
+
+@pytest.fixture
+def bucket(path, monkeypatch):
+    """A storage with keys waits, and the server of Simvue's user is there; what it has is returned."""
+    opened = {"bucket": "b", "access_key_id": "hunter2-a", "secret_access_key": "hunter2-b"}
+    with Session(offline=path) as session:
+        storage = S3Storage.new(name="s", endpoint_url="https://s3.example", **opened)
+        session.add(storage, tag="bucket")
+        session.add(FileStorage.new(name="f", disable_check=True))
+        session.commit()
+    with serve("simvue") as server:
+        monkeypatch.setenv("SIMVUE_URL", server.url)
+        monkeypatch.setenv("SIMVUE_TOKEN", server.server.credentials["TOKEN"])
+        yield opened
+        disconnect()
+
+
+@pytest.mark.parametrize("by", ["class", "tag", "stdin"])
+def test_what_no_journal_has_is_told_by_a_file(bucket, path, tmp_path, capsys, monkeypatch, by):
+    assert main(["dispatch", str(path)]) == 1
+    said = capsys.readouterr().err
+    assert "S3Storage" in said
+    assert "--secrets" in said
+    told = {"bucket": {"config": bucket}} if by == "tag" else {"S3Storage.config": bucket}
+    file = tmp_path / "secrets.json"
+    file.write_text(json.dumps(told))
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(told)))
+    named = "-" if by == "stdin" else str(file)
+    assert main(["dispatch", str(path), "--secrets", named]) == 0
+    said = capsys.readouterr()
+    assert "hunter2" not in said.out + said.err
+    assert [storage.config.bucket for _, storage in S3Storage.get()] == ["b"]
+    assert "f" in [storage.name for _, storage in FileStorage.get()]
+
+
+@pytest.mark.parametrize("text", [None, "[]", '{"hunter2"'])
+def test_a_file_of_secrets_that_is_none_is_refused(path, tmp_path, capsys, text):
+    file = tmp_path / "secrets.json"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(SystemExit):
+        main(["dispatch", str(path), "--secrets", str(file)])
+    said = capsys.readouterr().err
+    assert "secrets.json" in said
+    assert "hunter2" not in said
+
+
+def test_a_dispatch_that_is_killed_is_finished_by_another(path, monkeypatch):
+    """The process dies by SIGKILL when the folder's answer has come, before it is written down."""
+    with Session(offline=path) as session:
+        session.add(Folder.new(path="/a"))
+        session.add(Run.new(folder="/a", name="after the kill"))
+        session.commit()
+    program = (
+        "import os, signal, sys\n"
+        "from objmapper import signals\n"
+        "from objmapper.cli import main\n"
+        "from objmapper.simvue import Client\n"
+        "def die(sender, request, response):\n"
+        "    if response.url.endswith('/folders'): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "signals.response_received.connect(die, sender=Client)\n"
+        "main(['dispatch', sys.argv[1]])\n"
+    )
+    with serve("simvue") as server:
+        monkeypatch.setenv("SIMVUE_URL", server.url)
+        monkeypatch.setenv("SIMVUE_TOKEN", server.server.credentials["TOKEN"])
+        done = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+        assert done.returncode == -signal.SIGKILL
+        assert main(["dispatch", str(path)]) == 0
+        assert [run.name for run in Run.objects.all()] == ["after the kill"]
+        assert sorted(folder.path for folder in Folder.objects.all()) == ["/", "/a"]
         disconnect()
 
 
