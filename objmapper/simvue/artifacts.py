@@ -60,6 +60,11 @@ class Artifact(SimvueObject):
         polymorphic_on = staticmethod(kind_of)
         dialect_options = {"sorts": ("name", "created", "metadata.")}
 
+    @property
+    def storage_url(self) -> str | None:
+        """The same as ``download_url``, as Simvue's own client has it of a new one."""
+        return self.download_url
+
     # -- with runs --------------------------------------------------------------------------------
 
     def attach_to_run(self, run_id: str | Run, category: str) -> None:
