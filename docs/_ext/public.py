@@ -31,7 +31,12 @@ GIVEN = {
     "objmapper.connection": ("Connection",),
     "objmapper.cvat.annotated": ("AnnotationList", "Annotations"),
     "objmapper.cvat.annotation_verbs": ("Annotated",),
+    "objmapper.cvat.background": ("Operation", "Owner", "RequestStatus"),
+    "objmapper.cvat.data": ("LocalFile",),
+    "objmapper.cvat.filling": ("Filled",),
+    "objmapper.cvat.media": ("Framed",),
     "objmapper.cvat.repositories": ("Repository", "Users"),
+    "objmapper.cvat.tasks": ("Tasks",),
     "objmapper.mapper": ("Mapper",),
     "objmapper.models": ("IdentityKey", "Inspection"),
     "objmapper.operation": (

@@ -57,6 +57,13 @@ class Operation(Embedded):
     lightweight = fields.Boolean(null=True)
 
 
+class Owner(Embedded):
+    """Who began a background request."""
+
+    id = fields.Integer(null=True)
+    username = fields.String()
+
+
 class Told(NamedTuple):
     """What a look at work in the background has told."""
 
@@ -125,6 +132,18 @@ def _failure(what: str, request_id: str | None, told: Told) -> BackgroundRequest
     )
 
 
+def completed(row: dict[str, Any]) -> None:
+    """Put what a request's operation tells into its row, under the names that lists are asked by."""
+    told = row.get("operation")
+    if not isinstance(told, dict):
+        return
+    for name in ("target", "format", "project_id", "task_id", "job_id"):
+        row.setdefault(name, told.get(name))
+    kind = told.get("type")
+    if isinstance(kind, str):
+        row.setdefault("action", kind.partition(":")[0])
+
+
 class Request(CVATModel):
     """Work that the server does in the background: of CVAT 2.80; older ones have none of them.
 
@@ -142,14 +161,12 @@ class Request(CVATModel):
     started_date = fields.DateTime(read_only=True, null=True)
     finished_date = fields.DateTime(read_only=True, null=True)
     expiry_date = fields.DateTime(read_only=True, null=True)
-    # A name and a key, and no more.
-    owner = fields.Raw(read_only=True, null=True)
+    owner = fields.Nested(Owner, read_only=True, null=True)
     result_url = fields.String(read_only=True, null=True)
     result_id = fields.Integer(read_only=True, null=True)
-    # What lists are asked for; rows tell it in their operation.
+    # What lists are asked by; rows tell it in their operation.
     action = fields.String(read_only=True, null=True)
     target = fields.String(read_only=True, null=True)
-    subresource = fields.String(read_only=True, null=True)
     format = fields.String(read_only=True, null=True)
     project_id = fields.Integer(read_only=True, null=True)
     task_id = fields.Integer(read_only=True, null=True)
@@ -159,12 +176,11 @@ class Request(CVATModel):
         ordering = ("-created_date",)
         dialect_options = {
             "context": "none",
+            "completed by": completed,
             "sorts": {name: name for name in ("created_date", "status", "action")},
             "filters": {
                 name: name
-                for name in (
-                    "status action target subresource format project_id task_id job_id".split()
-                )
+                for name in ("status action target format project_id task_id job_id".split())
             },
         }
 
@@ -243,4 +259,4 @@ def look_at_task(session: Any, task: Any) -> Callable[[], Told]:
     return look
 
 
-__all__ = ["Operation", "Request", "RequestStatus", "registry"]
+__all__ = ["Operation", "Owner", "Request", "RequestStatus", "registry"]

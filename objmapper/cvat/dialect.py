@@ -43,7 +43,7 @@ class CVAT(Annotating):
     paths of field names to the names of JSON Logic, "newer" has those of them that 2.15 lacks, where
     a sort by an unknown name is ignored without a word; "sorts" is for an endpoint that is sorted by
     others than it is filtered by; "parameters" maps to plain query parameters; "unlisted" says what
-    leads to objects of which there is no list.
+    leads to objects of which there is no list; "completed by" puts into a row what it tells elsewhere.
     "carried by" names the fields of the parents whose PATCH carries the model's changes, "opened by"
     the HasMany whose first object travels in the POST of the model's, "in turn by" the ForeignKey to
     the object of which one after the other is made, "one of" the parents of which a new object has one.
@@ -207,7 +207,17 @@ class CVAT(Annotating):
         body = response.json()
         rows = rows_of(unwrap(body, "results", response), response)
         total = total_of(unwrap(body, "count", response), response)
+        complete = self._names(query.mapper, "completed by")
+        for row in rows if complete else ():
+            complete(row)
         return RowPage(rows, total, link_of(body.get("next"), response))
+
+    def read_row(self, mapper: Any, response: Response) -> dict[str, Any]:
+        row = super().read_row(mapper, response)
+        complete = self._names(mapper, "completed by")
+        if complete:
+            complete(row)
+        return row
 
     def count_request(self, query: Query) -> Request | None:
         if kind_of(query.mapper) is not None:
