@@ -17,6 +17,7 @@ from benchmarks import (
     peers,
     table,
     updates,
+    uploads,
 )
 
 ROWS = {
@@ -30,6 +31,7 @@ ROWS = {
     "C1": faults.row,
     "C2": updates.row,
     "C3": updates.batches,
+    "C4": uploads.row,
 }
 
 

@@ -38,20 +38,31 @@ class Streamed:
         return self._length
 
     def read(self, size: int = -1) -> bytes:
-        while self._at < len(self._sources):
+        """Return as many bytes as are asked for, of several sources if need be; of one for -1."""
+        pieces: list[bytes] = []
+        room = size
+        while self._at < len(self._sources) and room:
             source = self._sources[self._at][0]
-            if self._left:
-                data = source.read(self._left if size < 0 else min(size, self._left))
-                if not data:
-                    raise OSError(f"A file ended {self._left} bytes before its promised length.")
-                self._left -= len(data)
-                return data
-            with suppress(OSError):
-                self._sources[self._at][0].close()  # many files are not open at once
-            self._at += 1
-            if self._at < len(self._sources):
-                self._left = self._sources[self._at][1]
-        return b""
+            if not self._left:
+                self._go_on()
+                continue
+            data = source.read(self._left if size < 0 else min(room, self._left))
+            if not data:
+                raise OSError(f"A file ended {self._left} bytes before its promised length.")
+            self._left -= len(data)
+            pieces.append(data)
+            if size < 0:
+                break
+            room -= len(data)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _go_on(self) -> None:
+        """Begin the next source; many files are not open at once."""
+        with suppress(OSError):
+            self._sources[self._at][0].close()
+        self._at += 1
+        if self._at < len(self._sources):
+            self._left = self._sources[self._at][1]
 
     def close(self) -> None:
         for source, _ in self._sources[self._at :]:

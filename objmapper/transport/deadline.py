@@ -14,6 +14,8 @@ from requests.adapters import HTTPAdapter
 
 #: An answer, head and body, may take as many times the read timeout.
 ANSWER_TIMES = 10.0
+#: How much of a body that is read while it is sent goes out at once.
+BLOCK = 2**16
 
 
 class _Watched(io.RawIOBase):
@@ -81,10 +83,10 @@ class DeadlineAdapter(HTTPAdapter):
     """An HTTPAdapter whose answers end, with TimeoutError if need be."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
+        super().init_poolmanager(*args, blocksize=BLOCK, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager = super().proxy_manager_for(proxy, blocksize=BLOCK, **kwargs)
         manager.pool_classes_by_scheme = _POOLS
         return manager
