@@ -176,6 +176,7 @@ class Request(CVATModel):
         ordering = ("-created_date",)
         dialect_options = {
             "context": "none",
+            "newer than 2.15": "task.wait_for_data() waits for the data of a task.",
             "completed by": completed,
             "sorts": {name: name for name in ("created_date", "status", "action")},
             "filters": {

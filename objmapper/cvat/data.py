@@ -103,7 +103,11 @@ class LocalFile(NamedTuple):
 
     @classmethod
     def of(cls, given: Any) -> LocalFile:
-        """Look at a file. Raises TypeError and OSError for what can't be one, ValueError."""
+        """Look at a file.
+
+        Raises TypeError for what is no path, IsADirectoryError and OSError for what is no file that can
+        be read, ValueError for an empty one.
+        """
         if not isinstance(given, str | os.PathLike):
             raise TypeError(f"A local file is given by its path, not by {cut(given)}.")
         path = Path(given).expanduser().absolute()
@@ -375,7 +379,7 @@ class DataField(Field[Data]):
         return value.to_wire()
 
     def refusal(self, wire: Any) -> str:
-        return f"Not the data of a task: {self.told(wire)}. Give Data([...]), as Data(['a.jpg'])."
+        return f"Not the data of a task: a {type(wire).__name__}. Give Data([...]), as Data(['a.jpg'])."
 
     def faults(self, value: Any, wire: Any) -> list[str]:
         return [*_few(value.faults())] if isinstance(value, Data) else []

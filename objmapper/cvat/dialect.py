@@ -43,7 +43,8 @@ class CVAT(Annotating):
     paths of field names to the names of JSON Logic, "newer" has those of them that 2.15 lacks, where
     a sort by an unknown name is ignored without a word; "sorts" is for an endpoint that is sorted by
     others than it is filtered by; "parameters" maps to plain query parameters; "unlisted" says what
-    leads to objects of which there is no list; "completed by" puts into a row what it tells elsewhere.
+    leads to objects of which there is no list; "completed by" puts into a row what it tells elsewhere,
+    "newer than 2.15" says what to do where there is no such endpoint.
     "carried by" names the fields of the parents whose PATCH carries the model's changes, "opened by"
     the HasMany whose first object travels in the POST of the model's, "in turn by" the ForeignKey to
     the object of which one after the other is made, "one of" the parents of which a new object has one.
@@ -130,6 +131,13 @@ class CVAT(Annotating):
             f"{name}: CVAT {told} {mapper.endpoint} by it; it does by {known}."
             f"{also} Evaluate it here with .filter_locally(lambda obj: ...)."
         )
+
+    def collection(self, mapper: Any, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        instead = self._names(mapper, "newer than 2.15")
+        if instead and self.version is not None and self.version <= OLDEST:
+            told = ".".join(map(str, self.version))
+            raise UnsupportedLookup(f"CVAT {told} has no {mapper.endpoint}. {instead}")
+        return super().collection(mapper, values)
 
     def where(self, query: Query) -> Iterator[tuple[str, Any]]:
         """Yield plain parameters for what only they can say, and one JSON Logic filter for the rest."""

@@ -1,9 +1,20 @@
 """The data of tasks: what goes over the wire, what comes of it, and what is refused before."""
 
+import json
+import pickle
+
+import faulty
 import pytest
 from PIL import Image
 
-from objmapper import BackgroundRequestError, BackgroundRequestTimeout, CommitError, signals
+from objmapper import (
+    BackgroundRequestError,
+    BackgroundRequestTimeout,
+    CommitError,
+    Plan,
+    Session,
+    signals,
+)
 from objmapper.cvat import Client, Data, ResourceType, Task
 from objmapper.request import Json, Multipart
 
@@ -239,3 +250,161 @@ def test_a_file_that_has_changed_since_is_no_more_what_was_meant(newest, tmp_pat
     with pytest.raises(ValueError, match="can't be read any more"):
         newest.session.commit()
     newest.session.expunge(task)
+
+
+def test_an_upload_that_is_refused_is_put_right_and_gone_on_with(client, images, sent):
+    task = Task(**SPEC, data=Data(images, job_file_mapping=[["a.png"], ["a.png"]]))
+    client.session.add(task)
+    with pytest.raises(CommitError, match="cannot be used multiple times"):
+        client.session.commit()
+    assert list(task.changes) == ["data"]
+    sent.clear()
+    task.data = Data(images)
+    client.session.commit()
+    # Each file is asked for, and none is sent again.
+    assert [name for each in sent for name in each.headers if name.startswith("Upload-L")] == [
+        "Upload-Length"
+    ] * 4
+    assert not [each for each in sent if each.method == "PATCH" or isinstance(each.body, Multipart)]
+    task.wait_for_data()
+    assert task.size == 4
+
+
+def test_a_commit_whose_upload_fails_is_undone(client, images):
+    task = Task(**SPEC, data=Data(images, job_file_mapping=[["a.png"], ["a.png"]]))
+    client.session.add(task)
+    with pytest.raises(CommitError):
+        client.session.commit(on_error="undo")
+    assert client.tasks.count() == 0
+    task.data = Data(images)  # the task is new again
+    client.session.commit()
+    task.wait_for_data()
+    assert task.size == 4
+
+
+def test_a_plan_with_uploads_is_read_back_and_applied(newest, images):
+    newest.session.add(Task(**SPEC, data=Data(images, image_quality=40)))
+    written = json.loads(json.dumps(newest.session.plan().to_json()))
+    newest.session.rollback()
+    with Session(newest) as session:
+        session.apply(Plan.from_json(written, session))
+    task = newest.tasks.get()
+    task.refresh()
+    assert (task.size, task.image_quality) == (4, 40)
+
+
+def test_an_offline_session_keeps_an_upload_for_later(newest, images, tmp_path):
+    path = tmp_path / "offline.journal"
+    with Session(newest, offline=path) as session:
+        session.add(Task(**SPEC, data=Data(images)))
+        session.commit()
+    assert newest.tasks.count() == 0
+    with Session(newest, journal=path) as session:
+        session.recover()
+    assert newest.tasks.get().size == 4
+
+
+def test_many_tasks_with_data_are_one_commit(client, images):
+    tasks = [
+        Task(name=path.stem, labels=[{"name": "car"}], data=Data([path], image_quality=50))
+        for path in images
+    ]
+    client.session.add_all(tasks)
+    assert [len(wave) for wave in client.session.plan().waves] == [4, 4, 4, 4]
+    client.session.commit()
+    for task, path in zip(tasks, images, strict=True):
+        task.wait_for_data()
+        assert task.get_frame(0, quality="original").getvalue() == path.read_bytes()
+
+
+def test_a_copy_takes_no_upload_along(newest, images):
+    task = Task(**SPEC, data=Data(images))
+    assert pickle.loads(pickle.dumps(task)).data is None
+    assert "data" not in task.to_dict()
+
+
+class Bar:
+    """What a progress bar of tqdm's is asked for."""
+
+    def __init__(self):
+        self.total, self.done = 0, 0
+
+    def reset(self, total):
+        self.total = total
+
+    def update(self, count):
+        self.done += count
+
+
+class Reporter:
+    """What a reporter of CVAT's SDK is asked for."""
+
+    def __init__(self):
+        self.total, self.done, self.finished = 0, 0, False
+
+    def start2(self, total, *, desc, unit, unit_scale, unit_divisor):
+        self.total = total
+
+    def advance(self, count):
+        self.done += count
+
+    def finish(self):
+        self.finished = True
+
+
+@pytest.mark.parametrize("kind", [Bar, Reporter])
+def test_progress_bars_of_others_are_told(newest, images, kind):
+    bar = kind()
+    newest.tasks.create_from_data(SPEC, images, pbar=bar)
+    assert bar.done == bar.total == sum(path.stat().st_size for path in images)
+    assert getattr(bar, "finished", True)
+
+
+def test_what_is_no_progress_bar_is_refused(newest, images, sent):
+    with pytest.raises(TypeError, match="a bar of tqdm's"):
+        newest.tasks.create_from_data(SPEC, images, pbar=3)
+    with pytest.raises(TypeError, match="give one of them"):
+        newest.tasks.create_from_data(SPEC, images, pbar=Bar(), progress=True)
+    assert sent == []
+
+
+def test_files_of_the_share_and_of_the_net_are_named_alone(images, sent):
+    folder = images[0].parent
+    with Client(f"embedded://cvat?check=1&share={folder}") as client:
+        sent.clear()  # of what server it is
+        task = client.tasks.create_from_data(
+            SPEC,
+            ["a.png", "c.jpg"],
+            resource_type=ResourceType.SHARE,
+            data_params={"copy_data": True},
+        )
+        assert [frame.name for frame in task.get_frames_info()] == ["a.png", "c.jpg"]
+        assert sent[1].body == Json(
+            {"image_quality": 70, "copy_data": True, "server_files": ["a.png", "c.jpg"]}
+        )
+        assert len(sent) == 5  # the task, its data, the work, the task, its frames
+        assert client.server.violations == []
+
+
+def test_what_the_net_does_not_give_is_told_and_no_password_with_it(newest):
+    url = "http://someone:hunter2@127.0.0.1:1/a.png"
+    with pytest.raises(BackgroundRequestError, match="Failed to download") as caught:
+        newest.tasks.create_from_data(SPEC, [url], resource_type="remote")
+    assert "hunter2" not in f"{caught.value}{caught.value.reason}"
+    assert newest.tasks.count() == 0
+
+
+def test_an_answer_that_names_no_request_that_could_be_is_an_error_of_ours(images):
+    server = faulty.FaultyServer()
+    row = {"id": 1, "name": "t", "labels": {}, "jobs": {}}
+    ok = [faulty.say(row, 201), faulty.answer(b"", 202), faulty.answer(b"", 200)]
+    server.then(*ok, faulty.say({"rq_id": 7}, 202), faulty.answer(b"", 404))
+    options = {"check_server_version": False, "settle_after": 0, "retries": 0}
+    with Client(server.url, **options) as client:
+        task = Task(**SPEC, data=Data(images))
+        client.session.add(task)
+        with pytest.raises(CommitError) as caught:
+            client.session.commit()
+        assert "as the name of a request" in str(caught.value)
+        client.session.rollback()
+    server.close()

@@ -6,7 +6,12 @@ from importlib import resources
 import pytest
 from PIL import Image
 
-from objmapper import BackgroundRequestError, BackgroundRequestTimeout, BadRequest, NotFound
+from objmapper import (
+    BackgroundRequestError,
+    BackgroundRequestTimeout,
+    BadRequest,
+    UnsupportedLookup,
+)
 from objmapper.cvat import Client, Request
 from objmapper.cvat.background import Operation, RequestStatus
 
@@ -125,12 +130,13 @@ def test_times_that_make_no_sense_are_refused(opened, wrong):
         request.wait(status_check_period=wrong)
 
 
-def test_an_older_server_has_no_requests_and_says_so():
-    with (
-        Client("embedded://cvat?version=2.15") as client,
-        pytest.raises(NotFound, match="requests"),
-    ):
-        client.requests.list()
+def test_an_older_server_has_no_requests_and_that_is_said_before_it_is_asked():
+    with Client("embedded://cvat?version=2.15") as client:
+        before = client.transport.requests_sent
+        for ask in (client.requests.list, lambda: client.requests.retrieve("x")):
+            with pytest.raises(UnsupportedLookup, match=r"2\.15 has no requests.*wait_for_data"):
+                ask()
+        assert client.transport.requests_sent == before
 
 
 def test_each_key_of_the_contract_is_a_field():
