@@ -39,6 +39,9 @@ class Members:
         self.places: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
         #: Keys of what this session has created, by root model: no other object can be one of them.
         self.created: dict[type, set[Any]] = {}
+        #: How often an object has left, or was marked for deletion or unmarked: who lists objects
+        #: finds out again which of them are there.
+        self.turnover = 0
         #: Numbers (ids) of the objects that a running commit is about to send.
         self.under_way: set[int] = set()
         #: Numbers (ids) of the objects that receivers are asked about, and the names of signals that
@@ -87,6 +90,7 @@ class Members:
         if id(obj) in self.deleted:
             del self.deleted[id(obj)]
             own(obj).lifecycle = Lifecycle.PERSISTENT
+            self.turnover += 1
         elif is_new(obj):  # also one that another session was closed with
             if id(obj) in self.new:
                 return
@@ -154,6 +158,7 @@ class Members:
             raise SessionError(f"{obj!r} is not in this session, so it can't be deleted by it.")
         own(obj).lifecycle = Lifecycle.DELETED
         self.deleted[id(obj)] = obj
+        self.turnover += 1
 
     def expunge(self, obj: Any) -> None:
         """Let an object go: a new one is transient again, others are detached."""
@@ -204,6 +209,7 @@ class Members:
             self.identity.remove(mapper.root, mapper.identity_in(obj._row), obj)
         state = own(obj)
         state.lifecycle, state.session = lifecycle, None
+        self.turnover += 1
 
     def born(self, obj: Any, key: Any) -> None:
         """Enter an object that the server has created."""
@@ -255,6 +261,7 @@ class Members:
 
     def rollback(self) -> None:
         """Forget what was not sent."""
+        self.turnover += 1
         for obj in self.deleted.values():
             own(obj).lifecycle = Lifecycle.PERSISTENT
         for obj in [*self.candidates(), *self.deleted.values()]:

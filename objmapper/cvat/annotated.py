@@ -38,6 +38,8 @@ class AnnotationList(Sequence[A], Generic[A]):
         self._model: Any = KINDS[kind]
         #: Rows, and the objects of those that were looked at.
         self._items: list[Any] = []
+        #: Those that were added, by number (id); they stand among the items.
+        self._added: dict[int, Any] = {}
         #: Which of them are shown, by place; None: all of them.
         self._places: list[int] | None = None
         self._page: Page | None = None
@@ -61,15 +63,15 @@ class AnnotationList(Sequence[A], Generic[A]):
                 items.append(known)
         waiting = [i for i in self._items if isinstance(i, Annotation) and is_new(i)]
         self._items, self._page = [*items, *waiting], page
+        self._added = {id(each): each for each in waiting}
         self._stamp = None
 
     def _shown(self) -> list[int] | None:
         """Return which places are shown, found out anew where something was added or deleted."""
         self._of.load()
         session = session_of(self._of.parent)
-        members = None if session is None or session.closed else session.members
-        stamp = None if members is None else (len(members.new), len(members.deleted))
-        if stamp != self._stamp or stamp is None:
+        stamp = None if session is None else session.members.turnover
+        if stamp is None or stamp != self._stamp:
             self._stamp = stamp
             self._sift()
         return self._places
@@ -83,6 +85,8 @@ class AnnotationList(Sequence[A], Generic[A]):
             pairs = zip(self._items, states, strict=True)
             kept = [(item, state) for item, state in pairs if state not in _GONE]
             self._items = [item for item, _ in kept]
+            here = {id(item) for item in self._items}
+            self._added = {n: each for n, each in self._added.items() if n in here}
             states = [state for _, state in kept]
         places = [n for n, state in enumerate(states) if state is None or state in _SHOWN]
         self._places = None if len(places) == len(self._items) else places
@@ -103,7 +107,6 @@ class AnnotationList(Sequence[A], Generic[A]):
         return found
 
     def __iter__(self) -> Iterator[A]:
-        self._stamp = None  # what was deleted at once left no other trace
         return iter([self[index] for index in range(len(self))])
 
     def _object(self, place: int) -> Any:
@@ -138,13 +141,14 @@ class AnnotationList(Sequence[A], Generic[A]):
 
     def remove(self, annotation: A) -> None:
         """Have the next commit delete one. Raises ValueError for one that is not here."""
-        if not any(each is annotation for each in self._items):
+        if not self._of.has(annotation) or not isinstance(annotation, self._model):
             raise ValueError(f"{annotation!r} is not one of the {self._kind} here.")
         live_session(annotation, "Deletion").delete(annotation)
 
     def __delitem__(self, index: int | slice) -> None:
+        session = live_session(self._of.parent, "Deletion")
         for each in self[index] if isinstance(index, slice) else [self[index]]:
-            self.remove(each)
+            session.delete(each)
 
     def clear(self) -> None:
         """Have the next commit delete all of them."""
@@ -152,9 +156,10 @@ class AnnotationList(Sequence[A], Generic[A]):
 
     def _take(self, annotation: Any) -> None:
         """Show one that was added."""
-        if not any(each is annotation for each in self._items[-1:]):
+        if id(annotation) not in self._added:
+            self._added[id(annotation)] = annotation
             self._items.append(annotation)
-        self._stamp = None
+            self._stamp = None
 
     def places(self) -> Iterator[tuple[Any, int]]:
         """Yield the key of what was read or created, with its place for ``at``."""
@@ -229,10 +234,21 @@ class Annotations:
         return ready and not is_new(self.parent)
 
     @property
+    def waits(self) -> bool:
+        """Whether what is said here is only kept, and names are looked up by who sends it."""
+        session = session_of(self.parent)
+        return session is not None and bool(session.offline)
+
+    @property
+    def _name(self) -> str:
+        """What annotations call the task or job that they are of."""
+        return str(type(self.parent).__mapper__.model.__name__.lower())
+
+    @property
     def place(self) -> dict[str, Any]:
         """What a row is told of where it lives."""
         mapper = type(self.parent).__mapper__
-        return {f"{mapper.model.__name__.lower()}_id": mapper.key_in(self.parent._row)}
+        return {f"{self._name}_id": mapper.key_in(self.parent._row)}
 
     @property
     def frames(self) -> range | None:
@@ -277,20 +293,33 @@ class Annotations:
 
         Raises TypeError for what is none, SessionError for one that lives elsewhere.
         """
-        session = live_session(self.parent, "The annotations")
-        mapper = type(self.parent).__mapper__
-        name = mapper.model.__name__.lower()
+        session, kinds = live_session(self.parent, "The annotations"), []
         for each in annotations:
             kind = kind_in(each)
             if kind is None:
                 raise TypeError(f"Annotations are tags, shapes and tracks, not {each!r}.")
             if not is_new(each) or each._parent() not in (None, self.parent):
                 raise SessionError(f"{each!r} is one of another task or job: make a new one.")
-            setattr(each, name, self.parent)
             if self.can_ask and isinstance(each._row.get("label_id"), str):
-                each.label = each._row["label_id"]
+                each.label = self.labels.named(each._row["label_id"]).id
+            kinds.append(kind)
+        for each, kind in zip(annotations, kinds, strict=True):
+            setattr(each, self._name, self.parent)
             session.add(each)
-            self._lists[kind]._take(each)
+            self.show(kind, each)
+
+    def show(self, kind: str, annotation: Annotation) -> None:
+        """Have a list show one that is created here, however it came to the session."""
+        self._lists[kind]._take(annotation)
+
+    def has(self, annotation: Annotation) -> bool:
+        """Whether an annotation is one of here."""
+        field = type(annotation).__mapper__.foreign_keys[self._name]
+        value = annotation._row.get(field.key)
+        if value is self.parent:
+            return True
+        key = type(self.parent).__mapper__.key_in(self.parent._row)
+        return key is not None and value is not None and bool(field.key_value(value) == key)
 
     def __iter__(self) -> Iterator[Annotation]:
         for each in self._lists.values():

@@ -231,6 +231,8 @@ def _read(
         sent = [resolve(items[each]) for each in places]
         rows = annotation_answers.paired(sent, rows_in(body, kind, response.url), response.url)
         found.update(zip(places, rows, strict=True))
+        for change in changes if changes[0].kind == Kind.CREATE else ():
+            change.object.home.show(_kind(change), change.object)
         if len(rows_in(body, kind, response.url)) > len(places):
             changes[
                 0

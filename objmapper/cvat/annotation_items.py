@@ -107,7 +107,16 @@ class _Checking:
     def label(self, home: Any) -> LabelSpec | None:
         """Look the label up; None where it is not on the server yet, or needs no look."""
         asked = self.item.get("label_id")
-        if isinstance(asked, Pending | None) or not home.can_ask or not self.needs_label():
+        if home.waits:
+            return None
+        if isinstance(asked, Pending) or not home.can_ask:
+            if any(_names(self.item)):
+                told = (
+                    "Names are looked up where the label is on the server already: commit it first."
+                )
+                self.note("label", told)
+            return None
+        if not self.needs_label():
             return None
         spec: LabelSpec = home.labels.named(asked)
         self.item["label_id"] = spec.id

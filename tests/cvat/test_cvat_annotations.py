@@ -403,6 +403,51 @@ class TestCommitting:
         session.add(shape)
         assert list(shapes) == [shape]
 
+    def test_a_list_shows_what_came_and_went_past_it(self, client, session, task):
+        shapes = task.annotations.shapes
+        assert len(shapes) == 0
+        session.add_all([first := box(task=task), second := box(task=task, frame=1)])
+        session.commit()
+        assert list(shapes) == [first, second]
+        session.delete(first)
+        session.commit()
+        assert (len(shapes), shapes[0]) == (1, second)
+        second.delete()
+        assert len(shapes) == 0
+        shapes.append(third := box(frame=2))
+        session.rollback()
+        assert len(shapes) == 0
+        task.annotations.add(third, third)
+        assert list(shapes) == [third]
+
+    def test_one_that_is_not_of_the_list_is_not_removed_by_it(self, client, session, task):
+        other = Task.objects.get(id=task.id % 4 + 1)
+        task.annotations.add(box(), tag := Tag(frame=0, label="whole"))
+        session.commit()
+        [shape] = task.annotations.shapes
+        for listed, one in ((other.annotations.shapes, shape), (task.annotations.shapes, tag)):
+            with pytest.raises(ValueError, match="is not one of the shapes here"):
+                listed.remove(one)
+        task.annotations.shapes.remove(shape)
+        assert session.deleted == [shape]
+
+    def test_a_query_changes_and_deletes_all_that_it_finds_in_one_request(
+        self, client, session, task, sent
+    ):
+        task.annotations.add(*(box(frame=n) for n in range(3)))
+        session.commit()
+        del sent[:]
+        Shape.objects.filter(task=task).update(label="box")
+        assert [verb for verb, *_ in sent] == ["GET", "PATCH"]
+        assert {row["label_id"] for row in there(client, task)["shapes"]} == {
+            label_ids(client)["box"]
+        }
+        del sent[:]
+        Shape.objects.filter(task=task).delete()
+        assert [verb for verb, *_ in sent] == ["GET", "PATCH"]
+        assert there(client, task)["shapes"] == []
+        assert len(task.annotations.shapes) == 0
+
     def test_an_undo_takes_back_what_was_created_and_changed(self, client, session, task):
         task.annotations.add(box())
         session.commit()
@@ -452,6 +497,14 @@ class TestNames:
         assert {each.label for each in task.annotations.shapes} == {label}
         task.annotations.shapes[0].label = "lorry"
         assert task.annotations.shapes[0].label_id == ids["lorry"]
+
+    def test_names_need_a_task_that_is_there(self, client, session, sent):
+        new = Task(name="new", labels=[{"name": "van"}])
+        session.add(new)
+        new.annotations.add(box(label="van"))
+        with pytest.raises(ValidationError, match="commit it first"):
+            session.commit()
+        assert sent == []
 
     def test_an_unknown_label_is_told_before_anything_is_sent(self, client, session, task, sent):
         task.annotations.shapes  # noqa: B018
