@@ -5,6 +5,7 @@ from typing import assert_type
 
 from objmapper import Session
 from objmapper.cvat import (
+    AnnotationUpdateAction,
     Client,
     Comment,
     Invitation,
@@ -14,7 +15,10 @@ from objmapper.cvat import (
     Membership,
     Organization,
     Project,
+    Shape,
+    Tag,
     Task,
+    Track,
     User,
     make_client,
     models,
@@ -43,6 +47,28 @@ def repositories(client: Client) -> None:
         assert_type(job, Job)
     for label in client.labels:
         assert_type(label, Label)
+
+
+def annotations(task: Task, job: Job) -> None:
+    shape = task.annotations.shapes[3]
+    assert_type(shape, Shape)
+    assert_type(shape.points, list[float])
+    assert_type(shape.type, models.ShapeType)
+    assert_type(shape.label, Label)
+    assert_type(shape.label_id, int | None)
+    assert_type(shape.task, Task | None)
+    assert_type(shape["colour"], str)
+    assert_type(shape.attributes[0].value, str)
+    assert_type(shape.elements[0].points, list[float])
+    shape.points[0] = 7
+    shape["parked"] = True
+    assert_type(job.annotations.tags.create(frame=0, label="car"), Tag)
+    assert_type(job.get_annotations().tracks[:2], list[Track])
+    assert_type([each.frame for each in task.annotations], list[int])
+    assert_type(
+        task.update_annotations([shape], action=AnnotationUpdateAction.DELETE), CommitReport
+    )
+    task.remove_annotations(ids=[1], tags=[2])
 
 
 def organizations(client: Client, task: Task, job: Job, organization: Organization) -> None:
