@@ -21,13 +21,13 @@ from objmapper.exceptions import ContractError, SessionError
 from objmapper.operation import Request
 from objmapper.state import Lifecycle, Page, is_new, lifecycle, live_session, own, session_of
 
-A = TypeVar("A", bound=Annotation)
+M = TypeVar("M", bound=Annotation)
 _SHOWN = (Lifecycle.PENDING, Lifecycle.PERSISTENT)
 _GONE = (Lifecycle.TRANSIENT, Lifecycle.DETACHED)
 _VIEW = "annotations"
 
 
-class AnnotationList(Sequence[A], Generic[A]):
+class AnnotationList(Sequence[M], Generic[M]):
     """The tags, shapes or tracks of a task or job; of one that nobody has looked at there is no object.
 
     What is appended is created by the next commit, what is removed is deleted by it.
@@ -96,17 +96,17 @@ class AnnotationList(Sequence[A], Generic[A]):
         return len(self._items if places is None else places)
 
     @overload
-    def __getitem__(self, index: int) -> A: ...
+    def __getitem__(self, index: int) -> M: ...
     @overload
-    def __getitem__(self, index: slice) -> list[A]: ...
-    def __getitem__(self, index: int | slice) -> A | list[A]:
+    def __getitem__(self, index: slice) -> list[M]: ...
+    def __getitem__(self, index: int | slice) -> M | list[M]:
         if isinstance(index, slice):
             return [self[each] for each in range(*index.indices(len(self)))]
         places = self._shown()
-        found: A = self._object(index if places is None else places[index])
+        found: M = self._object(index if places is None else places[index])
         return found
 
-    def __iter__(self) -> Iterator[A]:
+    def __iter__(self) -> Iterator[M]:
         return iter([self[index] for index in range(len(self))])
 
     def _object(self, place: int) -> Any:
@@ -122,24 +122,24 @@ class AnnotationList(Sequence[A], Generic[A]):
             self._items[place] = item = found
         return item
 
-    def append(self, annotation: A) -> None:
+    def append(self, annotation: M) -> None:
         """Add a new one; the next commit creates it. Raises TypeError for another kind of object."""
         if not isinstance(annotation, self._model):
             raise TypeError(f"The {self._kind} are {self._model.__name__}s, not {annotation!r}.")
         self._of.add(annotation)
 
-    def extend(self, annotations: Iterable[A]) -> None:
+    def extend(self, annotations: Iterable[M]) -> None:
         """Add several."""
         for each in annotations:
             self.append(each)
 
-    def create(self, **values: Any) -> A:
+    def create(self, **values: Any) -> M:
         """Return a new one of these values, that the next commit creates."""
-        made: A = self._model(**values)
+        made: M = self._model(**values)
         self.append(made)
         return made
 
-    def remove(self, annotation: A) -> None:
+    def remove(self, annotation: M) -> None:
         """Have the next commit delete one. Raises ValueError for one that is not here."""
         if not self._of.has(annotation) or not isinstance(annotation, self._model):
             raise ValueError(f"{annotation!r} is not one of the {self._kind} here.")
@@ -167,9 +167,9 @@ class AnnotationList(Sequence[A], Generic[A]):
             row = item._row if isinstance(item, Annotation) else item
             yield row.get("id"), place
 
-    def at(self, place: int) -> A:
+    def at(self, place: int) -> M:
         """Return the object of a place that ``places`` told."""
-        found: A = self._object(place)
+        found: M = self._object(place)
         return found
 
     @property

@@ -14,11 +14,17 @@ _ANY = ("any", None)
 class AttributeSpec(NamedTuple):
     """An attribute that a label defines."""
 
+    #: Its id, by which annotations say it.
     id: int
+    #: Its name.
     name: str
+    #: Whether it may change from frame to frame of a track.
     mutable: bool
+    #: How its value is given: "select", "radio", "checkbox", "number" or "text".
     input_type: str
+    #: What it is where an annotation says nothing.
     default_value: str
+    #: What there is to choose from.
     values: tuple[str, ...]
 
     def refusal(self, value: str) -> str | None:
@@ -31,10 +37,15 @@ class AttributeSpec(NamedTuple):
 class LabelSpec(NamedTuple):
     """A label, or a sublabel of a skeleton."""
 
+    #: Its id.
     id: int
+    #: Its name.
     name: str
+    #: What it is put on: a type of shapes, "tag", or "any"; None is any.
     type: str | None
+    #: Its attributes.
     attributes: tuple[AttributeSpec, ...]
+    #: The labels of its elements, where it is a skeleton's.
     sublabels: tuple[LabelSpec, ...]
 
     def attribute(self, asked: Any) -> AttributeSpec | None:
