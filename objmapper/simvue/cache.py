@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from objmapper import encoding
 from objmapper.exceptions import (
     CommitError,
     CommitInterrupted,
@@ -129,6 +130,8 @@ class _Import:
         #: The objects by the original's names for them.
         self.objects: dict[str, Any] = {}
         self.find = cachefiles.referred(self.objects, self.ids)
+        #: The new ones by their natural keys.
+        self.named: dict[tuple[str, str], Any] = {}
         #: What each file has become: its object, and what it says of that and of runs.
         self.taken: list[tuple[Kept, list[Any]]] = []
         #: Why objects were not sent, by id.
@@ -160,29 +163,39 @@ class _Import:
             self.imported.left[path] = str(why)
 
     def _take(self, file: Kept) -> None:
-        known = self.ids.get(file.id)
-        if known is None:
-            obj: Any = cachefiles.made(file, self.find)
+        obj = self._there(file) if file.id in self.ids else self._new(file)
+        # How an alert stands in runs is said when those have it.
+        parts = [] if file.folder == "alerts" else self._add_of_two(file, obj)
+        if is_new(obj) and obj not in self.session:
             self.session.add(obj, tag=file.id)
-        else:
-            obj = file.kind.objects.using(self.session).reference(known)
-            cachefiles.changed(file, obj, self.find)
-        parts = [obj]
+        self.objects[file.id] = obj
+        self.taken.append((file, [obj, *parts]))
+
+    def _there(self, file: Kept) -> Any:
+        """Return an object that was sent before, with what its file says by now."""
+        obj: Any = file.kind.objects.using(self.session).reference(self.ids[file.id])
         try:
-            if file.folder != "alerts":
-                parts += self._add_of_two(file, obj)
+            cachefiles.changed(file, obj, self.find)
             obj.validate()
         except (Unfit, ValidationError) as error:
-            for part in reversed(parts):
-                self.session.expunge(part)
+            self.session.expunge(obj)
             raise Unfit(str(error)) from None
-        self.objects[file.id] = obj
-        self.taken.append((file, parts))
+        return obj
+
+    def _new(self, file: Kept) -> Any:
+        """Return a new object; one that another file makes as well is made once, as both say."""
+        obj = _valid(cachefiles.made(file, self.find))
+        name = encoding.name_of(obj, None, lambda field, value: None)
+        if name is None:
+            return obj
+        found = self.named.setdefault((file.folder, name), obj)
+        if found is not obj:
+            cachefiles.changed(file, found, self.find)
+        return found
 
     def _add_of_two(self, file: Kept, obj: Any) -> list[Any]:
-        found = list(cachefiles.said_of_two(file, obj, self.find))
+        found = [(n, _valid(said)) for n, said in cachefiles.said_of_two(file, obj, self.find)]
         for name, said in found:
-            said.validate()
             self.session.add(said, tag=f"{file.id} {name}")
         return [said for _, said in found]
 
@@ -221,7 +234,7 @@ class _Import:
         if waiting:
             told_why = (self.errors.get(id(part)) for part in waiting)
             self.imported.left[file.path] = next(filter(None, told_why), "it was not sent")
-        elif file.path in self.imported.left:
+        elif file.path in self.imported.left or not file.path.exists():
             return
         elif file.path.read_bytes() != file.text:
             self.imported.left[file.path] = "it was written to meanwhile: send it again"
@@ -242,6 +255,15 @@ class _Import:
             (self.place / cachefiles.IDS / f"{path.stem}.txt").unlink(missing_ok=True)
             path.with_suffix(".heartbeat").unlink(missing_ok=True)
             path.unlink()
+
+
+def _valid(obj: Any) -> Any:
+    """Return an object that may be sent. Raises Unfit for any other."""
+    try:
+        obj.validate()
+    except ValidationError as error:
+        raise Unfit(str(error)) from None
+    return obj
 
 
 __all__ = ["Imported", "import_cache"]

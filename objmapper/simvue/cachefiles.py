@@ -121,7 +121,7 @@ def kept(path: Path) -> Kept:
 def server_ids(directory: Path) -> dict[str, str]:
     """Return the ids of what was sent before; a file that has none is left out."""
     found = {}
-    for path in sorted(directory.glob(f"{IDS}/*.txt")):
+    for path in sorted(path for path in directory.glob(f"{IDS}/*.txt") if path.is_file()):
         text = path.read_text(encoding="utf-8", errors="replace").strip()
         if _ID.match(text):
             found[path.name.partition(".")[0]] = text
@@ -232,7 +232,10 @@ def changed(file: Kept, obj: Any, find: Referred) -> None:
     fields = file.kind.__mapper__.fields
     for name, value in values(file, find).items():
         if not fields[name].write_once:
-            setattr(obj, name, value)
+            try:
+                setattr(obj, name, value)
+            except (ObjMapperError, TypeError, ValueError) as error:
+                raise Unfit(str(error)) from None
 
 
 __all__ = [

@@ -155,7 +155,7 @@ class Simvue(Dialect):
 
     def operations(self, changes: Sequence[Change]) -> list[Draft]:
         """Return the requests: a star and an upload in their own, after what made the object."""
-        folders, before = _new(changes, "folders"), cache(partial(_new, changes))
+        folders, before = _by_path(_new(changes, "folders")), cache(partial(_new, changes))
         drafts: list[Draft] = []
         for change in changes:
             locks.refuse(change.object, "It")
@@ -165,21 +165,17 @@ class Simvue(Dialect):
             drafts += [draft for part in later for draft in self._later(part)]
         return drafts
 
-    def _after(self, draft: Draft, folders: list[Any], before: Callable[[str], list[Any]]) -> Draft:
+    def _after(
+        self, draft: Draft, folders: Mapping[str, list[Any]], before: Callable[[str], list[Any]]
+    ) -> Draft:
         """Return a draft that waits for the new folders which its objects name, and for its "after"."""
         first = self._option(type(draft.changes[0].object).__mapper__, "after")
         if first is not None:
             draft = draft._replace(after=(*draft.after, *before(first)))
         if not folders or draft.kind != Kind.CREATE:
             return draft
-        named = {c.object._row.get("folder") or c.object._row.get("path") for c in draft.changes}
-        own = {id(change.object) for change in draft.changes}
-        awaited = [
-            folder
-            for folder in folders
-            if id(folder) not in own
-            and any(_lies_in(name, folder._row.get("path")) for name in named)
-        ]
+        paths = {path: None for change in draft.changes for path in _above(change.object._row)}
+        awaited = [folder for path in paths for folder in folders.get(path, ())]
         return draft._replace(after=(*draft.after, *awaited)) if awaited else draft
 
     # -- several new ones in one list -------------------------------------------------------------
@@ -323,8 +319,21 @@ def _new(changes: Sequence[Change], endpoint: str) -> list[Any]:
     return [obj for obj in new if type(obj).__mapper__.endpoint == endpoint]
 
 
-def _lies_in(name: Any, path: Any) -> bool:
-    """Whether a folder's path is *path*, or lies below it."""
-    if not isinstance(name, str) or not isinstance(path, str):
-        return False
-    return name == path or name.startswith(path.rstrip("/") + "/")
+def _by_path(folders: list[Any]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for folder in folders:
+        found.setdefault(_path(folder._row.get("path")), []).append(folder)
+    return found
+
+
+def _above(row: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the paths of the folders that an object lies in, the outermost first."""
+    path, own = _path(row.get("folder")), _path(row.get("path"))
+    parts = (path or own).split("/")
+    for size in range(1, len(parts) + bool(path)):
+        yield "/".join(parts[:size])
+
+
+def _path(value: Any) -> str:
+    """Return a folder's path without a slash at its end: that of the root is empty."""
+    return value.rstrip("/") if isinstance(value, str) else ""

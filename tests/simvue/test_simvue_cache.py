@@ -264,6 +264,32 @@ def test_what_has_no_journal_any_more_is_told_by_the_ids_of_the_original(client,
     assert Run.objects.get(id=key).description == "since then"
 
 
+def test_what_several_runs_have_made_each_is_one_on_the_server(client, cache):
+    """The original keeps a folder, a tag, an alert anew for each run that names it."""
+    put(cache, "folders", named(80), "Folder", path="/sweep")
+    put(cache, "folders", named(81), "Folder", path="/sweep", description="of the second")
+    put(cache, "tags", named(82), "Tag", name="t")
+    put(cache, "tags", named(83), "Tag", name="t")
+    told = {"name": "u", "description": None, "notification": "none", "source": "user"}
+    put(cache, "alerts", named(84), "UserAlert", **told, enabled=True)
+    put(cache, "alerts", named(85), "UserAlert", **told, enabled=True)
+    run = {"folder": "/sweep", "status": "created"}
+    put(cache, "runs", named(86), "Run", name="a", alerts=[named(84)], **run)
+    put(cache, "runs", named(87), "Run", name="b", alerts=[named(85)], **run)
+    imported = import_cache(cache)
+    assert imported.ok, str(imported)
+    (alert,) = UserAlert.ids()
+    assert [(run.name, run.alerts) for run in Run.objects.order_by("name")] == [
+        ("a", [alert]),
+        ("b", [alert]),
+    ]
+    assert [tag.name for _, tag in Tag.get()] == ["t"]
+    (folder,) = [folder for _, folder in Folder.get() if folder.path == "/sweep"]
+    assert folder.description == "of the second"
+    assert {path.read_text() for path in cache.glob("server_ids/*")} >= {alert, folder.id}
+    assert len(list(cache.glob("server_ids/*"))) == 8
+
+
 def broken(cache):
     """Files that can't be sent, and what is said of them."""
     truncated = put_events(cache, 50)
@@ -276,6 +302,7 @@ def broken(cache):
     (cache.parent / "changed.txt").write_bytes(b"Other")
     gone = put_file(cache, 54, "gone", b"Hello", keep="object")
     gone.with_suffix(".object").unlink()
+    axes = {"name": "g", "grid": [[0.0, 1.0]], "labels": ["x"]}
     return {
         truncated: "no JSON",
         no_object: "no JSON object",
@@ -287,7 +314,8 @@ def broken(cache):
         put(cache, "tags", named(57), "Tag", name=7): "name",
         put_events(cache, 58, run=named(99)): f"server_ids/{named(99)}.txt",
         put_events(cache, 59, run=None): "no id",
-        put(cache, "grids", named(60), "Grid", name="g", runs=[[RUN]]): "'runs'",
+        put(cache, "grids", named(60), "Grid", **axes, runs=[[RUN]]): "'runs'",
+        put(cache, "grids", named(61), "Grid", name="g"): "labels",
     }
 
 

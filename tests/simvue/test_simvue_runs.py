@@ -408,6 +408,16 @@ def test_folders_go_before_the_runs_in_them(client):
     assert client.session.commit().existing.objects == []
 
 
+def test_two_new_folders_of_one_path_do_not_wait_for_each_other(client):
+    run = Run.new(folder="/a/b")
+    client.session.add_all(
+        [Folder.new(path="/a/b"), run, Folder.new(path="/a/b/"), Folder.new(path="/a")]
+    )
+    plan = client.session.plan()
+    assert [len(wave) for wave in plan.waves] == [1, 2, 1]
+    client.session.rollback()
+
+
 def test_what_is_there_already_is_bound_and_reported(client, asked):
     client.request("POST", "/folders", json={"path": "/a"})
     client.request("POST", "/tags", json={"name": "t", "colour": "#ff0000"})
