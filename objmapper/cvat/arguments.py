@@ -139,7 +139,8 @@ def make_client_from_cli(
     The profile that is named comes first; then a server or credentials that are given, the token in
     CVAT_ACCESS_TOKEN among them; then the default profile; then the default server of *store*, or
     ``http://localhost``. Who names no credentials is asked for a password. *config* is used as it is,
-    but for ``--insecure``; *logger* and *options* are those of ``Client``.
+    but for ``--insecure``; *logger* and *options* are those of ``Client``. As with CVAT's SDK, the server
+    is not asked for its version unless *check_server_version* is True.
 
     Raises AuthStoreError for a profile that is not there or is named beside a server or credentials,
     ValueError for a port that the host has already, and what ``Client`` and ``Client.login`` raise.

@@ -103,6 +103,11 @@ class Signature:
             return signed
         return r
 
+    def renew(self, transport: Any) -> bool:
+        """Let the auth of a lent session renew itself, as long as that is what signs."""
+        renew = getattr(self._otherwise, "renew", None) if self.scheme is None else None
+        return renew is not None and bool(renew(transport))
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.scheme or 'nobody'}>"
 

@@ -3,8 +3,9 @@
 import pytest
 import requests
 
-from objmapper import CommitError, Forbidden, NotAuthenticated
+from objmapper import CommitError, Forbidden, NotAuthenticated, TokenAuth
 from objmapper.cvat import Client, Config, Project, Task, make_client
+from objmapper.operation import Json, Request
 from objmapper.server import serve
 
 ADMIN, ALICE = ("admin", "secret-of-admin"), ("alice", "secret-of-alice")
@@ -75,6 +76,35 @@ def test_a_token_that_may_only_read_writes_nothing():
             assert [type(entry.error) for entry in failed.value.report.failed] == [Forbidden]
             assert client.tasks.get(id=1).name != "not to be"
             task.revert()
+
+
+class Renewing(TokenAuth):
+    """A token that is over, and a new one for who asks; ``renewed`` counts."""
+
+    renewed = 0
+
+    def renew(self, transport):
+        self.renewed += 1
+        body = Json({"username": ADMIN[0], "password": ADMIN[1]})
+        self.token = transport.send(Request("POST", "/auth/login", body=body)).json()["key"]
+        return True
+
+
+def test_the_auth_of_a_lent_session_is_renewed_in_the_middle_of_a_commit(running, noted):
+    noted.auth = Renewing("over")
+    with Client(running.url, http=noted) as client:
+        before = client.request("GET", "/projects").json()["count"]
+        noted.auth.token = "over again"
+        client.session.add_all(Project(name=f"p{number}") for number in range(3))
+        report = client.session.commit()
+        assert (len(report.created), noted.auth.renewed) == (3, 2)
+        assert client.projects.count() == before + 3
+        client.login(ALICE)
+        end(running, noted)
+        # Who logged in is not somebody else's token.
+        with pytest.raises(NotAuthenticated):
+            client.tasks.list()
+        assert noted.auth.renewed == 2
 
 
 def test_a_session_without_its_csrf_token_reads_and_is_refused_to_write(running, noted):
