@@ -6,6 +6,7 @@ import pytest
 
 from objmapper import (
     CommitError,
+    CommitInterrupted,
     ConflictError,
     FieldDoesNotExist,
     MergeConflict,
@@ -678,6 +679,27 @@ def test_a_field_that_is_called_as_an_option_is_a_field(server, session):
     with pytest.raises(FieldDoesNotExist, match="Crew has no field 'on_conflicts'"):
         Crew.objects.filter(id=1).update(workers=8, on_conflicts="merge")
     assert Crew.objects.filter(id=1).update(on_error="continue") == 0
+
+
+def test_what_was_refused_before_an_interrupt_is_pending(server, session):
+    """Nothing is asked any more of what others have changed; the next commit meets it again."""
+    first, second = Note.objects.get(id=1), Note.objects.get(id=2)
+    first.text = second.text = "mine"
+    elsewhere(server, Note, 1, size=7)
+
+    def strike(through, of):
+        raise KeyboardInterrupt
+
+    seen = len(server.seen)
+    with pytest.raises(CommitInterrupted) as caught:
+        session.commit(workers=1, on_error="continue", on_conflict="merge", progress=strike)
+    report = caught.value.report
+    assert (report.pending.objects, report.updated.objects) == ([first], [second])
+    assert (report.conflicts, report.uncertain, report.errors) == ([], [], [])
+    assert len(server.seen) == seen + 2
+    assert session.dirty == [first]
+    assert session.commit(on_conflict="merge").updated.objects == [first]
+    assert (stored(server, Note)["text"], stored(server, Note)["size"]) == ("mine", 7)
 
 
 def test_one_conflict_is_one(server, session):

@@ -660,6 +660,49 @@ def test_what_may_be_repeated_is_not_after_ctrl_c(server):
         assert (report.created.objects, report.uncertain.objects) == ([first], [second])
 
 
+def struck(server, method):
+    """Have somebody's own KeyboardInterrupt, as a second Ctrl-C raises, meet requests of a verb."""
+
+    def hook(seen):
+        if seen.method == method:
+            raise KeyboardInterrupt
+
+    server.hook = hook
+
+
+def test_a_request_that_is_cut_by_an_interrupt_is_of_unknown_fate(server):
+    with session_of(server.client(recommended_workers=1)) as session:
+        task, other = Task(name="t"), Task(name="u")
+        session.add_all([task, other])
+        struck(server, "POST")
+        with pytest.raises(CommitInterrupted) as caught:
+            session.commit(progress=lambda through, of: None)
+        report = caught.value.report
+        assert (report.uncertain.objects, report.pending.objects) == ([task], [other])
+        told = "POST /tasks/: interrupted before an answer came."
+        assert str(only(report.uncertain).error) == told
+        assert only(report.uncertain).error.request is only(report.uncertain).request
+        assert only(report.pending).error is None
+        assert report.errors == []
+
+
+def test_a_look_that_is_cut_by_an_interrupt_leaves_what_was_known(server):
+    with session_of(server.client(recommended_workers=1)) as session:
+        task, other = Task(name="t"), Task(name="u")
+        session.add_all([task, other])
+        lost(server, "POST", "/tasks", done=False)
+        struck(server, "GET")
+        told = []
+        with pytest.raises(CommitInterrupted) as caught:
+            session.commit(progress=lambda through, of: told.append(through))
+        report = caught.value.report
+        assert (report.uncertain.objects, report.pending.objects) == ([task], [other])
+        assert isinstance(only(report.uncertain).error, ServerError)
+        assert (told, report.errors) == ([], [])
+        server.hook = lambda seen: None
+        assert session.commit().created.objects == [task, other]
+
+
 def test_what_is_not_done_and_never_goes_again_is_still_pending(server):
     def strike(through, of):
         raise KeyboardInterrupt  # when the other one is found done
