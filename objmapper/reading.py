@@ -20,7 +20,7 @@ from objmapper.exceptions import (
     QueryError,
     UnsupportedLookup,
 )
-from objmapper.operation import Request
+from objmapper.operation import Request, Response
 from objmapper.paging import asked, page_size, query_page, row_pages
 from objmapper.query import Condition, FetchMode, Query
 from objmapper.state import ABSENT, Page, base_value, own
@@ -70,6 +70,12 @@ def _instances(
     session.keep(found)
     loading.announce(session, found)
     return found
+
+
+def told(session: Any, query: Query, response: Response) -> Any:
+    """Return the object of *query*'s model that an answer tells all of. Raises ContractError."""
+    row = session.dialect.read_row(query.mapper, response)
+    return _instances(session, query, [row], full=True)[0]
 
 
 def fetch(session: Any, query: Query) -> list[Any]:

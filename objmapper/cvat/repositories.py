@@ -10,10 +10,10 @@ import builtins
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from objmapper import reading
 from objmapper.cvat import wording
 from objmapper.cvat.base import CVATModel, by_field_name
 from objmapper.cvat.models import User
-from objmapper.dialects.base import unwrap
 from objmapper.query import Q, Query
 from objmapper.queryset import Manager
 from objmapper.report import CommitReport
@@ -88,6 +88,8 @@ class Users(Repository[User]):
     """The users that the one who is logged in may see."""
 
     def retrieve_current_user(self) -> User:
-        """Return who is logged in."""
-        response = self._client.request("GET", "/users/self")
-        return self.retrieve(unwrap(response.json(), "id", response))
+        """Return who is logged in. Raises NotAuthenticated where nobody is."""
+        response, session = self._client.request("GET", "/users/self"), self.session
+        with session.using():
+            user: User = reading.told(session, self.query, response)
+        return user

@@ -96,7 +96,7 @@ class TestLogin:
             assert newer.server.requests == before
             assert client.users.retrieve_current_user().username == "alice"
             client.logout()
-            assert newer.server.requests == before + 2
+            assert newer.server.requests == before + 1
             with pytest.raises(NotAuthenticated):
                 client.tasks.list()
 
@@ -586,6 +586,9 @@ class TestRepositories:
         with pytest.raises(Task.DoesNotExist):
             seeded.tasks.retrieve(999)
 
-    def test_the_current_user(self, seeded):
-        assert seeded.users.retrieve_current_user().username == "admin"
-        assert seeded.users.retrieve_current_user().is_superuser is True
+    def test_the_current_user(self, seeded, requests_of):
+        with requests_of() as sent:
+            user = seeded.users.retrieve_current_user()
+            assert (user.username, user.is_superuser) == ("admin", True)
+        assert list(sent) == [("GET", "/users/self")]
+        assert seeded.users.retrieve(user.id) is user
