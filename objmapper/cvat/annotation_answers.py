@@ -25,7 +25,17 @@ _DEFAULTS: dict[str, Any] = {
 
 
 def _content(item: Item) -> Any:
-    """Return all that an item says, ids apart, in a form that its answer has as well."""
+    """Return all that an item says, ids apart, in a form that its answer has as well.
+
+    Raises ContractError for what is no annotation.
+    """
+    try:
+        return _said(item)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ContractError(f"an annotation makes no sense: {error!r}") from error
+
+
+def _said(item: Item) -> Any:
     said = {key: item.get(key, default) for key, default in _DEFAULTS.items()}
     said |= {key: item.get(key) for key in ("type", "frame", "label_id")}
     said["points"] = [float(each) for each in item.get("points") or ()]
@@ -37,6 +47,10 @@ def _content(item: Item) -> Any:
 
 
 def whole(item: Item) -> Hashable:
+    """Return all that an annotation says. Raises ContractError for one of no frame or label."""
+    for name in ("frame", "label_id"):
+        if not isinstance(item.get(name), int):
+            raise ContractError(f"an annotation has {item.get(name)!r:.40} as its {name}")
     return json.dumps(_content(item), sort_keys=True)
 
 

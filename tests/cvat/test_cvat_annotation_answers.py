@@ -338,6 +338,43 @@ class TestOddAnswers:
             session.commit()
         assert [row["id"] for row in rows(client)] in ([made.id], [])
 
+    @pytest.mark.parametrize(
+        "row",
+        [
+            {"id": [1]},
+            {"id": 5, "attributes": [{}]},
+            {"id": 5, "attributes": 7},
+            {"id": 5, "points": "x"},
+            {"id": 5, "label_id": {}, "frame": []},
+            {"id": 5, "elements": [3]},
+        ],
+        ids=json.dumps,
+    )
+    def test_rows_that_make_no_sense_tell_nothing_of_what_was_lost(
+        self, client, session, task, between, row
+    ):
+        task.annotations.add(made := box())
+        between.lose, between.answers = {"create": True}, {"GET": {"shapes": [row]}}
+        between.answers["PATCH"] = {"shapes": [row]}
+        with pytest.raises(CommitError) as caught:
+            session.commit()
+        assert caught.value.report.uncertain.objects == [made]
+        between.answers = {}
+        assert session.settle(made)
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("points", "x"), ("points", [[]]), ("attributes", 7), ("frame", "1"), ("type", {})],
+    )
+    def test_a_value_that_makes_no_sense_is_an_error_when_it_is_read(
+        self, client, session, task, between, name, value
+    ):
+        row = {"id": 9_000, "type": "rectangle", "frame": 0, "label_id": 1, "points": [1, 2, 3, 4]}
+        between.answers = {"GET": {"shapes": [row | {name: value}]}}
+        [shape] = task.annotations.shapes
+        with pytest.raises(ContractError):
+            getattr(shape, name)
+
     def test_a_refusal_says_what_the_server_said(self, client, session, task):
         client.request("PATCH", "/projects/1", json={"labels": [{"name": "brief"}]})
         brief = task.annotations.labels.named("brief")
