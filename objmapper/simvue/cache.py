@@ -22,6 +22,7 @@ from objmapper.exceptions import (
     ObjMapperError,
     ValidationError,
 )
+from objmapper.offline import refuse
 from objmapper.report import CommitReport
 from objmapper.session import Session
 from objmapper.simvue import cachefiles
@@ -85,8 +86,11 @@ def import_cache(
         raise JournalError(
             f"There is no cache at {place}: give the folder that has runs, events and so on in it."
         )
-    sender = session_for().client if client is None else client
-    with closing(Session(sender, journal=place / JOURNAL)) as session, _alone(place):
+    if client is None:
+        session = session_for()
+        refuse(session, "import_cache()")
+        client = session.client
+    with closing(Session(client, journal=place / JOURNAL)) as session, _alone(place):
         return _Import(session, place, settle).done()
 
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from objmapper import CommitInterrupted, JournalError, Session, signals
+from objmapper import CommitInterrupted, JournalError, OfflineError, Session, signals
 from objmapper.cli import main
 from objmapper.server import serve
 from objmapper.simvue import (
@@ -445,6 +445,11 @@ def test_the_configured_cache_is_meant_and_one_that_is_not_there_is_told(
     with pytest.raises(JournalError, match="no cache at"):
         import_cache()
     put_folder(cache)
+    with (
+        Session(offline=cache.parent / "it.journal"),
+        pytest.raises(OfflineError, match="import_cache"),
+    ):
+        import_cache()
     assert import_cache().ok
 
 

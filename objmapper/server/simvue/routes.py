@@ -21,6 +21,7 @@ from objmapper.server.simvue import (
     stats,
     storages,
     tags,
+    tenants,
     uploads,
 )
 from objmapper.server.simvue.call import View
@@ -53,11 +54,11 @@ _ROUTES: dict[str, dict[str, View]] = {
     **_kind("/api/artifacts", artifacts),
     **_kind("/api/storage", storages),
     **_kind("/api/grids", grids),
-    "/api/tenants": {"GET": people.tenants, "POST": people.create_tenant},
+    "/api/tenants": {"GET": tenants.listed, "POST": tenants.created},
     "/api/tenants/<key>": {
-        "GET": people.tenant,
-        "PUT": people.update_tenant,
-        "DELETE": people.delete_tenant,
+        "GET": tenants.retrieved,
+        "PUT": tenants.updated,
+        "DELETE": tenants.deleted,
     },
     "/api/users": {"GET": people.users, "POST": people.create_user},
     "/api/users/<key>": {
