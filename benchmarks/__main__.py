@@ -15,6 +15,7 @@ from benchmarks import (
     loading,
     memory,
     peers,
+    replaced,
     table,
     updates,
     uploads,
@@ -32,7 +33,11 @@ ROWS = {
     "C2": updates.row,
     "C3": updates.batches,
     "C4": uploads.row,
+    "S1": replaced.runs,
+    "V1": replaced.tasks,
 }
+#: Rows that are nothing without a peer.
+NEEDS = {"C3": "kinto", "S1": "simvue", "V1": "cvat-sdk"}
 
 
 def main() -> None:
@@ -46,7 +51,7 @@ def main() -> None:
         parser.error(f"no such row: {', '.join(sorted(unknown))}")
     rows = []
     for code in arguments.row or ROWS:
-        if code == "C3" and "kinto" in peers.MISSING:
+        if NEEDS.get(code) in peers.MISSING:
             continue
         rows.append(ROWS[code](arguments.turns))
         print(table.text_of(rows[-1]), flush=True)

@@ -15,7 +15,7 @@ import marshmallow
 #: What is not installed; the table's notes name it.
 MISSING = [
     name
-    for name in ("msgspec", "orjson", "pydantic", "cattrs", "cvat-sdk", "kinto")
+    for name in ("msgspec", "orjson", "pydantic", "cattrs", "cvat-sdk", "kinto", "simvue")
     if importlib.util.find_spec(name.replace("-", "_")) is None
 ]
 

@@ -16,20 +16,33 @@ TESTS = Path(__file__).parents[1] / "tests"
 
 
 @contextmanager
-def cvat(**options: str) -> Iterator[str]:
-    """Serve the embedded CVAT; yield its address. *options* are those of ``serve cvat``."""
+def _running(kind: str, *arguments: str, **options: str) -> Iterator[dict[str, str]]:
+    """Run ``serve``; yield what it says. *options* are those of the command line."""
     told = [part for name, value in options.items() for part in (f"--{name}", value)]
-    command = [sys.executable, "-m", "objmapper", "serve", "cvat", "--user", ":".join(USER), *told]
+    command = [sys.executable, "-m", "objmapper", "serve", kind, *arguments, *told]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            said = dict(
+            yield dict(
                 line.strip().partition("=")[::2]
                 for line in iter(process.stdout.readline, "READY\n")
             )
-            yield said["CVAT_URL"]
         finally:
             process.terminate()
+
+
+@contextmanager
+def cvat(**options: str) -> Iterator[str]:
+    """Serve the embedded CVAT; yield its address. *options* are those of ``serve cvat``."""
+    with _running("cvat", "--user", ":".join(USER), **options) as said:
+        yield said["CVAT_URL"]
+
+
+@contextmanager
+def simvue(**options: str) -> Iterator[tuple[str, str]]:
+    """Serve the embedded Simvue; yield its address and a token."""
+    with _running("simvue", **options) as said:
+        yield said["SIMVUE_URL"], said["SIMVUE_TOKEN"]
 
 
 @cache

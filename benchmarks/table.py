@@ -12,9 +12,7 @@ from benchmarks import peers
 from benchmarks.measure import Measure, Row, Samples
 
 BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
-NAMED = (
-    "requests marshmallow blinker cachetools orjson msgspec pydantic cattrs cvat-sdk kinto".split()
-)
+NAMED = "requests marshmallow blinker cachetools orjson msgspec pydantic cattrs cvat-sdk kinto simvue".split()
 
 
 def number(value: float) -> str:

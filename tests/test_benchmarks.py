@@ -129,6 +129,18 @@ with world.serve() as url:
     assert (done.stdout, done.stderr) == ("".join(f"{way} True\n" for way in ways), "")
 
 
+def test_what_lists_are_measured_with_finds_all_there_is():
+    code = """
+from benchmarks import reader, served
+with served.simvue(seed="1x150") as (url, token):
+    print(*(reader.WAYS["simvue, " + way](url, token)[1] for way in ("objmapper", "requests")))
+with served.cvat(seed="1x3") as url:
+    print(*(reader.WAYS["cvat, " + way](url, "")[1] for way in ("objmapper", "requests")))
+"""
+    done = run("-c", code)
+    assert (done.stdout, done.stderr) == ("150 150\n3 3\n", "")
+
+
 def test_the_readme_has_a_line_for_every_row():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     figures = text.partition("<!-- figures -->")[2].partition("<!-- /figures -->")[0]
