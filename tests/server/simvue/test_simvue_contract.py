@@ -38,16 +38,19 @@ def test_every_part_that_is_referred_to_is_there_and_every_part_is_referred_to()
         Draft202012Validator.check_schema(schema)
 
 
-def test_every_claim_and_operation_says_from_where_it_is_known():
+def test_every_claim_and_every_part_says_from_where_it_is_known():
     observed = DOCUMENT["info"]["x-observed"]
     for source in observed["sources"].values():
         assert set(source) == {"product", "version", "date", "how"}
     for claim in observed["claims"]:
         assert claim["source"]
         assert set(claim["source"]) <= set(observed["sources"]), claim
-    for path, method, operation in OPERATIONS:
-        assert operation["x-source"], (path, method)
-        assert set(operation["x-source"]) <= set(observed["sources"])
+    known = [(f"{method} {path}", operation) for path, method, operation in OPERATIONS]
+    for kind in ("schemas", "responses", "parameters"):
+        known += DOCUMENT["components"][kind].items()
+    for name, part in known:
+        assert part["x-source"], name
+        assert set(part["x-source"]) <= set(observed["sources"]), name
     ids = [operation["operationId"] for _, _, operation in OPERATIONS]
     assert len(ids) == len(set(ids))
 
