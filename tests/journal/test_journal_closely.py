@@ -136,17 +136,25 @@ def deleted_without_an_answer(place, models, *, done):
 def test_what_may_be_deleted_is_not_taken_for_there(place, models):
     with deleted_without_an_answer(place, models, done=True) as session:
         place.server.fail("GET", "/tasks/1", 500)
-        with pytest.raises(JournalError, match=r"delete <Task 1 name='a'>.* answered 500 "):
+        with pytest.raises(
+            JournalError, match=r"delete <Task 1 name='a'>.* answered 500 "
+        ) as caught:
             session.commit()
+        assert str(caught.value).endswith(
+            " Nothing was sent; commit again when the server can tell."
+        )
         assert len(session.commit().created) == 1
     assert place.names() == ["a"]
 
 
 def test_whether_something_is_deleted_is_looked_up_until_the_deadline(place, models):
     with deleted_without_an_answer(place, models, done=False) as session:
+        read = models.Task.objects.using(session).get(id=1)
         with pytest.raises(JournalError, match="it is not done, and the server had little time"):
             session.commit(deadline=0.05)
         assert len(session.new) == 1
+        assert session.get(models.Task, 1) is read
+        assert inspect(read).lifecycle == "persistent"
         session.rollback()
     assert place.writes() == ["POST /tasks/", "DELETE /tasks/1/"]
 

@@ -1,5 +1,7 @@
 """What a journal keeps for the next run: fates, tags, references, and whose an object is."""
 
+import gc
+import sys
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -20,6 +22,7 @@ from objmapper import (
 from objmapper.cli import main
 from objmapper.cvat import Client as CVATClient
 from objmapper.cvat import Label, Project
+from objmapper.operation import Json, Kind
 
 
 def told(place, capsys):
@@ -436,3 +439,65 @@ def test_what_was_not_told_is_loaded_when_it_is_read(place, models):
         session.commit()
         assert task.note == "by the server"
     assert str(place.server.seen[-1]) == "GET /tasks/1/"
+
+
+class Lists(sys.modules["smallserver"].SmallDialect):
+    """New objects of one kind go in one list, whose answer is a list."""
+
+    def operations(self, changes):
+        drafts = super().operations(changes)
+        if len(drafts) < 2 or any(draft.kind != Kind.CREATE for draft in drafts):
+            return drafts
+        first = drafts[0]
+        body = Json([draft.request.body.value for draft in drafts])
+        request = first.request._replace(body=body)
+        sent = tuple(change for draft in drafts for change in draft.changes)
+        return [first._replace(changes=sent, request=request, read=lambda answer: answer.json())]
+
+
+def test_all_that_one_answer_has_told_is_known(place, models):
+    def journaled():
+        dialect = Lists(trailing_slash=True)
+        return Session(place.server.client(dialect=dialect), journal=place.path)
+
+    def program(session):
+        tasks = [models.Task(name=name) for name in "abc"]
+        session.add_all(tasks)
+        session.commit()
+        return [task.id for task in tasks]
+
+    with journaled() as session:
+        assert program(session) == [1, 2, 3]
+        gc.collect()
+        session.add(models.Task(name="c"))
+        with pytest.raises(JournalError, match="both have the natural key"):
+            session.commit()
+        session.rollback()
+    assert place.writes() == ["POST /tasks/"]
+    with journaled() as session:
+        assert program(session) == [1, 2, 3]
+    with journaled() as session:
+        assert [task.id for task in session.recover().created.objects] == [1, 2, 3]
+    assert len(place.server.seen) == 1
+
+
+@pytest.mark.parametrize("how", ["read", "recovered", "read and recovered"])
+def test_an_object_is_the_same_one_in_every_run(stored, models, how):
+    """What an earlier run could not change is not changed any more, when a later one has."""
+    stored.server.fail("PATCH", "/tasks/1", 400, {"note": ["no"]}, times=1 + ("recovered" in how))
+    with closing(stored.session()) as session:
+        models.Task.objects.using(session).get(id=1).note = "bad"
+        with pytest.raises(CommitError):
+            session.commit()
+    with closing(stored.session()) as session:
+        tasks = models.Task.objects.using(session)
+        task = tasks.get(id=1) if "read" in how else None
+        if "recovered" in how:
+            with pytest.raises(CommitError):
+                session.recover()
+        task = task or tasks.get(id=1)
+        task.note = "good"
+        session.commit()
+    with stored.session() as session:
+        assert session.recover().counts() == {"updated": 1}
+    assert stored.server.tables["tasks"].rows[1]["note"] == "good"

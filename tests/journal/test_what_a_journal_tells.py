@@ -232,16 +232,18 @@ def test_what_was_read_and_changed_before_it_is_made_again(place, models):
         session.rollback()
 
 
-def test_what_was_never_written_is_counted(place, models):
+@pytest.mark.parametrize(("count", "more"), [(5, ""), (6, " and 1 more")])
+def test_what_was_never_written_is_counted(place, models, count, more):
     session = place.session()
-    session.add_all(models.Task(name=f"t{n}", secret="hunter2") for n in range(6))
+    session.add_all(models.Task(name=f"t{n}", secret="hunter2") for n in range(count))
     place.die(session, 1, done=False)
     missing = ", ".join(f"<Task name='t{n}'>.secret" for n in range(5))
     with closing(place.session()) as session:
         assert refused(session.recover) == (
             "Values that are never written to disk are needed again: "
-            f"{missing} and 1 more. Give session.recover(secrets=...) a callable that takes an object, "
-            "a field's name and the object's tag, and returns the value. Nothing was sent."
+            f"{missing}{more}. Give session.recover(secrets=...) a callable that takes an object, "
+            "a field's name and the object's tag, and returns the value; `dispatch` takes --secrets FILE. "
+            "Nothing was sent."
         )
 
 
