@@ -660,6 +660,21 @@ def test_what_may_be_repeated_is_not_after_ctrl_c(server):
         assert (report.created.objects, report.uncertain.objects) == ([first], [second])
 
 
+def test_what_an_earlier_commit_has_sent_again_is_not_counted_twice(server):
+    client = server.client(retries=1, idempotency_header="Idempotency-Key")
+    with session_of(client) as session:
+        project = Project(name="q")
+        session.add(project)
+        for _ in range(8):
+            lost(server, "POST", "/projects", done=False)
+        report = failing(session)
+        assert report.retries > 0
+        server.faults.clear()
+        report = session.commit()
+        assert report.created.objects == [project]
+        assert (report.requests, report.retries) == (0, 0)
+
+
 def struck(server, method):
     """Have somebody's own KeyboardInterrupt, as a second Ctrl-C raises, meet requests of a verb."""
 

@@ -335,7 +335,7 @@ def test_how_to_give_what_is_missing_is_told(place, models):
             session.recover()
         assert str(caught.value).endswith(
             " Give session.recover(secrets=...) a callable that takes an object, a field's name and "
-            "the object's tag, and returns the value. Nothing was sent."
+            "the object's tag, and returns the value; `dispatch` takes --secrets FILE. Nothing was sent."
         )
         with pytest.raises(JournalError) as caught:
             session.recover(secrets=lambda obj, field, tag: "hunter2")
