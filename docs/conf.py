@@ -21,7 +21,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         "py:class",
-        r"(collections\.abc|contextlib|datetime|enum|logging|os|pathlib|marshmallow\.fields|requests(\.models)?|weakref)\.\w+|BaseAdapter",
+        r"(argparse|collections\.abc|contextlib|datetime|enum|io|logging|os|pathlib|marshmallow\.fields|requests(\.models)?|weakref)\.\w+|BaseAdapter",
     ),
     ("py:class", r"(objmapper\..*\.)?(M|QS)|ErrorReader|OnConflict"),
     # What only the package's own rooms hold.

@@ -28,7 +28,7 @@ MODULES = (
 )
 #: What they are given, or hand over, and don't import.
 GIVEN = {
-    "objmapper.connection": ("Connection",),
+    "objmapper.connection": ("Connection", "SessionClient"),
     "objmapper.cvat.annotated": ("AnnotationList", "Annotations"),
     "objmapper.cvat.annotation_verbs": ("Annotated",),
     "objmapper.cvat.background": ("Operation", "Owner", "RequestStatus"),

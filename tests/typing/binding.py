@@ -6,14 +6,18 @@ from typing import assert_type
 from objmapper import Session
 from objmapper.cvat import (
     AnnotationUpdateAction,
+    AuthStore,
     Client,
+    ClientAuthParameters,
     Comment,
+    Config,
     Invitation,
     Issue,
     Job,
     Label,
     Membership,
     Organization,
+    ProfileEntry,
     Project,
     Shape,
     Tag,
@@ -21,6 +25,8 @@ from objmapper.cvat import (
     Track,
     User,
     make_client,
+    make_client_from_cli,
+    make_client_from_profile,
     models,
 )
 from objmapper.cvat.models import Attribute, JobType, Role, Stage, State, Status, Storage, Summary
@@ -32,6 +38,13 @@ def client_and_sessions() -> None:
         assert_type(client, Client)
         assert_type(client.session, Session)
     assert_type(make_client("localhost", access_token="token"), Client)
+    config = Config(verify_ssl=False, detect_scheme=True)
+    assert_type(make_client("localhost", config=config, timeout=7), Client)
+    store = AuthStore("auth.json")
+    store.put_profile("work", ProfileEntry("https://localhost", "token"))
+    for profile in store.list_profiles().values():
+        assert_type(make_client_from_profile(profile, config=config), Client)
+    assert_type(make_client_from_cli(ClientAuthParameters(profile="work")), Client)
 
 
 def repositories(client: Client) -> None:
