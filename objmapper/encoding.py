@@ -31,6 +31,8 @@ def _encoder() -> Callable[[Any], str]:
 
 
 dumps = _encoder()
+#: What `dumps` makes of text, at a tenth of the cost.
+quoted: Callable[[str], str] = json.encoder.encode_basestring_ascii
 _JSON = (str, int, float, bool, type(None))
 
 
@@ -193,7 +195,7 @@ def name_of(obj: Any, tag: str | None, number: Callable[[Any, Any], int | None])
     from others.
     """
     if tag is not None:
-        return dumps(["tag", tag])
+        return f'["tag",{quoted(tag)}]'
     mapper, row = type(obj).__mapper__, obj._row
     fields: list[Any] = [mapper.fields[name] for name in mapper.natural_key]
     if not fields and not mapper.singleton:

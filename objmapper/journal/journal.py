@@ -292,7 +292,7 @@ class Journal:
                 self._gone.discard(number)
                 if key is not None:
                     self._by_key[mapper.root, key] = number
-                shown = "null" if key is None else encoding.dumps(key)
+                shown = "null" if key is None else encoding.quoted(key)
                 rows.append(f"[{shown},{encoding.row_of(obj)},{int(obj._state.full)}]")
                 continue
             elif self.again:
@@ -458,7 +458,7 @@ class Journal:
 
 
 def _tag(tag: str | None) -> str | None:
-    return None if tag is None else encoding.dumps(tag)
+    return None if tag is None else encoding.quoted(tag)
 
 
 def _named(error: BaseException) -> str:
