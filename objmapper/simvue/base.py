@@ -188,8 +188,7 @@ class SimvueObject(Model):
             with session.using():
                 keys = [mapper.key_in(row) for row in rows]
                 known = {key for key in keys if session.identity.get(mapper.root, key) is not None}
-                full = None if parameters.is_whole(query) else False
-                page, path = paging.query_page(session, query, full=full), dict(query.path_values)
+                page, path = paging.query_page(session, query), dict(query.path_values)
                 found = loading.instances(session.identity, mapper, rows, page, path)
                 session.keep(found)
                 loading.announce(session, found)

@@ -39,11 +39,6 @@ def of(query: Query) -> dict[str, Any]:
     return dict(query.parameters) if isinstance(query, Asked) else {}
 
 
-def is_whole(query: Query) -> bool:
-    """Whether the rows of a query have all parts."""
-    return not of(query).keys() - {FILTERS}
-
-
 def split(
     known: Mapping[str, Taken], said: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -92,7 +87,6 @@ __all__ = [
     "Taken",
     "asked",
     "flag",
-    "is_whole",
     "names",
     "of",
     "split",
