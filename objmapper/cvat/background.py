@@ -24,6 +24,7 @@ from objmapper.exceptions import (
 from objmapper.operation import Request as HTTPRequest
 from objmapper.progress import Progress, progress_bar
 from objmapper.state import live_session
+from objmapper.transport.masking import masked_url
 
 #: Seconds before the second look; each one after it waits twice as long, up to the ceiling.
 _FIRST = 0.1
@@ -121,7 +122,8 @@ def _seconds(name: str, value: Any) -> float:
 
 
 def _failure(what: str, request_id: str | None, told: Told) -> BackgroundRequestError:
-    reason = told.message.strip()
+    # A server quotes the address of what it could not fetch.
+    reason = masked_url(told.message.strip())
     shown = reason if len(reason) <= _TOLD else f"…{reason[-_TOLD:]}"
     said = f": {shown}" if shown else "; the server does not say why."
     return BackgroundRequestError(

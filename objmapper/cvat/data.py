@@ -8,9 +8,9 @@ from __future__ import annotations
 import enum
 import os
 import re
+import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from objmapper.exceptions import ValidationError, cut, near_misses
@@ -110,13 +110,13 @@ class LocalFile(NamedTuple):
         """
         if not isinstance(given, str | os.PathLike):
             raise TypeError(f"A local file is given by its path, not by {cut(given)}.")
-        path = Path(given).expanduser().absolute()
-        if path.is_dir():
-            raise IsADirectoryError(f"{str(given)!r} is a folder: give the files in it.")
-        found = path.stat()
+        path = os.path.abspath(os.path.expanduser(os.fspath(given)))
+        found = os.stat(path)
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(f"{path!r} is a folder: give the files in it.")
         if not found.st_size:
-            raise ValueError(f"{str(given)!r} is empty: CVAT takes no file without a byte in it.")
-        return cls(str(path), found.st_size, found.st_mtime_ns)
+            raise ValueError(f"{path!r} is empty: CVAT takes no file without a byte in it.")
+        return cls(path, found.st_size, found.st_mtime_ns)
 
     def fault(self) -> str | None:
         """Say why it is not what it was; None where it is."""
@@ -361,7 +361,7 @@ def _checked(params: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-class DataField(Field[Data]):
+class DataField(Field[Data | None]):
     """What a task's data are to be made of; it goes in requests of its own.
 
     It is dropped when it was sent, as what is write-only is, but it is no secret: a journal has the
@@ -375,8 +375,9 @@ class DataField(Field[Data]):
     def to_python(self, wire: Any) -> Data:
         return Data.from_wire(wire)
 
-    def to_wire(self, value: Data) -> dict[str, Any]:
-        return value.to_wire()
+    def to_wire(self, value: Any) -> dict[str, Any]:
+        found: dict[str, Any] = value.to_wire()
+        return found
 
     def refusal(self, wire: Any) -> str:
         return f"Not the data of a task: a {type(wire).__name__}. Give Data([...]), as Data(['a.jpg'])."

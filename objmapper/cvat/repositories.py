@@ -58,7 +58,7 @@ class Repository(Manager[M]):
             found = found.order_by(*(wording.order(self.model, name) for name in sort.split(",")))
         return [*(found if page_size is None else found.iterator(page_size=page_size))]
 
-    def retrieve(self, obj_id: int) -> M:
+    def retrieve(self, obj_id: int | str) -> M:
         """Return the object of that id, asked anew. Raises the model's DoesNotExist."""
         found: M = self.get(pk=obj_id)
         return found

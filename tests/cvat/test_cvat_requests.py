@@ -89,6 +89,16 @@ def test_a_request_that_fails_tells_why(opened):
     assert not isinstance(error, TimeoutError)
 
 
+def test_a_password_that_a_server_quotes_is_not_told(opened):
+    client, task = opened(lag=1)
+    client.server.fail_next_request("Failed to download http://me:hunter2@host/a.png?token=abc12")
+    with pytest.raises(BackgroundRequestError, match="Failed to download") as caught:
+        task.wait_for_data(status_check_period=0.001)
+    told = f"{caught.value!r}{caught.value}{caught.value.reason}"
+    assert "hunter2" not in told
+    assert "abc12" not in told
+
+
 def test_a_request_that_is_cancelled_meanwhile_ends_the_wait(opened):
     client, task = opened(lag=50)
     request = client.requests.first()

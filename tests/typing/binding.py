@@ -1,6 +1,8 @@
 """The CVAT binding as mypy --strict and pyright see it; nothing here is run."""
 
 import datetime as dt
+import io
+from pathlib import Path
 from typing import assert_type
 
 from objmapper import Session
@@ -11,6 +13,7 @@ from objmapper.cvat import (
     ClientAuthParameters,
     Comment,
     Config,
+    Data,
     Invitation,
     Issue,
     Job,
@@ -19,6 +22,8 @@ from objmapper.cvat import (
     Organization,
     ProfileEntry,
     Project,
+    Request,
+    ResourceType,
     Shape,
     Tag,
     Task,
@@ -82,6 +87,20 @@ def annotations(task: Task, job: Job) -> None:
         task.update_annotations([shape], action=AnnotationUpdateAction.DELETE), CommitReport
     )
     task.remove_annotations(ids=[1], tags=[2])
+
+
+def data(client: Client, task: Task, job: Job) -> None:
+    made = client.tasks.create_from_data({"name": "t"}, ["a.png"], resource_type=ResourceType.LOCAL)
+    assert_type(made, Task)
+    assert_type(task.data, Data | None)
+    task.data = Data(["a.png"], image_quality=80)
+    assert_type(task.data_request_id, str | None)
+    task.upload_data(["a.png"], params={"chunk_size": 3}, timeout=60)
+    assert_type(task.get_frame(0), io.BytesIO)
+    assert_type(job.get_meta(), models.DataMeta)
+    assert_type(job.get_frames_info(), list[models.FrameInfo])
+    assert_type(task.download_frames([1, 2], outdir="frames"), list[Path])
+    assert_type(client.requests.retrieve("id").wait(timeout=3.5), Request)
 
 
 def organizations(client: Client, task: Task, job: Job, organization: Organization) -> None:
