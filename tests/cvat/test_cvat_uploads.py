@@ -353,13 +353,17 @@ def killed(server, images, folder, at, *, done, **params):
     "at", range(1, 7), ids=["create", "start", "form 1", "form 2", "form 3", "finish"]
 )
 def test_an_upload_whose_process_died_is_finished_by_a_recovery(
-    images, tmp_path, version, at, done
+    images, tmp_path, sent, version, at, done
 ):
     with embedded("cvat", users=["admin:secret"], version=version) as server:
         journal = killed(server, images, tmp_path, at, done=done)
+        sent.clear()
         with connected(server, server.adapter()) as client:
             session = Session(client, journal=journal)
             report = session.recover()
+            forms = [each for each in sent if "Upload-Multiple" in each.headers]
+            # Once it was begun each file is asked for, and none is sent that is there.
+            assert len(forms) == (0 if (at, done) > (2, False) else 3)
             (task,) = (
                 {*report.created.objects}
                 - {*session.new}
