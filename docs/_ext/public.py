@@ -34,7 +34,7 @@ GIVEN = {
     "objmapper.cvat.background": ("Operation", "Owner", "RequestStatus"),
     "objmapper.cvat.data": ("LocalFile",),
     "objmapper.cvat.filling": ("Filled",),
-    "objmapper.cvat.media": ("Framed",),
+    "objmapper.cvat.media": ("Framed", "Previewed"),
     "objmapper.cvat.repositories": ("Repository", "Users"),
     "objmapper.cvat.tasks": ("Tasks",),
     "objmapper.mapper": ("Mapper",),

@@ -20,6 +20,8 @@ from sphinx.util.nodes import make_refnode
 from objmapper import exceptions
 
 _log = logging.getLogger(__name__)
+#: What a bare name means where there are several: CVAT has requests of its own.
+_MEANT = {"Request": "objmapper.operation.Request"}
 #: What stands in a signature, and how a reader can read it.
 _SHOWN = {
     r"_Unset\.UNSET|<factory>": "...",
@@ -51,9 +53,11 @@ def _check(app: Any, env: Any) -> None:
 
 
 def _builtins_are_builtin(app: Any, doctree: Any) -> None:
-    """Keep Sphinx from taking ``object`` and ``list`` for members of those names."""
+    """Keep Sphinx from taking ``object`` and ``list`` for members of those names, or one for another."""
     for node in doctree.findall(pending_xref):
-        if node.get("refdomain") == "py" and hasattr(builtins, node["reftarget"]):
+        if node.get("refdomain") == "py" and node["reftarget"] in _MEANT:
+            node["reftarget"] = _MEANT[node["reftarget"]]
+        elif node.get("refdomain") == "py" and hasattr(builtins, node["reftarget"]):
             for scope in ("refspecific", "py:class", "py:module"):
                 node.attributes.pop(scope, None)
 

@@ -189,10 +189,10 @@ class Data:
     can't be, OSError for a file that can't be read.
     """
 
-    __slots__ = ("_files", "_params", "_resource_type", "meter")
+    __slots__ = ("_files", "_meter", "_params", "_resource_type")
 
     #: Is told of the bytes that go out, where somebody wants to know; no part of the value.
-    meter: Meter | None
+    _meter: Meter | None
 
     def __init__(
         self,
@@ -203,7 +203,7 @@ class Data:
     ) -> None:
         if isinstance(resources, str | bytes | os.PathLike):
             raise TypeError(f"resources is a list of files; of one write [{str(resources)!r}].")
-        self.meter = None
+        self._meter = None
         self._resource_type = _resource_type(resource_type)
         self._files: tuple[Any, ...]
         if self._resource_type is ResourceType.LOCAL:
@@ -219,7 +219,7 @@ class Data:
     def from_wire(cls, wire: Mapping[str, Any]) -> Data:
         """Return the data that ``to_wire`` wrote; nothing is looked at. Raises ValueError, TypeError."""
         self = object.__new__(cls)
-        self.meter = None
+        self._meter = None
         try:
             self._resource_type = ResourceType(wire["resource_type"])
             local = self._resource_type is ResourceType.LOCAL

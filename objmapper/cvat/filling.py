@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from objmapper import fields, reading
-from objmapper.cvat import background, uploads
+from objmapper import reading
+from objmapper.cvat import background
 from objmapper.cvat.base import plain
-from objmapper.cvat.data import Data, DataField, Meter, ResourceType
+from objmapper.cvat.data import Data, Meter, ResourceType
 from objmapper.exceptions import CommitError, SessionError
 from objmapper.progress import Progress, progress_bar
 from objmapper.state import changed_keys, is_new, live_session, restore
@@ -20,11 +20,6 @@ class Filled:
     """What a task has to be filled with data."""
 
     __slots__ = ()
-
-    #: What is to be uploaded; the commit after which it is set sends it, once in a task's life.
-    data = DataField(data_key=uploads.DATA, write_only=True, null=True)
-    #: What CVAT calls the request that makes frames of it; None before 2.80.
-    data_request_id = fields.String(data_key=uploads.REQUEST_ID, read_only=True, null=True)
 
     def upload_data(
         self,
@@ -56,7 +51,8 @@ class Filled:
             )
         session = live_session(self, "upload_data()")  # type: ignore[arg-type]
         data = Data(resources, resource_type=resource_type, **plain(params or {}))
-        self.data = data
+        task: Any = self
+        task.data = data
         try:
             with metered(data, pbar, progress):
                 session.commit_objects([self], fields=["data"])
@@ -80,11 +76,12 @@ class Filled:
         arguments are those of ``Request.wait``. Changes of the task stay. Raises
         BackgroundRequestError, with what CVAT says, BackgroundRequestTimeout.
         """
-        session = live_session(self, "wait_for_data()")  # type: ignore[arg-type]
+        task: Any = self
+        session = live_session(task, "wait_for_data()")
         background.watched(
-            background.look_at_task(session, self),
+            background.look_at_task(session, task),
             what=f"The data of {self!r}: making frames of them",
-            request_id=self.data_request_id,
+            request_id=task.data_request_id,
             sleep=session.client.transport.wait,
             timeout=timeout,
             period=background.period_of(session.client, status_check_period),
@@ -103,11 +100,11 @@ def metered(data: Data, pbar: Any, progress: bool | Progress) -> Iterator[None]:
         progress = _teller(pbar, data.size)
     with progress_bar(progress, data.size, "upload") as told:
         if told is not None:
-            data.meter = Meter(data.size, told)
+            data._meter = Meter(data.size, told)
         try:
             yield
         finally:
-            data.meter = None
+            data._meter = None
             finish = getattr(pbar, "finish", None)
             if callable(finish):
                 finish()

@@ -18,7 +18,7 @@ from objmapper.cvat.annotation_models import *  # noqa: F403
 from objmapper.cvat.annotation_verbs import Annotated
 from objmapper.cvat.background import Request
 from objmapper.cvat.base import CVATModel, registry
-from objmapper.cvat.data import Data, ResourceType
+from objmapper.cvat.data import Data, DataField, ResourceType
 
 # They are found beside the models, as in CVAT's SDK.
 from objmapper.cvat.data_requests import *  # noqa: F403
@@ -34,6 +34,7 @@ from objmapper.cvat.people import (
     Role,
     User,
 )
+from objmapper.cvat.uploads import DATA, REQUEST_ID
 from objmapper.cvat.values import *  # noqa: F403
 from objmapper.cvat.write_requests import *  # noqa: F403
 
@@ -198,6 +199,10 @@ class Task(Annotated, Filled, Framed, Labelled):
     data_original_chunk_type = fields.String(read_only=True, null=True)
     data_cloud_storage_id = fields.Integer(read_only=True, null=True)
     validation_mode = fields.String(read_only=True, null=True)
+    # What is to be uploaded: the next commit sends it, once in a task's life.
+    data = DataField(data_key=DATA, write_only=True, null=True)
+    # What CVAT calls the request that makes frames of it; None before 2.80.
+    data_request_id = fields.String(data_key=REQUEST_ID, read_only=True, null=True)
     organization = fields.ForeignKey(Organization, write_key="organization_id", null=True)
     target_storage = fields.Nested(Storage, null=True)
     source_storage = fields.Nested(Storage, null=True)

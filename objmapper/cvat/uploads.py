@@ -231,7 +231,7 @@ def drafts(dialect: Any, later: Sequence[Change]) -> Iterator[Draft]:
         is_known = type(task).__mapper__.key_in(task._row) is not None
         # What a journal tells of an upload that was finished, and whose answer nobody has heard.
         is_finished = change.kind == UPLOAD
-        meter = getattr(task._row.get(DATA), "meter", None)
+        meter = getattr(task._row.get(DATA), "_meter", None)
         upload = Upload(task, data, path, is_known, is_finished, meter=meter)
         upload.form, upload.piece = dialect.form_bytes, dialect.piece_bytes
         yield from upload.drafts(change)
