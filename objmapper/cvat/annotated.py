@@ -19,7 +19,7 @@ from objmapper.cvat.annotation_models import (
 from objmapper.dialects.base import row_of
 from objmapper.exceptions import ContractError, SessionError
 from objmapper.operation import Request
-from objmapper.state import Lifecycle, Page, is_new, lifecycle, live_session, own, session_of
+from objmapper.state import Lifecycle, Page, is_new, live_session, own, session_of
 
 M = TypeVar("M", bound=Annotation)
 _SHOWN = (Lifecycle.PENDING, Lifecycle.PERSISTENT)
@@ -77,7 +77,8 @@ class AnnotationList(Sequence[M], Generic[M]):
         return self._places
 
     def _sift(self) -> None:
-        states = [lifecycle(i) if isinstance(i, Annotation) else None for i in self._items]
+        # Of a session that is closed everything is detached; what was here is told all the same.
+        states = [i._state.lifecycle if isinstance(i, Annotation) else None for i in self._items]
         if not any(states):
             self._places = None
             return
@@ -253,6 +254,8 @@ class Annotations:
     @property
     def frames(self) -> range | None:
         """The frames that there are; None where that is not known."""
+        if self._name == "task" and is_new(self.parent) and not self.waits:
+            return range(0)  # CVAT makes them of data, and takes these when the task is there
         row = self.parent._row
         known = [row.get(name) for name in ("size", "start_frame", "stop_frame")]
         size, start, stop = (each if isinstance(each, int) else None for each in known)

@@ -22,6 +22,11 @@ Problem = tuple[object, str | None, list[str]]
 _PLACES = frozenset({"task_id", "job_id"})
 #: How many numbers the points of a shape are.
 _NUMBERS = {"rectangle": 4, "ellipse": 4, "cuboid": 16}
+#: Why a task has no frames, and what to do.
+_NO_FRAMES = (
+    "CVAT has made none yet. Commit the task with its data, and add annotations after "
+    "task.wait_for_data()."
+)
 #: What must be known of an annotation to tell the server which one is meant.
 _TELLING = {
     "tags": ("frame", "label_id"),
@@ -164,8 +169,8 @@ class _Checking:
             return
         for holder in holders:
             if isinstance(holder.get("frame"), int) and holder["frame"] not in frames:
-                there = f"{frames.start} to {frames.stop - 1}" if frames else "none"
-                self.note("frame", f"There is no frame {holder['frame']}: they are {there}.")
+                there = f"they are {frames.start} to {frames.stop - 1}." if frames else _NO_FRAMES
+                self.note("frame", f"There is no frame {holder['frame']}: {there}")
 
     def points(self, shape: Item) -> None:
         told = _points_told(str(shape.get("type")), shape.get("points", []))

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 from objmapper.exceptions import ValidationError, cut, near_misses
 from objmapper.fields.base import Field
 from objmapper.operation import Secret
+from objmapper.state import restore
 from objmapper.transport.masking import masked_url
 
 
@@ -57,6 +58,8 @@ def _jobs(value: Any) -> str | None:
     return None if fits and value else "a list with a list of file names for each job"
 
 
+#: What no form brings whole: a server gets another name, and so may two files get one.
+_UNNAMEABLE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 _SORTING = ("lexicographical", "natural", "predefined", "random")
 
 #: All that may be said of data, and what says how a value is to be.
@@ -106,11 +109,17 @@ class LocalFile(NamedTuple):
         """Look at a file.
 
         Raises TypeError for what is no path, IsADirectoryError and OSError for what is no file that can
-        be read, ValueError for an empty one.
+        be read, ValueError for an empty one and for a name that would arrive as another.
         """
         if not isinstance(given, str | os.PathLike):
             raise TypeError(f"A local file is given by its path, not by {cut(given)}.")
         path = os.path.abspath(os.path.expanduser(os.fspath(given)))
+        strange = _UNNAMEABLE.search(os.path.basename(path))
+        if strange is not None:
+            raise ValueError(
+                f"{path!r} has {strange[0]!r} in its name, and would have another name on the server: "
+                "rename it, without backslashes, control characters and bytes that are no text."
+            )
         found = os.stat(path)
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(f"{path!r} is a folder: give the files in it.")
@@ -371,6 +380,19 @@ class DataField(Field[Data | None]):
     python_type = Data
     wire_types = (dict,)
     hides = False
+
+    def setter(self) -> Callable[[Any, Any], None]:
+        write = super().setter()
+
+        def set_or_withdraw(obj: Any, value: Any) -> None:
+            if value is not None:
+                write(obj, value)
+                return
+            # A task's data can't be taken away: None is what nothing waits to be sent of.
+            restore(obj, self)
+            obj._row.pop(self.key, None)
+
+        return set_or_withdraw
 
     def to_python(self, wire: Any) -> Data:
         return Data.from_wire(wire)

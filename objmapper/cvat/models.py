@@ -199,7 +199,7 @@ class Task(Annotated, Filled, Framed, Labelled):
     data_original_chunk_type = fields.String(read_only=True, null=True)
     data_cloud_storage_id = fields.Integer(read_only=True, null=True)
     validation_mode = fields.String(read_only=True, null=True)
-    # What is to be uploaded: the next commit sends it, once in a task's life.
+    # What is to be uploaded: the next commit sends it, once in a task's life. None withdraws it.
     data = DataField(data_key=DATA, write_only=True, null=True)
     # What CVAT calls the request that makes frames of it; None before 2.80.
     data_request_id = fields.String(data_key=REQUEST_ID, read_only=True, null=True)

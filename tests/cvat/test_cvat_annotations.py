@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from objmapper import CommitError, Session, ValidationError, inspect, signals
-from objmapper.cvat import Client, Job, Task, models
+from objmapper.cvat import Client, Job, Label, Task, models
 from objmapper.cvat.models import (
     AnnotationUpdateAction,
     Shape,
@@ -266,6 +266,18 @@ def test_of_ten_thousand_shapes_there_are_objects_for_those_that_are_looked_at(s
     assert read == ("GET", "/jobs/1/annotations/", None)
     assert patch[:2] == ("PATCH", "/jobs/1/annotations/?action=update")
     assert [(each["id"], each["points"]) for each in patch[2]["shapes"]] == [(77, [77, 0.5, 78, 1])]
+
+
+def test_what_was_read_is_told_when_the_client_is_closed():
+    with Client("embedded://cvat?seed=1x1&check=1") as client:
+        task = client.tasks.first()
+        task.annotations.add(box(label="car"), Tag(frame=1, label="car"))
+        client.session.commit()
+        seen = task.annotations.shapes[0]
+        task.annotations.add(box(label="car"))
+        client.session.rollback()  # what is shown is to be found out anew
+    assert list(task.annotations.shapes) == [seen]
+    assert len(task.annotations) == 2
 
 
 class TestCommitting:
@@ -631,6 +643,16 @@ class TestNames:
 
 
 class TestChecks:
+    def test_a_task_that_is_made_by_the_same_commit_has_no_frames_yet(self, client, session, sent):
+        lorry = Label(name="lorry")
+        task = Task(name="t", labels=[lorry])
+        session.add(task)
+        task.annotations.add(box(label=lorry), Tag(frame=0, label=lorry))
+        with pytest.raises(ValidationError, match=r"after task\.wait_for_data\(\)") as caught:
+            session.commit()
+        assert len(caught.value.errors) == 2
+        assert sent == []
+
     @pytest.mark.parametrize(
         ("values", "told"),
         [

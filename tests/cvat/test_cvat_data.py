@@ -128,6 +128,40 @@ def test_what_can_not_be_said_of_data_is_refused_at_once(images, params, error, 
         Data(images, **params)
 
 
+@pytest.mark.parametrize("name", ["a\nb.png", "a\rb.png", "a\\b.png", "a\udcffb.png"], ids=ascii)
+def test_a_file_whose_name_no_form_brings_whole_is_refused_at_once(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"x")
+    with pytest.raises(ValueError, match="another name on the server: rename it"):
+        Data([path])
+
+
+@pytest.mark.parametrize("name", ['q"t.png', "%41.png", "a;b.png", "кот 猫.png"], ids=ascii)
+def test_a_file_is_called_on_the_server_as_it_is_called_here(client, images, tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(images[0].read_bytes())
+    task = client.tasks.create_from_data(SPEC, [path])
+    assert [frame.name for frame in task.get_frames_info()] == [name]
+
+
+def test_data_of_none_are_no_data(client, images):
+    session = client.session
+    task = Task(name="t", labels=[{"name": "car"}], data=None)
+    session.add(task)
+    assert session.commit().requests == 1
+    task.data = Data(images)
+    task.data = None
+    assert session.commit().requests == 0
+    assert not session.dirty
+    task.update({"data": None})
+    other = Task(name="u", labels=[{"name": "car"}], data=Data(images))
+    other.data = None
+    session.add(other)
+    task.name = "renamed"
+    assert session.commit().requests == 2
+    assert not session.dirty
+
+
 def test_files_that_can_not_be_uploaded_are_refused_at_once(images, tmp_path):
     other = tmp_path / "a.png"
     other.write_bytes(b"x")
