@@ -150,6 +150,8 @@ class Meter:
 
     def __init__(self, total: int, told: Callable[[int, int], None]) -> None:
         self.total = total
+        #: What the one who is told has raised; it is told no more then, and no request fails for it.
+        self.failure: Exception | None = None
         self._told = told
         self._lock = threading.Lock()
         self._sent: dict[str, int] = {}
@@ -167,7 +169,12 @@ class Meter:
                 return
             self._sent[file.path] = offset
             self._all += offset - before
-            self._told(self._all, self.total)
+            if self.failure is not None:
+                return
+            try:
+                self._told(self._all, self.total)
+            except Exception as error:
+                self.failure = error
 
 
 class _Metered:

@@ -36,7 +36,8 @@ class Filled:
         """Upload the data of this task, now, and wait until CVAT has made frames of them.
 
         *resources*, *resource_type* and *params* are those of ``Data``. *progress*: True for a bar, or
-        a callable that takes how many bytes of how many went out; *pbar* takes a progress bar of
+        a callable that takes how many bytes of how many went out, and what that raises is raised when
+        all of them have; *pbar* takes a progress bar of
         tqdm's, or a reporter of CVAT's own SDK. *timeout*: how many seconds CVAT may take for the
         frames. What else has changed of the task is not sent.
 
@@ -93,14 +94,16 @@ class Filled:
 
 @contextmanager
 def metered(data: Data, pbar: Any, progress: bool | Progress) -> Iterator[None]:
-    """Have the upload of data told to a bar, a reporter, or a callable. Raises TypeError for none."""
+    """Have the upload of data told to a bar, a reporter, or a callable.
+
+    Raises TypeError for none; when the upload has gone well, what the callable has raised.
+    """
     if pbar is not None and progress:
         raise TypeError("pbar= and progress= say the same: give one of them.")
     if pbar is not None:
         progress = _teller(pbar, data.size)
     with progress_bar(progress, data.size, "upload") as told:
-        if told is not None:
-            data._meter = Meter(data.size, told)
+        meter = data._meter = None if told is None else Meter(data.size, told)
         try:
             yield
         finally:
@@ -108,6 +111,8 @@ def metered(data: Data, pbar: Any, progress: bool | Progress) -> Iterator[None]:
             finish = getattr(pbar, "finish", None)
             if callable(finish):
                 finish()
+        if meter is not None and meter.failure is not None:
+            raise meter.failure
 
 
 def _teller(pbar: Any, total: int) -> Callable[[int, int], None]:

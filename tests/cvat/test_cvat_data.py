@@ -394,6 +394,22 @@ def test_progress_bars_of_others_are_told(newest, images, kind):
     assert getattr(bar, "finished", True)
 
 
+def test_what_progress_raises_is_raised_when_the_files_are_there(newest, images):
+    told = []
+
+    def stop(done, total):
+        told.append(done)
+        raise LookupError("no more")
+
+    task = newest.tasks.create(**SPEC)
+    with pytest.raises(LookupError, match="no more"):
+        task.upload_data(images, progress=stop)
+    assert len(told) == 1
+    task.wait_for_data()
+    assert task.size == 4
+    assert not newest.session.dirty
+
+
 def test_what_is_no_progress_bar_is_refused(newest, images, sent):
     with pytest.raises(TypeError, match="a bar of tqdm's"):
         newest.tasks.create_from_data(SPEC, images, pbar=3)
