@@ -25,6 +25,7 @@ nitpick_ignore_regex = [
     ),
     ("py:class", r"(objmapper\..*\.)?(M|QS)|ErrorReader|OnConflict"),
     # What only the package's own rooms hold.
+    ("py:class", r"(objmapper\.request\.)?(Body|Later)"),
     ("py:class", r"(objmapper\.(state|server\.front)\.)?(Front|IdentityMap|Members|Page|Stateful)"),
 ]
 add_module_names = False

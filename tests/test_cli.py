@@ -75,7 +75,7 @@ def test_wrong_arguments_are_told_with_status_2(capsys, arguments, told):
     ("url", "told"),
     [
         ("http://localhost:1", "no connection to localhost:1"),
-        ("ftp://localhost", "ftp://localhost"),
+        ("ftp://localhost", "'ftp' is no scheme of an address"),
         ("http://bob:hush-hush@localhost", "user in it"),
     ],
 )

@@ -1082,7 +1082,9 @@ def everything(client):
 
 def test_a_cvat_migration_is_taken_back_whole(cvat):
     session = cvat.session
-    project = CVATProject(name="new", labels=[{"name": n} for n in ("car", "person", "tree")])
+    parked = {"name": "parked", "input_type": "checkbox", "mutable": True, "values": ["false"]}
+    labels = [{"name": "car", "attributes": [parked]}, {"name": "person"}, {"name": "tree"}]
+    project = CVATProject(name="new", labels=labels)
     moved, renamed = cvat.tasks.get(id=1), cvat.tasks.get(id=2)
     moved.project = project
     renamed.name = "renamed"
@@ -1129,4 +1131,4 @@ def test_what_a_dialect_can_not_say_is_told_and_the_rest_is_undone(cvat):
     report = cvat.session.commit()
     undone = failing(report.undo)
     assert (undone.undone.objects, undone.failed.objects) == ([task], [label])
-    assert "removes no attribute" in str(only(undone.failed).error)
+    assert "their ids are not known" in str(only(undone.failed).error)
