@@ -374,6 +374,8 @@ def _changed_since(view: View, part: Part, row: Mapping[str, Any]) -> list[str]:
         field = by_key.get(key)
         if field is None or key not in row or field.read_only or field.hides:
             continue
+        if field.write_once:  # nobody can set it any more; a server may, when it has made all of it
+            continue
         has = view.form(field, row[key])
         if key in answered:
             as_left = same(has, view.form(field, answered[key]))

@@ -304,6 +304,28 @@ def test_an_upload_that_is_refused_is_put_right_and_gone_on_with(client, images,
     assert task.size == 4
 
 
+@pytest.mark.parametrize("said", [{}, {"segment_size": 100}], ids=str)
+def test_a_task_that_has_its_frames_by_now_is_undone(client, images, said):
+    task = Task(name="t", labels=[{"name": "car"}], data=Data(images), **said)
+    client.session.add(task)
+    report = client.session.commit()
+    task.wait_for_data()
+    client.session.undo(report)
+    assert client.tasks.count() == 0
+    client.session.rollback()
+
+
+def test_a_task_that_others_have_changed_since_is_left_alone(client, images):
+    task = Task(name="t", labels=[{"name": "car"}], data=Data(images))
+    client.session.add(task)
+    report = client.session.commit()
+    task.wait_for_data()
+    client.request("PATCH", f"/tasks/{task.id}", json={"name": "of another"})
+    with pytest.raises(CommitError, match="'name' is not as the commit left it"):
+        client.session.undo(report)
+    assert client.tasks.count() == 1
+
+
 def test_a_commit_whose_upload_fails_is_undone(client, images):
     task = Task(**SPEC, data=Data(images, job_file_mapping=[["a.png"], ["a.png"]]))
     client.session.add(task)
