@@ -126,6 +126,7 @@ class Membership(CVATModel):
 class Invitation(CVATModel):
     """An invitation to an organization; a known user is a member at once, others accept it.
 
+    Without *organization* it is to the one that the thread speaks of (``organization_context``).
     It is found in the organization's context by its staff, and anywhere by who sent or got it.
     """
 
@@ -133,9 +134,7 @@ class Invitation(CVATModel):
     # Sent, and told by no answer: the user is.
     email = fields.String(required=True, write_once=True, null=True)
     role = fields.Enum(Role, required=True, write_once=True)
-    organization = fields.ForeignKey(
-        Organization, data_key="organization_info", write_once=True, required=True
-    )
+    organization = fields.ForeignKey(Organization, data_key="organization_info", write_once=True)
     user = fields.ForeignKey(User, read_only=True)
     owner = fields.ForeignKey(User, read_only=True, null=True)
     created_date = fields.DateTime(read_only=True)

@@ -167,6 +167,7 @@ class InOrganizations(Dialect):
         mapper, request = type(obj).__mapper__, draft.request
         if draft.kind == Kind.CREATE:
             self._refuse_made(draft.changes[0], mapper)
+            self._refuse_nowhere(obj)
             field = mapper.foreign_keys.get("organization")
             if field is not None and isinstance(request.body, Json):
                 body = {k: v for k, v in request.body.value.items() if k != field.write_key}
@@ -198,6 +199,15 @@ class InOrganizations(Dialect):
         maker = (mapper.options.get("dialect_options") or {}).get("made by")
         if maker is not None:
             raise QueryError(f"{change.object!r} can't be made: an object of {maker} makes it.")
+
+    def _refuse_nowhere(self, obj: Any) -> None:
+        """Raise ValidationError for what lives in an organization and would be sent to none."""
+        field = type(obj).__mapper__.foreign_keys.get("organization")
+        if field is None or field.null or self.place_of(obj) is not None:
+            return
+        if self.context.place in (None, PERSONAL):
+            told = "It needs one: give it, or send it within client.organization_context(slug)."
+            raise ValidationError.of([(obj, "organization", [told])])
 
     def action(self, obj: Any, name: str) -> Request:
         """Return the request of an action on one object."""
