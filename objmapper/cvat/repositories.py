@@ -74,8 +74,11 @@ class Repository(Manager[M]):
     def remove_by_ids(self, ids: Iterable[int]) -> CommitReport:
         """Delete the objects of these ids; one that fails does not keep the others.
 
-        Raises CommitError, whose report tells every failure.
+        Raises CommitError, whose report tells every failure, and TypeError for a text: it is no list
+        of ids.
         """
+        if isinstance(ids, str | bytes):
+            raise TypeError(f"ids is a list of ids; {ids!r} was given. Did you mean [{ids!r}]?")
         doomed = [self.reference(key) for key in dict.fromkeys(ids)]
         report: CommitReport = self.session.delete_objects(doomed, on_error="continue")
         return report

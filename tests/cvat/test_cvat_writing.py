@@ -225,6 +225,11 @@ class TestVerbsOfTheSeed:
         with pytest.raises(AttributeError, match="bogus"):
             seeded.tasks.create({"name": "x", "bogus": 1})
 
+    def test_a_text_is_no_list_of_ids(self, seeded):
+        with pytest.raises(TypeError, match=r"Did you mean \['12'\]"):
+            seeded.tasks.remove_by_ids("12")
+        assert seeded.tasks.filter(id__in=[1, 2]).count() == 2
+
     def test_remove_by_ids_goes_on_and_tells_every_failure(self, seeded):
         with pytest.raises(CommitError) as failed:
             seeded.tasks.remove_by_ids([1, 998, 2, 999, 1])
