@@ -11,7 +11,8 @@ from typing import Any, Self
 from objmapper import Embedded, fields, validate
 from objmapper.dialects.base import quote_key, unwrap
 from objmapper.exceptions import ContractError, ValidationError
-from objmapper.simvue.base import SimvueObject, id_of, part, waits
+from objmapper.report import CommitReport
+from objmapper.simvue.base import SimvueObject, id_of, of, part, say
 from objmapper.simvue.kinds import Constant, Moment
 from objmapper.simvue.questions import session_about
 from objmapper.simvue.runs import NAME, Run
@@ -134,7 +135,7 @@ class Alert(SimvueObject):
 
 
 class Standing(SimvueObject):
-    """A user's alert stands so in a run: "ok" or "critical"; what ``set_status`` keeps."""
+    """A user's alert stands so in a run: "ok" or "critical"; what ``set_status`` says."""
 
     id = None  # type: ignore[assignment]
     alert = fields.ForeignKey(Alert, required=True, write_once=True)
@@ -264,15 +265,13 @@ class UserAlert(Alert):
         """Return a new alert, which ``commit()`` sends; other fields may be given, too."""
         return cls(name=name, **values)
 
-    def set_status(self, run_id: str | Run, status: str) -> None:
-        """Say how the alert stands in a run: "ok" or "critical"; in an offline session it waits.
+    def set_status(self, run_id: str | Run, status: str) -> CommitReport:
+        """Say how the alert stands in a run: "ok" or "critical"; what is new of the two goes first.
 
-        Raises ValueError for any other status.
+        In an offline session it waits. Raises ValueError for any other status, CommitError.
         """
-        said = AlertStatus(status)
-        if waits(session_about(self), lambda: Standing(alert=self, run=run_id, status=said)):
-            return
-        self._act("PUT", "/status/", quote_key(id_of(run_id)), body={"status": said.value})
+        said = Standing(alert=of(self), run=of(run_id), status=AlertStatus(status))
+        return say(session_about(self), said)
 
 
 __all__ = [

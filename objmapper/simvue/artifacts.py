@@ -17,15 +17,16 @@ from objmapper import fields, validate
 from objmapper.dialects.base import quote_key, rows_of, unwrap
 from objmapper.exceptions import ContractError
 from objmapper.loading import announce, instances
-from objmapper.operation import Json, Request
+from objmapper.operation import Request
+from objmapper.report import CommitReport
 from objmapper.simvue import locks
-from objmapper.simvue.base import SimvueObject, id_of, part, waits
+from objmapper.simvue.base import SimvueObject, id_of, of, part, say
 from objmapper.simvue.client import session_for
 from objmapper.simvue.kinds import Content, Contents, Moment
 from objmapper.simvue.questions import session_about
 from objmapper.simvue.runs import NAME, Run
 from objmapper.simvue.serialisation import deserialise, serialise
-from objmapper.state import Page, is_new, live_session
+from objmapper.state import Page, is_dirty, live_session
 from objmapper.transport.urls import joined
 
 CATEGORIES = ("code", "input", "output")
@@ -67,24 +68,20 @@ class Artifact(SimvueObject):
 
     # -- with runs --------------------------------------------------------------------------------
 
-    def attach_to_run(self, run_id: str | Run, category: str) -> None:
-        """Attach it to a run as "code", "input" or "output"; a new one is committed first.
+    def attach_to_run(self, run_id: str | Run, category: str) -> CommitReport:
+        """Attach it to a run as "code", "input" or "output"; what is new of the two goes first.
 
-        In an offline session it waits. Raises ValueError for any other category.
+        In an offline session it waits. Raises ValueError for any other category, CommitError.
         """
         if category not in CATEGORIES:
             raise ValueError(
                 f"category is one of {', '.join(map(repr, CATEGORIES))}, not {category!r}."
             )
         session = session_about(self)
-        if waits(session, lambda: Attachment(run=run_id, artifact=self, category=category)):
-            return
-        if is_new(self):
-            self.commit()
-        body = Json({"category": category})
-        request = Request("PUT", self._in_run(run_id), body=body, repeatable=True)
-        with session.using():
-            session.send(request)
+        if is_dirty(self) and not session.offline:
+            session.commit_objects([self])  # its bytes are there before a run has it
+        said = Attachment(run=of(run_id), artifact=of(self), category=category)
+        return say(session, said)
 
     def get_category(self, run_id: str | Run) -> str:
         """Return as what it is attached to a run. Raises NotFound where it is not, ContractError."""
@@ -204,7 +201,7 @@ class Artifact(SimvueObject):
 
 
 class Attachment(SimvueObject):
-    """An artifact belongs to a run, as "code", "input" or "output"; what ``attach_to_run`` keeps."""
+    """An artifact belongs to a run, as "code", "input" or "output"; what ``attach_to_run`` says."""
 
     id = None  # type: ignore[assignment]
     run = fields.ForeignKey(Run, required=True, write_once=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
@@ -10,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from objmapper import Model, Registry, fields, loading, paging
 from objmapper.exceptions import QueryError
 from objmapper.offline import refuse
-from objmapper.operation import Json, Request, Response
+from objmapper.operation import Request, Response
 from objmapper.query import Q, Query
 from objmapper.queryset import Objects, QuerySet
 from objmapper.simvue import locks, parameters
 from objmapper.simvue.client import offline_session, session_for
-from objmapper.state import is_dirty, live_session
+from objmapper.state import is_dirty, is_new, live_session
 
 if TYPE_CHECKING:
     from objmapper.conflicts import OnConflict
@@ -278,13 +279,13 @@ class SimvueObject(Model):
         locks.refuse(self, "It")
         return super().commit(on_conflict=on_conflict)
 
-    def _act(self, method: str, *parts: Any, body: Any = None) -> Response:
+    def _act(self, method: str, *parts: Any) -> Response:
         """Send a request about this object, below its address; sent again, it does no harm."""
         what = f"{method} {''.join(map(str, parts))}"
         session = live_session(self, what)
         refuse(session, f"{what} of {self!r}")
         path = (*session.dialect.address(self), *parts)
-        request = Request(method, path, body=None if body is None else Json(body), repeatable=True)
+        request = Request(method, path, repeatable=True)
         with session.using():
             answer: Response = session.send(request)
         return answer
@@ -295,13 +296,27 @@ def part(name: str) -> Any:
     return staticmethod(lambda said: {name: said[name]})
 
 
-def waits(session: Any, make: Callable[[], SimvueObject]) -> bool:
-    """Whether a session is offline; then what *make* returns is kept by it, with what it refers to."""
-    if session.offline:
-        said = make()
-        session.add(said)
-        said.commit()
-    return bool(session.offline)
+def say(session: Any, said: SimvueObject) -> CommitReport:
+    """Commit what a verb says of others, alone, with those of them that are new; offline it waits.
+
+    Otherwise it leaves the session, whatever became of it: nothing of it goes later, when the verb may
+    have said something else. Raises ValidationError, CommitError.
+    """
+    # Said by the program run again, it is sent again: a journal is not to know it from this one.
+    session.add(said, tag=None if session.offline else uuid.uuid4().hex)
+    kept = False
+    try:
+        report = said.commit()
+        kept = session.offline
+    finally:
+        if not kept:
+            session.expunge(said)
+    return report
+
+
+def of(obj: Any) -> Any:
+    """Return what a verb speaks of: an object that is new, else the id. Raises ValueError for neither."""
+    return obj if isinstance(obj, SimvueObject) and is_new(obj) else id_of(obj)
 
 
 def id_of(obj: Any) -> str:
@@ -321,4 +336,4 @@ def _order(key: Mapping[str, Any]) -> str:
     return f"-{name}" if key.get("descending", True) else name
 
 
-__all__ = ["SimvueObject", "SimvueQuerySet", "id_of", "part", "registry", "waits"]
+__all__ = ["SimvueObject", "SimvueQuerySet", "id_of", "of", "part", "registry", "say"]

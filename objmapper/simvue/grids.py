@@ -8,8 +8,8 @@ from typing import Any, Self
 from objmapper import Embedded, fields, validate
 from objmapper.dialects.base import quote_key, row_of, rows_of
 from objmapper.exceptions import ContractError
-from objmapper.operation import Json
-from objmapper.simvue.base import SimvueObject, id_of, part, waits
+from objmapper.report import CommitReport
+from objmapper.simvue.base import SimvueObject, id_of, of, part, say
 from objmapper.simvue.client import session_for
 from objmapper.simvue.kinds import Key, Moment
 from objmapper.simvue.questions import (
@@ -68,13 +68,13 @@ class Grid(SimvueObject):
         """How many axes it has."""
         return len(self.grid)
 
-    def attach_metric_for_run(self, run_id: str | Run, metric_name: str) -> None:
-        """Have *metric_name* of a run be given over this grid; in an offline session it waits."""
-        session = session_about(self)
-        if waits(session, lambda: Placement(run=run_id, grid=self, metric=metric_name)):
-            return
-        path = f"/runs/{quote_key(id_of(run_id))}/grids/{quote_key(id_of(self))}"
-        ask(session, "PUT", path, body=Json({"metric": metric_name}))
+    def attach_metric_for_run(self, run_id: str | Run, metric_name: str) -> CommitReport:
+        """Have *metric_name* of a run be given over this grid; what is new of the two goes first.
+
+        In an offline session it waits. Raises ValidationError for no name of a metric, CommitError.
+        """
+        said = Placement(run=of(run_id), grid=of(self), metric=metric_name)
+        return say(session_about(self), said)
 
     def get_run_metric_values(self, run_id: str | Run, metric_name: str, step: int) -> Any:
         """Return the values of a metric of a run at one step."""
@@ -92,7 +92,7 @@ class Grid(SimvueObject):
 
 
 class Placement(SimvueObject):
-    """A metric of a run is given over a grid; what ``attach_metric_for_run`` keeps."""
+    """A metric of a run is given over a grid; what ``attach_metric_for_run`` says."""
 
     id = None  # type: ignore[assignment]
     run = fields.ForeignKey(Run, required=True, write_once=True)

@@ -33,8 +33,8 @@ def session_about(obj: Any) -> Any:
 def ask(
     session: Any, method: str, path: str, *params: tuple[str, Any], body: Any = None
 ) -> Response:
-    """Send a question, or a PUT that does no harm when it is sent again, and return the answer."""
-    request = Request(method, path, params, body=body, repeatable=method == "PUT")
+    """Send a question, and return the answer."""
+    request = Request(method, path, params, body=body)
     with session.using():
         response: Response = session.send(request)
     return response

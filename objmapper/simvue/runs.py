@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Self
 from objmapper import Embedded, fields, validate
 from objmapper.dialects.base import row_of, rows_of, unwrap
 from objmapper.exceptions import ContractError
+from objmapper.offline import refuse
 from objmapper.operation import Request
 from objmapper.report import CommitReport
 from objmapper.simvue import filters, locks, parameters
-from objmapper.simvue.base import SimvueObject
+from objmapper.simvue.base import SimvueObject, of, part, say
 from objmapper.simvue.filters import Asked
 from objmapper.simvue.kinds import AlertKeys, Colour, Moment, Notifications
+from objmapper.simvue.questions import session_about
 from objmapper.state import live_session
 
 if TYPE_CHECKING:
@@ -111,9 +113,14 @@ class Run(SimvueObject):
         """Tell the server that the run is alive."""
         self._act("PUT", "/heartbeat")
 
-    def abort(self, reason: str) -> None:
-        """Ask whoever executes the run to end it, and say why."""
-        self._act("PUT", "/abort", body={"reason": reason})
+    def abort(self, reason: str) -> CommitReport:
+        """Ask whoever executes the run to end it, and say why; a new one goes first.
+
+        Raises OfflineError in an offline session, CommitError.
+        """
+        session = session_about(self)
+        refuse(session, f"abort() of {self!r}")
+        return say(session, Abort(run=of(self), reason=reason))
 
     @property
     def abort_trigger(self) -> bool:
@@ -132,6 +139,19 @@ class Run(SimvueObject):
         """What the server tells of the grids of the run's metrics; it is asked each time."""
         response = self._act("GET", "/grids")
         return rows_of(response.json(), response)
+
+
+class Abort(SimvueObject):
+    """A run is to end, for that reason; what ``abort`` says."""
+
+    id = None  # type: ignore[assignment]
+    run = fields.ForeignKey(Run, required=True, write_once=True)
+    reason = fields.String(required=True, write_once=True)
+
+    class Meta:
+        keyless = True
+        endpoint = "runs/{run}/abort"
+        dialect_options = {"put": True, "shape": part("reason")}
 
 
 class Folder(SimvueObject):

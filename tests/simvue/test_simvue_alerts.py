@@ -147,7 +147,7 @@ def test_a_user_raises_an_alert_in_a_run(client):
 
 def test_what_is_asked_of_an_alert_in_a_run_needs_the_ids_of_both(client):
     with pytest.raises(ValueError, match="commit it"):
-        UserAlert.new(name="u").set_status(Run.new(folder="/"), "ok")
+        UserAlert.objects.reference("k" * 22).get_status(Run.new(folder="/"))
 
 
 @pytest.mark.parametrize(
