@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from objmapper import loading, versions
-from objmapper.exceptions import Conflict, ContractError
+from objmapper.exceptions import AlreadyExists, Conflict, ContractError
 from objmapper.operation import CREATE, DELETE, Change, Fate, Outcome, Response
 from objmapper.report import was_there
-from objmapper.state import Lifecycle, Page, own
+from objmapper.state import ABSENT, Lifecycle, Page, changed_keys, own, same
 
 
 def taken_in(session: Any, outcome: Outcome) -> Outcome:
@@ -28,7 +28,11 @@ def taken_in(session: Any, outcome: Outcome) -> Outcome:
         return outcome._replace(fate=fate, error=error)
     except Exception as error:  # a ContractError, or whatever a dialect's reader meets
         return outcome._replace(fate=Fate.UNCERTAIN, error=error)
-    if outcome.operation.draft.found and was_there(outcome):
+    there = bool(outcome.operation.draft.found) and was_there(outcome)
+    met = _met(session, outcome, rows, there)
+    if met is not None:
+        return outcome._replace(fate=Fate.FAILED if there else Fate.UNCERTAIN, error=met)
+    if there:
         for change, row in rows:
             _bind(session, change, row)
     else:
@@ -61,16 +65,89 @@ def take_in(session: Any, rows: list[tuple[Change, Any]], *, full: bool) -> None
 def _bind(session: Any, change: Change, row: Any) -> None:
     """Make a new object the one that the server had already; what makes it the same is no change.
 
-    Where the session has that one as another object, the new one is let go, with its key.
+    Where the session has that one as another object, the new one says the same, and is let go with
+    its key.
     """
     obj = change.object
-    mapper = type(obj).__mapper__
-    same = {mapper.fields[name].key for name in mapper.natural_key}
-    sent = {key: value for key, value in change.sent.items() if key in same}
-    known = session.identity.get(mapper.root, mapper.key_in(row))
+    natural = _natural_keys(obj)
+    sent = {key: value for key, value in change.sent.items() if key in natural}
+    known = other_of(session, obj, row)
     _settle(session, change._replace(sent=sent), row, full=False, born=known is None)
     if known is not None:
         session.members.forget(obj)
+
+
+def _natural_keys(obj: Any) -> set[str]:
+    """Return the wire names of an object's natural key."""
+    mapper = type(obj).__mapper__
+    return {mapper.fields[name].key for name in mapper.natural_key}
+
+
+def other_of(session: Any, obj: Any, row: Any) -> Any | None:
+    """Return the session's other object of the key that a row for *obj* has, if there is one."""
+    mapper = type(obj).__mapper__
+    key = mapper.identity_in({**obj._row, **row} if mapper.path_fields else row)
+    other = None if key is None else session.identity.get(mapper.root, key)
+    return None if other is obj else other
+
+
+def _met(
+    session: Any, outcome: Outcome, rows: list[tuple[Change, Any]], there: bool
+) -> AlreadyExists | None:
+    """Return what is wrong where a create was answered with another object of the session.
+
+    That one has a life of its own here, and so has what the new one says otherwise: neither is given
+    up for the other. *there*: the server said that it had it already.
+    """
+    for change, row in rows:
+        if change.kind != CREATE or row is None or not type(change.object).__mapper__.has_key:
+            continue
+        obj, other = change.object, other_of(session, change.object, row)
+        if other is None:
+            continue
+        if there:
+            names = _said_otherwise(obj, other)
+            if names:
+                told = f"the server has that one already, with another {', '.join(names)}"
+                return _as_one(outcome, obj, other, told)
+        elif not _gives_way(other, outcome.age):
+            return _as_one(outcome, obj, other, "nothing tells whether it was created")
+    return None
+
+
+def _as_one(outcome: Outcome, obj: Any, other: Any, told: str) -> AlreadyExists:
+    response = outcome.response
+    assert response is not None
+    return AlreadyExists(
+        f"{response.method} {response.url} answered {response.status} for {obj!r} with the key of "
+        f"{other!r}, which is another object of this session: {told}. If the two are one, set on "
+        "that one what this one was to have, and session.expunge() this one.",
+        response,
+    )
+
+
+def _said_otherwise(obj: Any, other: Any) -> list[str]:
+    """Return the fields that a new object has values of which *other*, its like, has not."""
+    mapper, natural = type(obj).__mapper__, _natural_keys(obj)
+    names = []
+    for key in changed_keys(obj):
+        field, has = mapper.by_key[key], other._row.get(key, ABSENT)
+        told = key in natural or key == mapper.pk.key
+        if not told and (has is ABSENT or not same(field.dump(has), field.dump(obj._row.get(key)))):
+            names.append(field.name)
+    return names
+
+
+def _gives_way(other: Any, age: int) -> bool:
+    """Whether an object is but a reference to what a create of that *age* has made, or was read since.
+
+    Nothing is lost of it then.
+    """
+    state, mapper = other._state, type(other).__mapper__
+    if changed_keys(other) or state.page.made:
+        return False
+    path = {field.key for field in mapper.path_fields}
+    return bool(state.age >= age or other._row.keys() <= {mapper.pk.key, *path})
 
 
 def _rows(outcome: Outcome) -> list[tuple[Change, Any]]:
@@ -126,6 +203,7 @@ def _give_birth(session: Any, obj: Any, *, full: bool) -> None:
     full = full and (key is not None or not mapper.has_key)
     keys = [] if key is None else [key]
     state.page = Page(session.ref, mapper, keys, full=full)
+    state.page.made = True
     state.full, state.session, state.lifecycle = full, session.ref, Lifecycle.PERSISTENT
     state.children = None
     session.members.born(obj, key)

@@ -398,7 +398,7 @@ class Conflict(StatusError):
 
 
 class AlreadyExists(Conflict):
-    """A create was answered with an object that was there before, as if it were a success."""
+    """A create was answered with an object that was there before, or with another of the session."""
 
 
 class TooManyRequests(StatusError):

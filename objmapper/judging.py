@@ -208,8 +208,10 @@ class _Judge:
         if key in session.members.created.get(mapper.root, ()):
             return False
         known = session.identity.get(mapper.root, key)
-        if known is not None and known is not change.object and known._state.age < outcome.age:
-            return False
+        if known is not None and known is not change.object:
+            state = known._state
+            if state.age < outcome.age or state.page.made:
+                return False
         return self._is_made_since(mapper, row, outcome) is not False
 
     def _is_made_since(self, mapper: Any, row: Row, outcome: Outcome) -> bool | None:

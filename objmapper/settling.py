@@ -19,6 +19,7 @@ from objmapper.judging import Finding, Verdict, judge
 from objmapper.operation import Change, Fate, Kind, Outcome
 from objmapper.query import Query
 from objmapper.sending import send
+from objmapper.state import changed_keys
 
 #: Refusals that an operation meets which has been done already: gone, there, of another version.
 _SAYS_DONE = frozenset({404, 409, 410, 412})
@@ -142,7 +143,14 @@ def by_hand(session: Any, obj: Any, found: Any) -> None:
     if change.kind == Kind.DELETE and found is None:
         answering.take_in(session, [(change, None)], full=False)
     elif change.kind == Kind.CREATE and found is not None:
-        answering.take_in(session, [(change, _row(session, change, found))], full=True)
+        row = _row(session, change, found)
+        other = answering.other_of(session, obj, row)
+        if other is not None and changed_keys(other):
+            raise SessionError(
+                f"{obj!r} would take the place of {other!r}, which has changes here: commit or revert "
+                "those first, or session.expunge() one of the two."
+            )
+        answering.take_in(session, [(change, row)], full=True)
     members.uncertain.pop(id(obj), None)
 
 

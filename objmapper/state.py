@@ -65,11 +65,10 @@ class Stateful:
 class Page:
     """The shared state of a page's clean objects.
 
-    It holds keys, never rows or objects, so that one survivor does not keep the page alive; the
-    session is held weakly, or the two would keep each other alive.
+    It holds keys, never rows or objects, and the session weakly: nothing keeps all alive.
     """
 
-    __slots__ = ("age", "full", "keys", "mapper", "mode", "only", "related", "session", "via")
+    __slots__ = "age", "full", "keys", "made", "mapper", "mode", "only", "related", "session", "via"
 
     originals = None
     snapshots = None
@@ -100,6 +99,7 @@ class Page:
         self.full = full
         self.only = only
         self.mode = mode
+        self.made = False  # whether this session has created the object: no other new one is it
         #: For objects known through a relation: its field, and mapper and keys of what refers.
         self.via = via
         #: ``{wire name of a relation: page of what it leads to}``

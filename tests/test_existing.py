@@ -62,7 +62,7 @@ def test_the_rest_of_it_is_loaded_when_it_is_touched(small, session):
 def test_a_second_object_of_what_is_there_is_let_go_with_its_key(small, session):
     known = Tag.objects.get(id=7)
     small.fail("POST", "/tags", 409, {"id": 7})
-    second = Tag(name="hot", colour="blue")
+    second = Tag(name="hot", colour="red")
     session.add(second)
     report = session.commit()
     assert report.existing.objects == [second]

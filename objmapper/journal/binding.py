@@ -194,6 +194,9 @@ def _enter(restorer: Restorer, obj: Any, item: Item) -> None:
     children = [child for group in (obj._state.children or {}).values() for child in group]
     identity = mapper.identity_in(item.row)
     other = None if identity is None else session.identity.get(mapper.root, identity)
+    if other is not None and other is not obj and other._state.page.made:
+        _enter_second(restorer, obj, item, other)
+        return
     if other is not None and other is not obj and changed_keys(other):
         raise JournalError(
             f"{obj!r} is what an earlier run has made, and {other!r} is in this session already, with "
@@ -215,6 +218,23 @@ def _enter(restorer: Restorer, obj: Any, item: Item) -> None:
             restorer.change(obj, restorer.values(mapper, part))
     if obj._state.originals:
         session.touched(obj)
+
+
+def _enter_second(restorer: Restorer, obj: Any, item: Item, other: Any) -> None:
+    """Let go of a new object that an earlier run has found to be the same as *other*, with its key.
+
+    Raises JournalError where the program says something else of it now.
+    """
+    before = obj._row, obj._state
+    if _become(restorer, obj, item):
+        obj._row, obj._state = before
+        raise JournalError(
+            f"{obj!r} and {other!r} are one object of the server, as an earlier run has found, and the "
+            "program says now something else of the first. Say it of the second: session.expunge() "
+            "lets go of the first."
+        )
+    restorer.journal.made.add(item.number)
+    restorer.session.members.forget(obj)
 
 
 def _keep_key(obj: Any, item: Item) -> None:
@@ -250,6 +270,7 @@ def _become(restorer: Restorer, obj: Any, item: Item) -> set[str]:
     identity = mapper.identity_in(row)
     keys = [] if identity is None else [identity]
     page = Page(restorer.session.ref, mapper, keys, full=item.full)
+    page.made = True
     children = obj._state.children
     obj._row, obj._state = row, InstanceState(page, Lifecycle.PERSISTENT)
     obj._state.children = children
