@@ -85,10 +85,15 @@ def _natural_keys(obj: Any) -> set[str]:
 
 def other_of(session: Any, obj: Any, row: Any) -> Any | None:
     """Return the session's other object of the key that a row for *obj* has, if there is one."""
-    mapper = type(obj).__mapper__
-    key = mapper.identity_in({**obj._row, **row} if mapper.path_fields else row)
-    other = None if key is None else session.identity.get(mapper.root, key)
+    key = _identity(obj, row)
+    other = None if key is None else session.identity.get(type(obj).__mapper__.root, key)
     return None if other is obj else other
+
+
+def _identity(obj: Any, row: Any) -> Any:
+    """Return what a row for *obj* tells it from others by; the path to it may stand in the object."""
+    mapper = type(obj).__mapper__
+    return mapper.identity_in({**obj._row, **row} if mapper.path_fields else row)
 
 
 def _met(
@@ -99,10 +104,16 @@ def _met(
     That one has a life of its own here, and so has what the new one says otherwise: neither is given
     up for the other. *there*: the server said that it had it already.
     """
+    alike: dict[tuple[type, Any], Any] = {}
     for change, row in rows:
-        if change.kind != CREATE or row is None or not type(change.object).__mapper__.has_key:
+        obj, mapper = change.object, type(change.object).__mapper__
+        if change.kind != CREATE or row is None or not mapper.has_key:
             continue
-        obj, other = change.object, other_of(session, change.object, row)
+        if len(rows) > 1 and (key := _identity(obj, row)) is not None:
+            like = alike.setdefault((mapper.root, key), obj)
+            if like is not obj:
+                return _as_one(outcome, obj, like, "nothing tells whether it was created")
+        other = other_of(session, obj, row)
         if other is None:
             continue
         if there:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from objmapper.exceptions import CommitError, SessionError, cut
 from objmapper.operation import (
@@ -107,6 +107,16 @@ class Entry(NamedTuple):
         return f"<{self.object!r}: {self.error}>" if self.error else repr(self.object)
 
 
+def _portable(entry: Entry) -> Entry:
+    """Return an entry as it is pickled: what was sent stays here, and the answer but its status."""
+    if entry.outcome is None:
+        return entry
+    answer = entry.answer
+    told = None if answer is None else answer._replace(headers={}, content=b"")
+    outcome = entry.outcome._replace(operation=cast(Operation, None), response=told)
+    return entry._replace(operation=None, outcome=outcome)
+
+
 def was_there(outcome: Outcome) -> bool:
     """Whether the server had already what an operation was to create."""
     answer = outcome.response
@@ -137,7 +147,8 @@ class CommitReport:
     """What a commit did: each object stands in the list of what became of it.
 
     One that took two requests, because it was part of a circle, stands in the list of each.
-    ``print(report)`` shows how many met which fate, and why.
+    ``print(report)`` shows how many met which fate, and why. A pickled one has detached copies of the
+    objects, and neither what was sent or answered nor the session: it can't be undone.
     """
 
     #: What the server has created.
@@ -180,6 +191,13 @@ class CommitReport:
     of: weakref.ref[Any] | None = None
     #: What is done or uncertain, one after the other.
     outcomes: list[Outcome] = field(default_factory=list)
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        state = {name: getattr(self, name) for name in self.__slots__}
+        for name, told in state.items():
+            if isinstance(told, Entries):
+                state[name] = Entries(_portable(entry) for entry in told)
+        return None, {**state, "of": None, "outcomes": []}
 
     @property
     def session(self) -> Any:

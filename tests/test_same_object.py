@@ -14,6 +14,7 @@ from objmapper import (
     fields,
     inspect,
 )
+from objmapper.operation import Draft, Json, Kind, Request
 
 
 class Found(SmallDialect):
@@ -204,6 +205,28 @@ def test_settled_by_hand_it_takes_no_place_of_what_has_changes(answered):
     known.revert()
     answered.settle(second, found=7)
     assert answered.get(Thing, 7) is second
+
+
+class Together(SmallDialect):
+    """All new objects go in one request, which is answered with their rows."""
+
+    def operations(self, changes):
+        request = Request("POST", "/things/", body=Json([change.sent for change in changes]))
+        return [Draft(Kind.CREATE, tuple(changes), request, read=lambda answer: answer.json())]
+
+
+def test_one_answer_does_not_make_one_of_two(small):
+    small.table("things")
+    small.fail("POST", "/things", 201, [THERE, THERE])
+    with Session(small.client(dialect=Together())) as session:
+        things = Thing(name="hot", colour="red"), Thing(name="hot", colour="green")
+        session.add_all(things)
+        with pytest.raises(CommitError) as raised:
+            session.commit()
+        assert raised.value.report.uncertain.objects == list(things)
+        assert [(thing.id, thing.colour) for thing in things] == [(None, "red"), (None, "green")]
+        for thing in things:
+            session.expunge(thing)
 
 
 # -- with a journal -------------------------------------------------------------------------------
