@@ -43,9 +43,9 @@ WAYS = {"objmapper": by_objmapper, "cvat sdk": by_sdk}
 
 def main() -> None:
     way, url, folder = sys.argv[1:]
-    upload = WAYS[way](url)
     paths = sorted(Path(folder).iterdir())
-    upload(paths[:1])  # what is made once is there
+    WAYS[way](url)(paths[:1])  # what is made once is there
+    upload = WAYS[way](url)
     before, started = memory("VmRSS"), time.perf_counter()
     upload(paths)
     seconds = time.perf_counter() - started
