@@ -18,10 +18,11 @@ for _name in ("smallserver", "faulty", "faultproxy", "kintoserver"):
         sys.modules[_name] = importlib.util.module_from_spec(_spec)
         _spec.loader.exec_module(sys.modules[_name])
 
-#: Folders whose tests drive a published client, the module that has to be there, who has it.
+#: Folders whose tests need what not everybody installs: the module that has to be there, who has it.
 FOREIGN = {
     "foreign": ("cvat_sdk", "foreign,foreign215"),
     "foreign_simvue": ("simvue", "simvue,simvue253"),
+    "torch": ("torch", "torch"),
 }
 LEFT = {
     folder: environments

@@ -111,8 +111,12 @@ def _pyplot(obj: Any) -> tuple[bytes, str]:
 
 
 def _torch(obj: Any) -> tuple[bytes, str]:
-    file = io.BytesIO()
-    _library("torch").save(obj, file)
+    torch, file = _library("torch"), io.BytesIO()
+    # A view is kept with all that it is a view of, which nobody gave.
+    is_view = getattr(obj, "layout", None) is torch.strided and (
+        obj.untyped_storage().nbytes() > obj.nbytes
+    )
+    torch.save(obj.clone() if is_view else obj, file)
     return file.getvalue(), TORCH
 
 

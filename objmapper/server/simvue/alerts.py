@@ -6,21 +6,13 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from objmapper.server.simvue import runs
+from objmapper.server.simvue import run_search
 from objmapper.server.simvue.call import Answer, Call
 from objmapper.server.simvue.errors import Exists, NotFound, Unprocessable
 from objmapper.server.simvue.listing import Listing, page
 from objmapper.server.simvue.resources import Resource
-from objmapper.server.simvue.validation import (
-    Boolean,
-    Field,
-    Integer,
-    Many,
-    Number,
-    Object,
-    Text,
-    clean,
-)
+from objmapper.server.simvue.validation import Many, Object, clean
+from objmapper.server.simvue.values import Boolean, Field, Integer, Number, Text
 
 #: ``simvue.models.NAME_REGEX``.
 NAME = r"^[a-zA-Z0-9\-\_\s\/\.:]+$"
@@ -129,7 +121,7 @@ def deleted(call: Call, key: str) -> Answer:
 def _watched(call: Call, key: str, run: str, *, write: bool) -> sqlite3.Row:
     """An alert's place at a run."""
     alert = call.find("alert", key)
-    found = runs.writable(call, run) if write else runs.visible(call, run)
+    found = run_search.writable(call, run) if write else run_search.visible(call, run)
     row = call.row(
         "SELECT * FROM run_alert WHERE alert_id = ? AND run_id = ?", (alert["id"], found["id"])
     )

@@ -8,13 +8,14 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from objmapper.server.simvue import runs, storages
+from objmapper.server.simvue import run_search, storages
 from objmapper.server.simvue.call import Answer, Call, new_key
 from objmapper.server.simvue.errors import NotFound, Refused
 from objmapper.server.simvue.filters import Condition
 from objmapper.server.simvue.listing import Listing, metadata, page
 from objmapper.server.simvue.resources import Resource
-from objmapper.server.simvue.validation import Boolean, Integer, Object, Text, clean, clean_one
+from objmapper.server.simvue.validation import Object, clean, clean_one
+from objmapper.server.simvue.values import Boolean, Integer, Text
 
 CATEGORIES = ("code", "input", "output")
 _ARTIFACT = Resource(
@@ -111,7 +112,7 @@ def deleted(call: Call, key: str) -> Answer:
 
 def of_run(call: Call, key: str) -> Answer:
     """A bare list: all of a run's, or those of a ``name`` or a ``category``."""
-    run = runs.visible(call, key)
+    run = run_search.visible(call, key)
     found: list[Condition] = [("run_artifact.run_id = ?", [run["id"]])]
     for name, column in (("name", "artifact.name"), ("category", "run_artifact.category")):
         text = call.parameter(name)
@@ -128,7 +129,7 @@ def of_run(call: Call, key: str) -> Answer:
 
 def attached(call: Call, key: str, artifact: str) -> Answer:
     """An artifact of a run, with its category there."""
-    run, row = runs.visible(call, key), _found(call, artifact)
+    run, row = run_search.visible(call, key), _found(call, artifact)
     found = call.row(
         "SELECT category FROM run_artifact WHERE run_id = ? AND artifact_id = ?",
         (run["id"], row["id"]),
@@ -139,7 +140,7 @@ def attached(call: Call, key: str, artifact: str) -> Answer:
 
 
 def attach(call: Call, key: str, artifact: str) -> Answer:
-    run, row = runs.writable(call, key), _found(call, artifact)
+    run, row = run_search.writable(call, key), _found(call, artifact)
     said = clean(call.json(), {"category": Text(required=True, choices=CATEGORIES)})
     call.run(
         "INSERT INTO run_artifact (run_id, artifact_id, category) VALUES (?, ?, ?)"

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from objmapper.server.simvue import runs, watching
+from objmapper.server.simvue import run_search, watching
 from objmapper.server.simvue.call import Answer, Call
 from objmapper.server.simvue.errors import Unprocessable
 from objmapper.server.simvue.filters import Terms, conditions
 from objmapper.server.simvue.listing import page
-from objmapper.server.simvue.validation import (
-    Many,
-    Moment,
-    Nested,
-    Text,
-    clean,
-    clean_one,
-    written,
-)
+from objmapper.server.simvue.validation import Many, Nested, clean, clean_one
+from objmapper.server.simvue.values import Moment, Text, written
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 _EVENTS = {
@@ -39,8 +32,8 @@ _MOST_BINS = 10_000
 
 def logged(call: Call) -> Answer:
     said = clean(call.packed(), _EVENTS)
-    (run,) = runs.named(call, [said["run"]], "body", "run").values()
-    runs.writable(call, said["run"])
+    (run,) = run_search.named(call, [said["run"]], "body", "run").values()
+    run_search.writable(call, said["run"])
     call.connection.executemany(
         "INSERT INTO event (run_id, timestamp, message, log_level) VALUES (?, ?, ?, ?)",
         [(run, each["timestamp"], each["message"], each["log_level"]) for each in said["events"]],
@@ -53,7 +46,7 @@ def _run(call: Call) -> int:
     key = call.parameter("run")
     if key is None:
         raise Unprocessable.at("missing", "Field required", "query", "run")
-    return int(runs.visible(call, key)["id"])
+    return int(run_search.visible(call, key)["id"])
 
 
 def listed(call: Call) -> Answer:

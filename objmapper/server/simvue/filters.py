@@ -6,16 +6,15 @@ operator, without quotes. Those of one request are ANDed.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from objmapper.server.simvue.call import Call
 from objmapper.server.simvue.errors import Unprocessable
-from objmapper.server.simvue.validation import written
+from objmapper.server.simvue.values import written
 
 Condition = tuple[str, list[Any]]
 
@@ -181,28 +180,3 @@ def _number(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
-
-
-def order(call: Call, key: str, column_of: Callable[[str], Condition | None]) -> Condition:
-    """ORDER BY of the ``sorting`` of a request: ``[{"id": column, "desc": bool}]``.
-
-    Ties, and all where nothing is asked, come newest first: so does ``test_folder.py`` expect it.
-    """
-    text = call.parameter("sorting") or "[]"
-    try:
-        asked = json.loads(text)
-        if not isinstance(asked, list):
-            raise TypeError("not a list")
-        wanted = [(each["id"], each.get("desc", True)) for each in asked]
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise Unprocessable.at(
-            "sorting", "Input should be a list of id and desc", "query", "sorting"
-        ) from None
-    parts, values = [], []
-    for name, descending in wanted:
-        column = column_of(name) if isinstance(name, str) else None
-        if column is None:
-            raise Unprocessable.at("sorting", f"Unknown column {name!r}", "query", "sorting")
-        parts.append(f"{column[0]} {'DESC' if descending else 'ASC'} NULLS LAST")
-        values += column[1]
-    return ", ".join([*parts, f"{key} DESC"]), values

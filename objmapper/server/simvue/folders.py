@@ -12,7 +12,8 @@ from objmapper.server.simvue.errors import Exists, Refused, Unprocessable
 from objmapper.server.simvue.filters import Terms
 from objmapper.server.simvue.listing import Listing, metadata, page
 from objmapper.server.simvue.resources import Resource
-from objmapper.server.simvue.validation import Integer, Many, Object, Text
+from objmapper.server.simvue.validation import Many, Object
+from objmapper.server.simvue.values import Integer, Text
 
 #: ``simvue.models.FOLDER_REGEX``.
 PATH = "^/.*"

@@ -6,22 +6,13 @@ import json
 import sqlite3
 from typing import Any
 
-from objmapper.server.simvue import runs
+from objmapper.server.simvue import run_search
 from objmapper.server.simvue.call import Answer, Call
 from objmapper.server.simvue.errors import NotFound, Unprocessable
 from objmapper.server.simvue.listing import Listing, page
 from objmapper.server.simvue.resources import Resource
-from objmapper.server.simvue.validation import (
-    Field,
-    Integer,
-    Many,
-    Moment,
-    Nested,
-    Number,
-    Text,
-    clean,
-    clean_one,
-)
+from objmapper.server.simvue.validation import Many, Nested, clean, clean_one
+from objmapper.server.simvue.values import Field, Integer, Moment, Number, Text
 
 _GRID = Resource(
     "grid",
@@ -77,14 +68,14 @@ def of_run(call: Call, key: str) -> Answer:
     rows = call.rows(
         "SELECT grid.*, run_grid.metric FROM run_grid JOIN grid ON grid.id = grid_id"
         " WHERE run_id = ? ORDER BY grid.id, metric",
-        (runs.visible(call, key)["id"],),
+        (run_search.visible(call, key)["id"],),
     )
     return Answer([_GRID.told(row) | {"metric": row["metric"]} for row in rows])
 
 
 def attach(call: Call, key: str, grid: str) -> Answer:
     """A metric of a run stands on a grid."""
-    run, row = runs.writable(call, key), call.find("grid", grid)
+    run, row = run_search.writable(call, key), call.find("grid", grid)
     said = clean(call.json(), {"metric": Text(required=True, least=1)})
     call.run(
         "INSERT INTO run_grid (run_id, grid_id, metric) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
@@ -95,7 +86,7 @@ def attach(call: Call, key: str, grid: str) -> Answer:
 
 def recorded(call: Call, key: str) -> Answer:
     """Arrays of a run; each fits the grid that its metric stands on."""
-    run = runs.writable(call, key)
+    run = run_search.writable(call, key)
     for at, each in enumerate(clean_one(call.packed(), _VALUES)):
         grid = call.row(
             "SELECT grid.* FROM run_grid JOIN grid ON grid.id = grid_id"
@@ -151,7 +142,7 @@ def _told(row: sqlite3.Row) -> dict[str, Any]:
 
 def values(call: Call, key: str, metric: str) -> Answer:
     """The array of a ``step``, else a page of all."""
-    run, step = runs.visible(call, key), call.number("step")
+    run, step = run_search.visible(call, key), call.number("step")
     if step is None:
         total = call.rows(f"SELECT count(*) FROM ({_SELECTED})", (run["id"], metric))[0][0]
         rows = call.rows(
@@ -173,6 +164,6 @@ def span(call: Call, key: str, metric: str) -> Answer:
         "SELECT min(step) AS min_step, max(step) AS max_step, min(time) AS min_time,"
         " max(time) AS max_time, min(timestamp) AS min_timestamp, max(timestamp) AS max_timestamp"
         f" FROM ({_SELECTED}) HAVING count(*) > 0",
-        (runs.visible(call, key)["id"], metric),
+        (run_search.visible(call, key)["id"], metric),
     )
     return Answer([dict(row) for row in rows])

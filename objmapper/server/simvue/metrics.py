@@ -6,20 +6,11 @@ import json
 from collections import defaultdict
 from typing import Any
 
-from objmapper.server.simvue import runs, watching
+from objmapper.server.simvue import run_search, watching
 from objmapper.server.simvue.call import KEYS, Answer, Call
 from objmapper.server.simvue.errors import Unprocessable
-from objmapper.server.simvue.validation import (
-    Integer,
-    Many,
-    Moment,
-    Nested,
-    Number,
-    Object,
-    Text,
-    clean,
-    clean_one,
-)
+from objmapper.server.simvue.validation import Many, Nested, Object, clean, clean_one
+from objmapper.server.simvue.values import Integer, Moment, Number, Text
 
 _AXES = ("step", "time", "timestamp")
 _METRICS = {
@@ -40,8 +31,8 @@ _METRICS = {
 
 def recorded(call: Call) -> Answer:
     said = clean(call.packed(), _METRICS)
-    (run,) = runs.named(call, [said["run"]], "body", "run").values()
-    runs.writable(call, said["run"])
+    (run,) = run_search.named(call, [said["run"]], "body", "run").values()
+    run_search.writable(call, said["run"])
     values = [
         (run, name, each["step"], each["time"], each["timestamp"] or call.now(), value)
         for each in said["metrics"]
@@ -62,7 +53,7 @@ def listed(call: Call) -> Answer:
         raise Unprocessable.at(
             "literal_error", f"Input should be {' or '.join(map(repr, _AXES))}", "query", "xaxis"
         )
-    asked = runs.named(call, call.names("runs"), "query", "runs")
+    asked = run_search.named(call, call.names("runs"), "query", "runs")
     names = call.names("metrics")
     count, start = call.number("count") or None, call.number("start") or 0
     points = call.number("max_points", None, least=1)
@@ -123,7 +114,7 @@ def _thinned(rows: list[dict[str, Any]], points: int | None) -> list[dict[str, A
 
 
 def names(call: Call) -> Answer:
-    asked = runs.named(call, call.names("runs"), "query", "runs")
+    asked = run_search.named(call, call.names("runs"), "query", "runs")
     rows = call.rows_of(
         f"SELECT DISTINCT name FROM metric WHERE run_id IN {KEYS} ORDER BY name", asked.values()
     )
@@ -133,7 +124,7 @@ def names(call: Call) -> Answer:
 def span(call: Call) -> Answer:
     """From where to where the values of the runs go; the body of this GET is a list of runs."""
     keys = clean_one(call.json(absent="[]"), Many(Text()))
-    asked = runs.named(call, keys, "body")
+    asked = run_search.named(call, keys, "body")
     (row,) = call.rows_of(
         "SELECT min(step) AS min_step, max(step) AS max_step, min(time) AS min_time,"
         " max(time) AS max_time, min(timestamp) AS min_timestamp, max(timestamp) AS max_timestamp"

@@ -16,7 +16,8 @@ from objmapper.server.simvue.errors import Exists, Forbidden, NotFound, Refused
 from objmapper.server.simvue.filters import Condition
 from objmapper.server.simvue.listing import Listing, page
 from objmapper.server.simvue.resources import Resource
-from objmapper.server.simvue.validation import Boolean, Field, Nested, Text, clean
+from objmapper.server.simvue.validation import Nested, clean
+from objmapper.server.simvue.values import Boolean, Field, Text
 from objmapper.server.statements import Statements
 
 ADMIN = "admin"

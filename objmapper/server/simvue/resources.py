@@ -9,7 +9,8 @@ from typing import Any
 
 from objmapper.server.simvue.call import Call, new_key
 from objmapper.server.simvue.errors import Unprocessable
-from objmapper.server.simvue.validation import Field, Place, clean
+from objmapper.server.simvue.validation import clean
+from objmapper.server.simvue.values import Field, Place
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from objmapper.server.simvue.call import new_key
-from objmapper.server.simvue.validation import written
+from objmapper.server.simvue.values import written
 from objmapper.server.statements import Statements
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

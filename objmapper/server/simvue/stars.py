@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from objmapper.server.simvue.call import KEYS, Call
-from objmapper.server.simvue.validation import Boolean, clean
+from objmapper.server.simvue.validation import clean
+from objmapper.server.simvue.values import Boolean
 
 
 def starred(call: Call, keys: Iterable[str]) -> set[str]:

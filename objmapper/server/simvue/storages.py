@@ -14,7 +14,8 @@ from objmapper.server.simvue.call import Answer, Call
 from objmapper.server.simvue.errors import Forbidden, Refused, Unprocessable
 from objmapper.server.simvue.listing import Listing
 from objmapper.server.simvue.resources import Resource
-from objmapper.server.simvue.validation import Boolean, Nested, Text
+from objmapper.server.simvue.validation import Nested
+from objmapper.server.simvue.values import Boolean, Text
 
 #: What a new tenant has.
 FIRST = {"name": "default", "backend": "File", "is_default": 1}

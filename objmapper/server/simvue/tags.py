@@ -9,7 +9,7 @@ from objmapper.server.simvue.call import Answer, Call, new_key
 from objmapper.server.simvue.errors import Exists
 from objmapper.server.simvue.listing import Listing, page
 from objmapper.server.simvue.resources import Resource
-from objmapper.server.simvue.validation import Text
+from objmapper.server.simvue.values import Text
 
 _TAG = Resource(
     "tag",

@@ -12,7 +12,7 @@ from objmapper.server.simvue.errors import Exists, Forbidden, NotFound, Refused
 from objmapper.server.simvue.filters import Condition
 from objmapper.server.simvue.listing import Listing, page
 from objmapper.server.simvue.resources import Resource
-from objmapper.server.simvue.validation import Boolean, Integer, Text
+from objmapper.server.simvue.values import Boolean, Integer, Text
 from objmapper.server.statements import Statements
 
 _TENANT = Resource(

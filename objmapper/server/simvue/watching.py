@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from objmapper.server.simvue.call import Call
-from objmapper.server.simvue.validation import written
+from objmapper.server.simvue.values import written
 
 _AGGREGATES: dict[str, Callable[[list[float], Callable[[float], bool]], bool]] = {
     "average": lambda values, is_met: is_met(sum(values) / len(values)),
