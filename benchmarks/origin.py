@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from subprocess import PIPE, Popen
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from benchmarks.records import record
@@ -51,11 +52,21 @@ def canned(rows: int, size: int, port: int) -> list[bytes]:
     return answers
 
 
+def read_head(file: BinaryIO) -> bytes:
+    """Return the head of a connection's next request; nothing of one that has ended."""
+    lines: list[bytes] = []
+    while line := file.readline():
+        if line == b"\r\n":
+            return b"".join(lines)
+        lines.append(line)
+    return b""
+
+
 def serve(connection: socket.socket, answers: list[bytes], delay: float) -> None:
     """Answer each request of one connection: a page, or the record that is written."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with connection, connection.makefile("rb") as file:
-        while head := b"".join(iter(file.readline, b"\r\n")):
+        while head := read_head(file):
             line = head.partition(b"\r\n")[0]
             length = LENGTH.search(head)
             body = file.read(int(length[1])) if length else b""

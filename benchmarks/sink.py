@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from subprocess import PIPE, Popen
 
-from benchmarks.origin import LENGTH
+from benchmarks.origin import LENGTH, read_head
 
 ABOUT = {"name": "sink", "description": "", "version": "2.80.0", "logo_url": "", "subtitle": ""}
 TASK = {
@@ -65,9 +65,10 @@ def answered(head: bytes) -> bytes:
 def serve(connection: socket.socket) -> None:
     """Read the requests of one connection, and drop what they bring."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # Longer than the file's buffer, so that what comes is not copied through that.
     piece = bytearray(2**18)
-    with connection, connection.makefile("rb", buffering=2**18) as file:
-        while head := b"".join(iter(file.readline, b"\r\n")):
+    with connection, connection.makefile("rb", buffering=2**14) as file:
+        while head := read_head(file):
             length = LENGTH.search(b"\r\n" + head)
             left = int(length[1]) if length else 0
             while left:

@@ -70,6 +70,25 @@ for make in (updates, creations):
     assert (done.stdout, done.stderr) == ("[1, 2, 3] [] []\n" * 2, "")
 
 
+def test_a_server_of_measurements_lets_a_connection_go_that_has_ended():
+    code = """
+import signal, socket
+from benchmarks import origin, sink
+signal.alarm(60)  # one that goes on reading nothing never ends
+pages = lambda connection: origin.serve(connection, [b"page"], 0.0)
+for serve, asked in (pages, b"GET /?page=1 "), (sink.serve, b"GET /api/server/about "):
+    for last in b"", b"GET /api/ser":
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            with socket.create_connection(listener.getsockname()) as client:
+                client.sendall(asked + b"HTTP/1.1\\r\\n\\r\\n" + last)
+                client.shutdown(socket.SHUT_WR)
+                serve(listener.accept()[0])
+                print(bool(client.recv(1000)))
+"""
+    done = run("-c", code)
+    assert (done.stdout, done.stderr) == ("True\n" * 4, "")
+
+
 def test_what_is_lost_and_what_is_there_twice_is_counted_by_row():
     code = """
 from benchmarks.worlds import Rows
