@@ -86,6 +86,7 @@ def resolve(mapper: Any, q: Q) -> Node | None:
 
 
 def _resolve(mapper: Any, q: Q) -> Node | None:
+    q = q.said_of(mapper.model)
     children: list[Node] = []
     for child in q.children:
         node = _resolve(mapper, child) if isinstance(child, Q) else condition(mapper, child)

@@ -91,6 +91,10 @@ class Q:
         inverse.negated = not self.negated
         return inverse
 
+    def said_of(self, model: Any) -> Q:
+        """Return it in the field names of a model: a binding may have words of its own."""
+        return self
+
     def _join(self, other: Q, joiner: str) -> Q:
         if not isinstance(other, Q):
             return NotImplemented
@@ -266,6 +270,8 @@ class Query:
 
 def only_key(query: Query) -> Any:
     """Return the key, when the key alone is what a query asks for; else None."""
+    if type(query) is not Query:  # a binding's own kind asks for more
+        return None
     node = query.where
     if query.local or query.is_sliced or query.only or not isinstance(node, Condition):
         return None

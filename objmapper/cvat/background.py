@@ -177,6 +177,7 @@ class Request(CVATModel):
     class Meta:
         ordering = ("-created_date",)
         dialect_options = {
+            "unsearched": True,
             "context": "none",
             "newer than 2.15": "task.wait_for_data() waits for the data of a task.",
             "completed by": completed,

@@ -13,6 +13,7 @@ from objmapper import wire
 from objmapper.cvat import json_logic, tus, uploads
 from objmapper.cvat.annotating import Annotating
 from objmapper.cvat.annotation_models import kind_of
+from objmapper.cvat.filters import Searched
 from objmapper.cvat.label_parts import points_told, removed_attributes
 from objmapper.cvat.places import PERSONAL, asks_for_none
 from objmapper.dialects.base import (
@@ -43,8 +44,9 @@ class CVAT(Annotating):
     paths of field names to the names of JSON Logic, "newer" has those of them that 2.15 lacks, where
     a sort by an unknown name is ignored without a word; "sorts" is for an endpoint that is sorted by
     others than it is filtered by; "parameters" maps to plain query parameters; "unlisted" says what
-    leads to objects of which there is no list; "completed by" puts into a row what it tells elsewhere,
-    "newer than 2.15" says what to do where there is no such endpoint.
+    leads to objects of which there is no list; "unsearched" says that no text is looked for in it;
+    "completed by" puts into a row what it tells elsewhere, "newer than 2.15" says what to do where
+    there is no such endpoint.
     "carried by" names the fields of the parents whose PATCH carries the model's changes, "opened by"
     the HasMany whose first object travels in the POST of the model's, "in turn by" the ForeignKey to
     the object of which one after the other is made, "one of" the parents of which a new object has one.
@@ -154,6 +156,12 @@ class CVAT(Annotating):
                     "it. Ask twice, or evaluate one of them here with .filter_locally(lambda obj: ...)."
                 )
         yield from plain.items()
+        if isinstance(query, Searched):
+            if self._names(query.mapper, "unsearched"):
+                raise UnsupportedLookup(
+                    f"CVAT looks for no text in {query.mapper.endpoint}: filter them instead."
+                )
+            yield "search", query.text
         for node in logic:
             for condition in conditions(node):
                 self.require(condition)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from objmapper import reading
-from objmapper.cvat import wording
+from objmapper.cvat import filters, wording
 from objmapper.cvat.base import CVATModel, by_field_name
 from objmapper.cvat.models import User
 from objmapper.query import Q, Query
@@ -43,17 +43,39 @@ class Repository(Manager[M]):
     def _chain(self, query: Query) -> Any:
         return self.queryset_class(self.model, query, self.session)
 
+    def search(self, text: str) -> Any:
+        """Return what CVAT finds of a text: a query set, to be filtered and sorted as any other.
+
+        Each word, whatever its case, is in one of the names that CVAT searches: those of tasks and
+        their projects, of people, and the like. Raises QueryError for what is no text; UnsupportedLookup,
+        when it is asked, for what CVAT does not search.
+        """
+        return self._chain(filters.searched(self.query, text))
+
     def list(
-        self, *conditions: Q, sort: str | None = None, page_size: int | None = None, **lookups: Any
+        self,
+        *conditions: Q,
+        filter: Any = None,
+        search: str | None = None,
+        sort: str | None = None,
+        page_size: int | None = None,
+        **lookups: Any,
     ) -> builtins.list[M]:
         """Return all objects that meet the conditions, as a list.
 
-        The names of the conditions, and of *sort* (``"-updated_date,name"``), are those of the fields,
-        or CVAT's: ``task_id=7``, and ``owner="admin"``, as CVAT names people. *page_size*: how many are
-        asked for at a time.
+        The names of *lookups*, and of *sort* (``"-updated_date,name"``), are those of the fields, or
+        CVAT's: ``task_id=7``, ``name__ne="tmp"``, and ``owner="admin"``, as CVAT names people. *filter* is
+        one more condition: a Q, an expression of ``F``, JSON Logic, or its JSON. *search* is a text that
+        CVAT looks for, as ``search()``. *page_size*: how many are asked for at a time.
+
+        Raises FieldDoesNotExist, QueryError, UnsupportedLookup; TypeError for ``return_json``: what
+        objects are made of is told by ``values()`` and by ``to_dict()``.
         """
-        named = dict(wording.condition(self.model, *pair) for pair in lookups.items())
-        found = self._chain(self.query).filter(*conditions, **named)
+        _refuse_json(lookups)
+        given = [] if filter is None or filter == "" else [filters.as_condition(filter)]
+        words = [filters.worded(*pair) for pair in lookups.items()]
+        query = self.query if search is None else filters.searched(self.query, search)
+        found = self._chain(query).filter(*conditions, *given, *words)
         if sort:
             found = found.order_by(*(wording.order(self.model, name) for name in sort.split(",")))
         return [*(found if page_size is None else found.iterator(page_size=page_size))]
@@ -85,6 +107,14 @@ class Repository(Manager[M]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.model.__name__} at {self._client.base_url}>"
+
+
+def _refuse_json(lookups: Mapping[str, Any]) -> None:
+    if "return_json" in lookups:
+        raise TypeError(
+            "list() takes no return_json=: it returns objects. Ask .all().values() for dicts of what the "
+            "server tells, or each object for its .to_dict()."
+        )
 
 
 class Users(Repository[User]):

@@ -92,7 +92,7 @@ class TestList:
         with requests_of() as sent:
             with pytest.raises(FieldDoesNotExist, match=r"project_idd.*project"):
                 server.tasks.list(project_idd=1)
-            with pytest.raises(FieldDoesNotExist, match="return_json"):
+            with pytest.raises(TypeError, match=r"return_json.*values\(\)"):
                 server.tasks.list(return_json=True)
             with pytest.raises(UnsupportedLookup, match="frame_count"):
                 server.jobs.list(frame_count=3)
