@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from objmapper import conflicts, interrupt, offline, planning, settling, signals, undoing
@@ -14,6 +15,7 @@ from objmapper.progress import Progress, progress_bar
 from objmapper.report import CommitReport
 from objmapper.sending import Sender
 from objmapper.state import Lifecycle
+from objmapper.transport import patience
 from objmapper.unitofwork import Commit
 
 
@@ -38,7 +40,7 @@ def commit(
     if session.offline:
         offline.speak_for(session, [obj for objects in chosen() for obj in objects])
     run = Run(session, workers, progress, deadline)
-    with orderly(run.interrupt):
+    with run.looking():
         if session.journal is not None:
             session.journal.bind(session, chosen, run.wait)
         settled = _settled_first(session, chosen, run.wait)
@@ -90,7 +92,7 @@ def apply(
     chosen, run = planning.chosen_by(planned), Run(session, workers, progress, deadline)
     if session.journal is not None:
         # What is done already stands in no plan, and waits to be bound all the same.
-        with orderly(run.interrupt):
+        with run.looking():
             session.journal.bind(session, session.members.pending, run.wait)
     planning.refuse_stale(session, planned)
     vetoed = planning.ask_receivers(session, chosen, None)
@@ -200,6 +202,12 @@ class Run:
         """Wait that long, or till the deadline, or for Ctrl-C; return whether to go on."""
         return interrupt.wait(seconds, self._is_over)
 
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Have the block ask what became of what was sent before, as long as there is time to."""
+        with orderly(self.interrupt), patience.until(self._is_over):
+            yield
+
     def _is_over(self) -> bool:
         return self.interrupted or (self.until is not None and time.monotonic() >= self.until)
 
@@ -235,7 +243,8 @@ class Run:
         """Undo what *report* says is done, and enter there what became of that."""
         self.until = None
         try:
-            planned = undoing.plan(self.session, report, self.wait)
+            with patience.until(self._is_over):
+                planned = undoing.plan(self.session, report, self.wait)
         except KeyboardInterrupt:  # the second one, or somebody's own
             self.interrupted = True
             planned = undoing.untouched(report)

@@ -30,6 +30,7 @@ from objmapper.operation import (
     Response,
 )
 from objmapper.state import ages
+from objmapper.transport import patience
 
 
 def send(by: Any, operation: Operation) -> Outcome:
@@ -121,8 +122,8 @@ def send_together(by: Any, operations: Sequence[Operation]) -> list[Outcome]:
                 refused.append(outcome.operation)
                 pause = max(pause, wait)
         waiting, tried = refused, tried + 1
-        if waiting:
-            by.client.transport.wait(pause)
+        if waiting and not by.client.transport.waits_to_repeat(pause):
+            break
     return [outcomes[operation.number] for operation in operations]
 
 
@@ -268,9 +269,10 @@ class Sender:
 
     def wait(self, seconds: float) -> bool:
         """Wait that long, or until it is stopped; say whether it goes on."""
-        return interrupt.wait(seconds, lambda: self.stopped or self._is_late())
+        return interrupt.wait(seconds, lambda: self.stopped or self.is_late())
 
-    def _is_late(self) -> bool:
+    def is_late(self) -> bool:
+        """Whether the deadline has passed."""
         return self._deadline is not None and time.monotonic() >= self._deadline
 
     def send(self, operations: list[Operation]) -> Iterator[Outcome]:
@@ -281,10 +283,11 @@ class Sender:
             yield from self._work(lanes)
             return
         outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
+        over = patience.asked()
         for number in range(running):
             name = f"objmapper-commit-{number}"
             threading.Thread(
-                target=self._thread, args=(lanes, outcomes), name=name, daemon=True
+                target=self._thread, args=(lanes, outcomes, over), name=name, daemon=True
             ).start()
         try:
             while running:
@@ -300,13 +303,17 @@ class Sender:
                 self._taken.release(running)
 
     def _thread(
-        self, lanes: deque[list[list[Operation]]], outcomes: queue.SimpleQueue[Outcome | None]
+        self,
+        lanes: deque[list[list[Operation]]],
+        outcomes: queue.SimpleQueue[Outcome | None],
+        over: patience.Over | None,
     ) -> None:
         try:
-            for outcome in self._work(lanes):
-                outcomes.put(outcome)
-                if self._journal is not None:
-                    self._taken.acquire()
+            with patience.until(over):
+                for outcome in self._work(lanes):
+                    outcomes.put(outcome)
+                    if self._journal is not None:
+                        self._taken.acquire()
         finally:
             outcomes.put(None)
 
@@ -336,7 +343,7 @@ class Sender:
     def _begin(self, parcel: list[Operation]) -> bool:
         """Say whether operations may go out in one request now; if so, they count as begun."""
         with self._lock:
-            if self._deadline is not None and self._is_late():
+            if self._deadline is not None and self.is_late():
                 self.stop()
             if self.stopped or self._paused:
                 return False

@@ -26,6 +26,7 @@ from objmapper.operation import (
 from objmapper.progress import Progress
 from objmapper.report import CommitReport, was_there
 from objmapper.sending import Sender, is_contested
+from objmapper.transport import patience
 
 _POST: dict[str, signals.ModelSignal] = {
     Kind.CREATE: signals.post_create,
@@ -80,7 +81,8 @@ class Commit:
             self.tell(outcome.operation)
         try:
             for wave in self.plan.waves:
-                self.send(self.ready(wave))
+                with patience.until(self.is_over):
+                    self.send(self.ready(wave))
                 if self.journal is not None:
                     self.write_down()
                 self.announce(wave)
@@ -91,6 +93,10 @@ class Commit:
         if self.journal is not None:
             self.write_down()
         return self.report(time.perf_counter() - started)
+
+    def is_over(self) -> bool:
+        """Whether nothing goes again any more: after Ctrl-C, and the deadline."""
+        return self.interrupted or self.sender.is_late()
 
     def begin(self) -> None:
         """Enter what is to be sent. Raises SessionError if another commit is about to send it."""

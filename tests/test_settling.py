@@ -583,6 +583,25 @@ def test_nothing_is_begun_after_the_deadline(server):
         assert report.seconds < 30
 
 
+def refused_for_now(server, method, path, status=429):
+    """Have requests answered with a time after which they may come again, which is long."""
+    server.fail(method, path, status, headers={"Retry-After": "100"}, times=9)
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_what_may_come_again_later_is_not_waited_for_beyond_the_deadline(server, workers):
+    with session_of(server.client(retries=2)) as session:
+        session.add_all([Project(name="a"), Task(name="t")])
+        refused_for_now(server, "POST", "/projects")
+        refused_for_now(server, "POST", "/tasks")
+        report = failing(session, deadline=0.2, workers=workers, on_error="continue")
+        assert len(report.failed) + len(report.pending) == 2
+        assert {entry.error.status for entry in report.failed} == {429}
+        assert len(server.seen) == report.requests == len(report.failed)  # each of them once
+        server.faults.clear()
+        assert len(session.commit().created) == 2
+
+
 @contextmanager
 def interrupting(server):
     """The first request that asks for something, or comes again, meets Ctrl-C on its way."""
@@ -611,6 +630,27 @@ def test_ctrl_c_ends_the_time_that_a_server_is_given(server):
         with interrupting(server), pytest.raises(CommitInterrupted) as caught:
             session.commit()
         assert caught.value.report.uncertain.objects == [task]
+
+
+def test_ctrl_c_ends_the_time_after_which_a_look_may_come_again(server):
+    with session_of(server.client(retries=2)) as session:
+        task = Task(name="t")
+        session.add(task)
+        lost(server, "POST", "/tasks", done=True)
+        refused_for_now(server, "GET", "/tasks", status=503)
+        with interrupting(server), pytest.raises(CommitInterrupted) as caught:
+            session.commit()
+        assert caught.value.report.uncertain.objects == [task]
+        assert len(asked(server, "GET")) == 1
+
+
+def test_the_look_at_what_was_sent_before_is_not_waited_for_beyond_the_deadline(server):
+    with unsettled(server) as (session, task, _):
+        session.client.transport.policy = Policy(2, backoff=0)
+        refused_for_now(server, "GET", "/tasks")
+        report = failing(session, deadline=0.2)
+        assert report.uncertain.objects == [task]
+        assert len(asked(server, "GET")) == 2
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from objmapper import signals
 from objmapper.exceptions import ContractError, StatusError, TransportError, ValidationError
 from objmapper.operation import Request, Response, Secret
+from objmapper.transport import patience
 from objmapper.transport.auth import Renewal, as_auth, checked_header
 from objmapper.transport.bodies import Payload
 from objmapper.transport.complaints import ErrorReader, read_error
@@ -189,6 +190,13 @@ class Transport:
         """Wait that long, or until the transport is closed."""
         self._closed.wait(seconds)
 
+    def waits_to_repeat(self, seconds: float) -> bool:
+        """Wait before a request is sent again, and say whether that is wanted still.
+
+        It is not where `patience.until` says that it is over.
+        """
+        return patience.wait(seconds, self._closed)
+
     def _errand(self, request: Request) -> Errand:
         """Return *request* with all its values, on its way below the base URL."""
         try:
@@ -271,7 +279,7 @@ class Transport:
                 response = self._attempt(errand)
             except TransportError as error:
                 pause = self.policy.pause_after_error(request, error, tried)
-                if pause is None:
+                if pause is None or not self.waits_to_repeat(pause):
                     raise
                 errand.goes_again(sent=error.sent, doubtful=error.sent)
             else:
@@ -290,11 +298,10 @@ class Transport:
                         errand.goes_again()
                         continue
                 pause = self.policy.pause_after_answer(request, response, tried)
-                if pause is None:
+                if pause is None or not self.waits_to_repeat(pause):
                     raise self._refusal(request, response)
                 errand.goes_again(doubtful=status >= 500)
             tried += 1
-            self._closed.wait(pause)
             with self._lock:
                 self.retries_made += 1
 
