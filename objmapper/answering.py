@@ -42,9 +42,12 @@ def taken_in(session: Any, outcome: Outcome) -> Outcome:
 
 def found_done(session: Any, outcome: Outcome, rows: Iterable[Any]) -> Outcome:
     """Make the objects clean of an operation that turned out to be done, with the rows found."""
-    dialect = session.dialect
+    dialect, there = session.dialect, was_there(outcome)
     pairs = [
-        (change, row and versions.of_found(dialect, change.object, row))
+        (
+            _as_found(change) if there else change,
+            row and versions.of_found(dialect, change.object, row),
+        )
         for change, row in zip(outcome.operation.changes, rows, strict=True)
     ]
     take_in(session, pairs, full=dialect.lists_are_full)
@@ -69,18 +72,35 @@ def _bind(session: Any, change: Change, row: Any) -> None:
     its key.
     """
     obj = change.object
-    natural = _natural_keys(obj)
-    sent = {key: value for key, value in change.sent.items() if key in natural}
     known = other_of(session, obj, row)
-    _settle(session, change._replace(sent=sent), row, full=False, born=known is None)
+    _settle(session, _as_found(change), row, full=False, born=known is None)
     if known is not None:
         session.members.forget(obj)
 
 
-def _natural_keys(obj: Any) -> set[str]:
-    """Return the wire names of an object's natural key."""
+def _as_found(change: Change) -> Change:
+    """Return what the server has for sure of a new object that it had already."""
+    keys = _keys_of(change.object)
+    return change._replace(sent={key: sent for key, sent in change.sent.items() if key in keys})
+
+
+def not_taken(outcome: Outcome, change: Change) -> list[str]:
+    """Return the wire names of what a new object was sent with, where the server had another already.
+
+    Another commit sends that, unless it was changed or taken back since.
+    """
+    obj = change.object
+    if not was_there(outcome):
+        return []
+    known = _keys_of(obj) | (obj._row.keys() - changed_keys(obj))
+    return [key for key in change.sent if key not in known]
+
+
+def _keys_of(obj: Any) -> set[str]:
+    """Return the wire names of what an object is known by: its key, and its natural key."""
     mapper = type(obj).__mapper__
-    return {mapper.fields[name].key for name in mapper.natural_key}
+    natural = {mapper.fields[name].key for name in mapper.natural_key}
+    return natural | {mapper.pk.key} if mapper.has_key else natural
 
 
 def other_of(session: Any, obj: Any, row: Any) -> Any | None:
@@ -117,7 +137,7 @@ def _met(
         if other is None:
             continue
         if there:
-            names = _said_otherwise(obj, other)
+            names = said_otherwise(obj, other)
             if names:
                 told = f"the server has that one already, with another {', '.join(names)}"
                 return _as_one(outcome, obj, other, told)
@@ -137,14 +157,15 @@ def _as_one(outcome: Outcome, obj: Any, other: Any, told: str) -> AlreadyExists:
     )
 
 
-def _said_otherwise(obj: Any, other: Any) -> list[str]:
+def said_otherwise(obj: Any, other: Any) -> list[str]:
     """Return the fields that a new object has values of which *other*, its like, has not."""
-    mapper, natural = type(obj).__mapper__, _natural_keys(obj)
+    mapper, known = type(obj).__mapper__, _keys_of(obj)
     names = []
     for key in changed_keys(obj):
         field, has = mapper.by_key[key], other._row.get(key, ABSENT)
-        told = key in natural or key == mapper.pk.key
-        if not told and (has is ABSENT or not same(field.dump(has), field.dump(obj._row.get(key)))):
+        if key not in known and (
+            has is ABSENT or not same(field.dump(has), field.dump(obj._row.get(key)))
+        ):
             names.append(field.name)
     return names
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from objmapper import encoding, offline, planning
+from objmapper import answering, encoding, offline, planning
 from objmapper.exceptions import JournalError, TransportError
 from objmapper.journal.history import Item
 from objmapper.journal.restoring import Restorer
@@ -225,15 +225,19 @@ def _enter_second(restorer: Restorer, obj: Any, item: Item, other: Any) -> None:
 
     Raises JournalError where the program says something else of it now.
     """
-    before = obj._row, obj._state
-    if _become(restorer, obj, item):
+    before, journal = (obj._row, obj._state), restorer.journal
+    names = answering.said_otherwise(obj, other) if _become(restorer, obj, item) else []
+    # What was sent then was never written: a secret that the other one has sent may be this one's.
+    sent = journal.book.items[journal.number(other)].hidden
+    by_name = type(obj).__mapper__.fields
+    if any(by_name[name].key not in sent for name in names):
         obj._row, obj._state = before
         raise JournalError(
             f"{obj!r} and {other!r} are one object of the server, as an earlier run has found, and the "
             "program says now something else of the first. Say it of the second: session.expunge() "
             "lets go of the first."
         )
-    restorer.journal.made.add(item.number)
+    journal.made.add(item.number)
     restorer.session.members.forget(obj)
 
 

@@ -62,6 +62,21 @@ class Part:
                 found[name] = known[said]
         return found
 
+    def without(self, keys: set[str], operation: int, fate: str | None) -> Part:
+        """Take *keys* out, which the server has not taken; return what waits of them to be sent."""
+        intent = self.intent._replace(
+            operation=operation,
+            kind=Kind.UPDATE.value,
+            name=None,
+            base=None,
+            again=None,
+            token=None,
+        )
+        rest = Part(intent, fate, {**self.values}, {**self.refs}, self.hidden)
+        rest.leave_out(self.keys - keys)
+        self.leave_out(keys)
+        return rest
+
     def leave_out(self, keys: set[str]) -> None:
         """Forget what was sent later as well."""
         for kept in (self.values, self.refs):
@@ -184,8 +199,10 @@ class Book:
         if item is None:
             item = self.items[intent.object] = Item(intent.object, intent.model)
         row: dict[str, Any] = {}
+        left: set[str] = set()
+        waits = 0
         if event is not None and event.fate == Fate.DONE:
-            key, row, full = self._told(event, place)
+            key, row, full, left, waits = self._told(event, place)
             item.key, item.full = key or item.key, full or item.full
             self.done.append(Done(intent.kind, intent.object))
         sent = _mapping(intent.sent)
@@ -196,19 +213,33 @@ class Book:
             _refs(intent.refs, sent),
             list(loads(intent.hidden) or ()),
         )
+        later = self.fates.get(waits)
+        rest = part.without(left, waits, later and later.fate) if left else None
         item.take(part, row, self.keys)
+        if rest is not None and waits:
+            self.operations[waits].append(rest.intent)
+            item.take(rest, {}, self.keys)
         if item.key:
             self.keys[intent.object] = (loads(item.key, "a key") or [None])[-1]
         if item.name is not None:
             self.named[item.model, item.name] = item.number
 
-    def _told(self, event: Event, place: int) -> tuple[str | None, dict[str, Any], bool]:
-        """Return the key and the row that an answer had for one of its objects, and if it had all."""
+    def _told(
+        self, event: Event, place: int
+    ) -> tuple[str | None, dict[str, Any], bool, set[str], int]:
+        """Return the key and the row that an answer had for one of its objects, and if it had all.
+
+        Of an object that was there already, also what of it was not taken, and the number of the
+        operation as which that waits; 0 where another object says the same.
+        """
         detail = loads(event.detail, "an outcome")
         try:
             _, rows = detail  # before them stands how often the server was asked
-            key, row, full = rows[place] if place < len(rows) and rows[place] else (None, {}, 0)
-            return key, dict(row), bool(full)
+            told = rows[place] if place < len(rows) and rows[place] else (None, {}, 0)
+            key, row, full, left, waits = told if len(told) > 3 else (*told, [], 0)
+            if {*map(type, left)} - {str} or waits.__class__ is not int:
+                raise TypeError(f"{left!r:.60} waits as {waits!r:.60}")
+            return key, dict(row), bool(full), {*left}, waits
         except (TypeError, ValueError, KeyError) as error:
             raise JournalError(f"an outcome in the journal makes no sense: {error}.") from None
 

@@ -7,23 +7,34 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from objmapper import encoding
+from objmapper import answering, encoding
 from objmapper.exceptions import JournalError, StatusError
 from objmapper.journal.binding import Names, bind, bound
 from objmapper.journal.history import CLOCK, DROPPED, SENDING, Book
 from objmapper.journal.models import Models
 from objmapper.journal.recovery import recovered
+from objmapper.journal.standing import stands
 from objmapper.journal.store import Happened, Intent, Store
 from objmapper.offline import Nowhere
-from objmapper.operation import Change, Fate, Kind, Operation, Outcome
+from objmapper.operation import (
+    CREATE,
+    DELETE,
+    Change,
+    Draft,
+    Fate,
+    Kind,
+    Operation,
+    Outcome,
+    Request,
+)
 from objmapper.planning import Chosen, by_object
 from objmapper.replanning import Secrets
 from objmapper.settling import Wait
-from objmapper.state import Stateful, changed_keys, is_new
+from objmapper.state import Lifecycle, Stateful, is_new
 
 
 class Journal:
@@ -175,7 +186,7 @@ class Journal:
             str(change.kind),
             self.models.number(type(obj)),
             name,
-            _tag(tags.get(obj)) if tags else None,
+            encoding.quoted(tags[obj]) if obj in tags else None,
             key,
             base,
             sent,
@@ -282,23 +293,49 @@ class Journal:
         """Return what the server has now, and how often it was asked."""
         rows = []
         for change in outcome.operation.changes:
-            obj = change.object
-            mapper = type(obj).__mapper__
-            if change.kind == Kind.DELETE:
-                self._forget(obj)
-            elif change.kind == Kind.CREATE or mapper.is_versioned:
-                key, number = encoding.key_of(obj), self.number(obj)
-                self.made.add(number)
-                self._gone.discard(number)
-                if key is not None:
-                    self._by_key[mapper.root, key] = number
-                shown = "null" if key is None else encoding.quoted(key)
-                rows.append(f"[{shown},{encoding.row_of(obj)},{int(obj._state.full)}]")
+            obj, kind = change.object, change.kind
+            if kind == CREATE:
+                left = answering.not_taken(outcome, change) if outcome.operation.draft.found else ()
+                rows.append(self._row(obj, self._left(change, left) if left else ""))
                 continue
+            if kind == DELETE:
+                self._forget(obj)
             elif self.again:
-                self.again.pop(self.number(obj), None)
-            rows.append("null")
+                self._said_again(obj, change)
+            versioned = kind != DELETE and type(obj).__mapper__.is_versioned
+            rows.append(self._row(obj) if versioned else "null")
         return f"[{outcome.requests},[{','.join(rows)}]]"
+
+    def _row(self, obj: Any, more: str = "") -> str:
+        """Return an object's key, what the server has of it, and if that is all that it would tell."""
+        key, number = encoding.key_of(obj), self.number(obj)
+        self.made.add(number)
+        self._gone.discard(number)
+        if key is not None:
+            self._by_key[type(obj).__mapper__.root, key] = number
+        shown = "null" if key is None else encoding.quoted(key)
+        return f"[{shown},{encoding.row_of(obj)},{int(obj._state.full)}{more}]"
+
+    def _left(self, change: Change, keys: Sequence[str]) -> str:
+        """Return what of an object that was there already was not taken, and as which operation it waits.
+
+        Where it was let go for another object that says the same, that one's has it: it is none.
+        """
+        obj, number = change.object, 0
+        if obj._state.lifecycle is Lifecycle.PERSISTENT:
+            number = next(self._operations)
+            rest = Change(Kind.UPDATE, obj, {key: change.sent[key] for key in keys})
+            waits = Operation(number, Draft(Kind.UPDATE, (rest,), Request("PATCH", "")))
+            self._open[id(waits)] = waits, number
+            self.again.setdefault(self.number(obj), set()).update(keys)
+        return f",{encoding.dumps(keys)},{number}"
+
+    def _said_again(self, obj: Any, change: Change) -> None:
+        """Let it be known that what the program says anew of an object is done."""
+        number = self.number(obj)
+        left = self.again.pop(number, set()) - change.sent.keys()
+        if left:
+            self.again[number] = left
 
     def _forget(self, obj: Any) -> None:
         """Let go of the name of an object that is deleted: another one may have it."""
@@ -435,52 +472,28 @@ class Journal:
 
     def reconcile(self, session: Any) -> None:
         """Write what became of open operations beside a commit: taken back, or settled by hand."""
+        over: dict[str, set[int]] = {CREATE: self.made, DELETE: self._gone}
         for operation, _ in list(self._open.values()):
             if any(obj not in self.numbers for obj in operation.objects):
                 # A recovery had made what the program makes itself now: it stands as it is written.
                 del self._open[id(operation)]
                 continue
-            fates = {self._stands(session, change) for change in operation.changes}
+            fates = {
+                stands(session, c, self.numbers[c.object] in over.get(c.kind, ()))
+                for c in operation.changes
+            }
             if None in fates:
                 continue
-            done = Fate.DONE if Fate.DONE.value in fates else None
-            if done:
-                self.note(Outcome(operation, done))
+            if Fate.DONE.value in fates:
+                self.note(Outcome(operation, Fate.DONE))
             else:
                 self._drop(operation)
-
-    def _stands(self, session: Any, change: Change) -> str | None:
-        """Say what became of a change; what another operation has done since is not done twice."""
-        found, done = _stands(session, change), {Kind.CREATE: self.made, Kind.DELETE: self._gone}
-        if found == Fate.DONE and self.numbers.get(change.object) in done[Kind(change.kind)]:
-            return DROPPED
-        return found
-
-
-def _tag(tag: str | None) -> str | None:
-    return None if tag is None else encoding.quoted(tag)
 
 
 def _named(error: BaseException) -> str:
     """Return what an error is, without what it says: that may quote anything."""
     status = f" {error.status}" if isinstance(error, StatusError) else ""
     return type(error).__name__ + status
-
-
-def _stands(session: Any, change: Change) -> str | None:
-    """Say what became of a change; None where it waits, or is under way, still."""
-    obj, members = change.object, session.members
-    number = id(obj)
-    if number in members.uncertain or number in members.under_way:
-        return None
-    if number in members.new:
-        return None
-    if change.kind == Kind.CREATE:
-        return DROPPED if is_new(obj) else Fate.DONE.value
-    if change.kind == Kind.DELETE:
-        return None if number in members.deleted else DROPPED if obj in members else Fate.DONE.value
-    waits = obj in members and not change.sent.keys().isdisjoint(changed_keys(obj))
-    return None if waits else DROPPED
 
 
 __all__ = ["Journal"]

@@ -91,6 +91,8 @@ class Restorer:
         if obj is None:
             obj = self._over(model, row, item)
             self._alive(obj, item)
+        elif obj in self.journal.numbers:  # two objects of a program that turned out to be one
+            self.journal.alive[item.number] = obj
         else:
             self.journal.adopt(obj, item.number)
         for part in item.open:

@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 
 from objmapper.exceptions import JournalError
 
-#: The format that is written; a file of a higher number is refused.
-FORMAT = 1
+#: The format that is written; a file of a higher number is refused. What 1 tells of an object that the
+#: server had already is that it has all that was said of it.
+FORMAT = 2
 #: Tells a journal from other SQLite databases: "objm".
 _APPLICATION = 0x6F626A6D
 _TABLES = """
@@ -160,6 +161,7 @@ class Store:
             for statement in _TABLES.split(";"):
                 self.database.execute(statement)
             self.database.execute(f"PRAGMA application_id = {_APPLICATION}")
+        if written != FORMAT and not readonly:
             self.database.execute(f"PRAGMA user_version = {FORMAT}")
         self.database.execute("COMMIT")
         problem = self.database.execute("PRAGMA quick_check(1)").fetchone()[0] if tables else "ok"
