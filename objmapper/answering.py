@@ -233,7 +233,7 @@ def _give_birth(session: Any, obj: Any, *, full: bool) -> None:
     mapper, state = type(obj).__mapper__, own(obj)
     key = mapper.identity_in(obj._row)
     full = full and (key is not None or not mapper.has_key)
-    keys = [] if key is None else [key]
+    keys = () if key is None else (key,)  # a tuple, as the garbage collector leaves it alone
     state.page = Page(session.ref, mapper, keys, full=full)
     state.page.made = True
     state.full, state.session, state.lifecycle = full, session.ref, Lifecycle.PERSISTENT

@@ -28,10 +28,12 @@ class Home(dict[Any, Ref]):
     until the next collection.
     """
 
-    __slots__ = ("dead",)
+    __slots__ = ("dead", "died")
 
     def __init__(self) -> None:
         self.dead: list[Ref] = []
+        #: What a reference calls whose object has died: one for all of them.
+        self.died = self.dead.append
 
     def bury(self) -> None:
         """Take the dead out, but for those whose place another object has taken."""
@@ -109,7 +111,7 @@ class IdentityMap:
 
     def add(self, root: type, key: Any, obj: Any) -> None:
         home = self.home(root)
-        home[key] = ref = Ref(obj, home.dead.append)
+        home[key] = ref = Ref(obj, home.died)
         ref.key = key
 
     def remove(self, root: type, key: Any, obj: Any) -> None:

@@ -58,7 +58,7 @@ def instances(
     keys = _identities(mapper, rows, path)
     page.keys = tuple(keys)  # which, of plain keys, the garbage collector need not walk through
     home = identity.home(mapper.root)
-    dead, new, found = home.dead.append, object.__new__, []
+    died, new, found = home.died, object.__new__, []
     # `map` looks each key up when its turn comes, so a key that a page has twice is one object.
     refs = map(home.get, keys)
     for row, cls, key, ref in zip(rows, mapper.classes_of(rows), keys, refs, strict=True):
@@ -66,7 +66,7 @@ def instances(
             obj = new(cls)
             obj._row = row
             obj._state = page
-            home[key] = ref = Ref(obj, dead)
+            home[key] = ref = Ref(obj, died)
             ref.key = key
         else:
             if obj.__class__ is not cls:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from operator import eq
+from typing import Any, NamedTuple, SupportsIndex, cast, overload
 
 from objmapper.exceptions import CommitError, SessionError, cut
 from objmapper.operation import (
@@ -130,16 +131,74 @@ _DONE: dict[str, str] = {
 }
 
 
-class Entries(list[Entry]):
-    """The entries of one fate, in plan order; ``obj in entries`` asks for an object."""
+class Entries(Sequence[Entry]):
+    """The entries of one fate, in plan order; ``obj in entries`` asks for an object.
+
+    An entry is made when it is first looked at: of most of a commit nobody wants more than how many
+    there are.
+    """
+
+    __slots__ = ("_told",)
+
+    def __init__(self, told: Iterable[Entry | Outcome] = ()) -> None:
+        #: Entries, and outcomes of operations of one object that nobody has looked at.
+        self._told = list(told)
 
     @property
     def objects(self) -> list[Any]:
         """The objects of the entries."""
-        return [entry.object for entry in self]
+        return [_object_of(told) for told in self._told]
+
+    def add(self, told: Entry | Outcome) -> None:
+        """Append an entry, or the one that the outcome of an operation of one object makes."""
+        self._told.append(told)
+
+    def drop(self, is_gone: Callable[[Entry | Outcome], bool]) -> None:
+        """Take out what *is_gone* says of an entry or an outcome."""
+        self._told[:] = [told for told in self._told if not is_gone(told)]
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Entry: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Entries: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> Entry | Entries:
+        if isinstance(index, slice):
+            return Entries(map(self.__getitem__, range(*index.indices(len(self)))))
+        told = self._told[index]
+        if isinstance(told, Outcome):
+            told = self._told[index] = _entry(told, told.operation.changes[0])
+        return told
+
+    def __len__(self) -> int:
+        return len(self._told)
 
     def __contains__(self, item: object) -> bool:
-        return any(entry is item or entry.object is item for entry in self)
+        if isinstance(item, Entry):
+            return any(entry is item for entry in self)
+        return any(_object_of(told) is item for told in self._told)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Entries | list):
+            return NotImplemented
+        return len(self) == len(other) and all(map(eq, self, other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __add__(self, other: Iterable[Entry]) -> list[Entry]:
+        return [*self, *other]
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+
+def _entry(outcome: Outcome, change: Change) -> Entry:
+    return Entry(change.object, outcome.operation, outcome, outcome.error, outcome.waited_for)
+
+
+def _object_of(told: Entry | Outcome) -> Any:
+    return told.operation.changes[0].object if isinstance(told, Outcome) else told.object
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -212,35 +271,33 @@ class CommitReport:
 
     def add(self, outcome: Outcome) -> None:
         """Enter every object of *outcome* under its fate."""
-        operation, error = outcome.operation, outcome.error
-        there = bool(operation.draft.found) and outcome.fate is DONE and was_there(outcome)
-        for change in operation.changes:
-            entry = Entry(change.object, operation, outcome, error, outcome.waited_for)
-            if there:
-                self.existing.append(entry)
-            else:
-                self._list_of(outcome.fate, change).append(entry)
-        if (outcome.fate is DONE and not there) or outcome.fate is UNCERTAIN:
+        operation, fate = outcome.operation, outcome.fate
+        there = bool(operation.draft.found) and fate is DONE and was_there(outcome)
+        changes = operation.changes
+        for change in changes:
+            entries = self.existing if there else self._list_of(fate, change)
+            entries.add(outcome if len(changes) == 1 else _entry(outcome, change))
+        if (fate is DONE and not there) or fate is UNCERTAIN:
             self.outcomes.append(outcome)
         self.requests += outcome.requests
         self.retries += outcome.retries
 
     def recall(self, kind: str, obj: Any) -> None:
         """Enter an object of which an earlier process has done something."""
-        self._list_of(Fate.DONE, Change(kind, obj)).append(Entry(obj, None, None))
+        self._list_of(Fate.DONE, Change(kind, obj)).add(Entry(obj, None, None))
 
     def resolve(self, outcome: Outcome, conflicts: list[MergeConflict]) -> None:
         """Enter the objects of an operation whose conflicts were decided."""
         for conflict in conflicts:
             told = outcome._replace(conflicts=(conflict,))
-            self.resolved.append(Entry(conflict.object, told.operation, told, told.error))
+            self.resolved.add(Entry(conflict.object, told.operation, told, told.error))
 
     def leave_out(self, left_out: LeftOut) -> None:
         """Enter an object that was not sent: vetoed, or of unknown fate since an earlier commit."""
         change, error, outcome = left_out
         operation = outcome.operation if outcome is not None else None
         fate = outcome.fate if outcome is not None else Fate.SKIPPED
-        self._list_of(fate, change).append(Entry(change.object, operation, outcome, error))
+        self._list_of(fate, change).add(Entry(change.object, operation, outcome, error))
 
     def _list_of(self, fate: Fate, change: Change) -> Entries:
         if fate is DONE:
@@ -253,8 +310,11 @@ class CommitReport:
     def replace(self, outcome: Outcome, now: Outcome) -> None:
         """Enter what became of an operation in place of what was known of it before."""
         for change in outcome.operation.changes:
-            entries = self._list_of(outcome.fate, change)
-            entries[:] = [entry for entry in entries if entry.outcome is not outcome]
+            self._list_of(outcome.fate, change).drop(
+                lambda told: (
+                    told is outcome or (isinstance(told, Entry) and told.outcome is outcome)
+                )
+            )
         self.outcomes = [each for each in self.outcomes if each is not outcome]
         self.add(now._replace(requests=0, retries=0))
 
@@ -262,8 +322,9 @@ class CommitReport:
         """Move what was done to *objects* to ``undone``."""
         taken = {id(obj) for obj in objects}
         for entries in (self.created, self.updated, self.deleted, self.actions) if taken else ():
-            self.undone += [entry for entry in entries if id(entry.object) in taken]
-            entries[:] = [entry for entry in entries if id(entry.object) not in taken]
+            for entry in [entry for entry in entries if id(entry.object) in taken]:
+                self.undone.add(entry)
+            entries.drop(lambda told: id(_object_of(told)) in taken)
         self.outcomes = [
             outcome
             for outcome in self.outcomes
