@@ -171,8 +171,14 @@ class Members:
                     self.expunge(child)
 
     def forget(self, obj: Any) -> None:
-        """Let go of an object that the server has deleted; it keeps its values."""
+        """Let go of an object that the server has deleted, or has as another one; it keeps its values."""
         self._let_go(obj, Lifecycle.DETACHED)
+        mapper = type(obj).__mapper__
+        created = self.created.get(mapper.root)
+        if created:
+            key = mapper.identity_in(obj._row)
+            if self.identity.get(mapper.root, key) is None:  # the server may give it to a new one
+                created.discard(key)
 
     def unborn(self, obj: Any, made: Change) -> None:
         """Make new again what *made* has created and an undo has deleted; edits made since stay."""

@@ -294,6 +294,20 @@ def test_one_that_this_session_has_created_is_not_taken_for_another(server, sess
     assert (first.id, second.id) == (4, 5)
 
 
+def test_a_key_that_the_server_gives_again_may_be_that_of_the_new_one(server, session):
+    first = Task(name="first")
+    session.add(first)
+    session.commit()
+    key = first.id
+    first.delete()
+    task = Task(name="second")
+    session.add(task)
+    lost(server, "POST", "/tasks", done=True)
+    assert session.commit().created.objects == [task]
+    assert task.id == key
+    assert rows(server, "tasks").count("second") == 1
+
+
 def test_one_of_other_values_may_be_somebody_elses(server, session):
     task = Task(name="t1", project=1, note="mine")
     session.add(task)
