@@ -66,6 +66,14 @@ def check_names(on_conflict: Any, plan: Plan) -> None:
             raise FieldDoesNotExist.of(models, name, known, "on_conflict")
 
 
+def _check_named(decision: Any, mapper: Any) -> None:
+    """Raise FieldDoesNotExist for the side of a field that a class does not have."""
+    for name in decision if isinstance(decision, Mapping) else ():
+        if name not in mapper.fields:
+            model = mapper.model.__name__
+            raise FieldDoesNotExist.of(model, name, mapper.fields, "on_conflict")
+
+
 class Meeting(NamedTuple):
     """One change, and the row that the server has of its object."""
 
@@ -266,8 +274,10 @@ class Referee:
         decision: Any = self.on_conflict
         if callable(decision):
             try:
-                decision = decision(conflict) or "error"
+                decision = decision(conflict)
+                decision = "error" if decision is None else decision
                 _check_decision(decision, "The callable on_conflict returns")
+                _check_named(decision, type(obj).__mapper__)
             except Exception as error:
                 self.errors.append(error)
                 return None

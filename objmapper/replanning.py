@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from objmapper import encoding, planning, reviving, saving
-from objmapper.exceptions import SessionError, StalePlanError
+from objmapper.exceptions import JournalError, SessionError, StalePlanError
 from objmapper.operation import Kind, Plan
 from objmapper.state import ABSENT, base_value, is_dirty, revert, same
 
@@ -26,9 +26,8 @@ def replanned(session: Any, data: Any, secrets: Secrets | None = None) -> Plan:
         return reader.plan()
     except BaseException as error:
         reader.undo()
-        if isinstance(
-            error, LookupError | TypeError | ValueError | AttributeError
-        ) and not isinstance(error, SessionError):
+        spoilt = isinstance(error, LookupError | TypeError | ValueError | AttributeError)
+        if (spoilt and not isinstance(error, SessionError)) or isinstance(error, JournalError):
             raise SessionError(
                 f"This is no plan that plan.to_json() has written: {type(error).__name__}: {error}."
             ) from error

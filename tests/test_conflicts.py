@@ -548,16 +548,29 @@ def test_a_callable_sees_both_sides_and_only_true_conflicts(server, session, mod
     assert [stored(server, model, n)["name"] for n in (1, 2, 3)] == ["mine", "theirs", "mine"]
 
 
-@pytest.mark.parametrize("answer", [None, "error", "merge", {}, "mine", 7])
+NONSENSE = ["mine", 7, "", False]
+
+
+@pytest.mark.parametrize("answer", [None, "error", "merge", {}, *NONSENSE])
 def test_what_a_callable_leaves_open_stays_a_conflict(server, session, model, answer):
     note = model.objects.get(id=1)
     elsewhere(server, model, name="theirs")
     note.name = "mine"
     report = failing(session, on_conflict=lambda conflict: answer)
     assert report.conflicts.objects == [note]
-    assert [type(error) for error in report.errors] == (
-        [ValueError] if answer in ("mine", 7) else []
-    )
+    assert [type(error) for error in report.errors] == [ValueError] * (answer in NONSENSE)
+
+
+def test_a_callable_that_names_no_field_decides_nothing(server, session, model):
+    note = model.objects.get(id=1)
+    elsewhere(server, model, name="theirs")
+    note.name = "mine"
+    sides = {"name": "mine", "nmae": "mine"}
+    report = failing(session, on_conflict=lambda conflict: sides)
+    assert report.conflicts.objects == [note]
+    (error,) = report.errors
+    assert isinstance(error, FieldDoesNotExist)
+    assert "'name'" in str(error)  # what was meant
 
 
 def test_a_callable_that_fails_decides_nothing(server, session, model):

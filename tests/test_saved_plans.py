@@ -181,6 +181,7 @@ def test_what_is_no_plan_is_refused(small, data):
         lambda saved: saved["objects"][0].update(refs={"owner": 99}),
         lambda saved: saved.update(objects={"a": 1}),
         lambda saved: saved.update(models={}),
+        lambda saved: saved["models"].update({saved["objects"][0]["model"]: 99}),
     ],
 )
 def test_a_plan_that_was_spoilt_is_refused_and_leaves_nothing_behind(small, spoil):
