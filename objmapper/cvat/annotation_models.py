@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from objmapper import Embedded, fields, validate
 from objmapper.cvat.base import CVATModel
 from objmapper.cvat.values import ShapeType
-from objmapper.exceptions import ContractError
+from objmapper.exceptions import ContractError, near_misses
 from objmapper.state import live_session
 
 if TYPE_CHECKING:
@@ -218,10 +218,10 @@ class Annotation(CVATModel):
     __iter__ = None
 
     def __getitem__(self, name: str | int) -> str:
-        """Return the value of an attribute. Raises KeyError for one that the label does not have."""
+        """Return the value of an attribute. Raises KeyError, which names those that there are."""
         found = self._attribute(name)
         if found is None:
-            raise KeyError(name)
+            raise KeyError(self._missing(name))
         return str(found.value)
 
     def __setitem__(self, name: str | int, value: Any) -> None:
@@ -233,6 +233,17 @@ class Annotation(CVATModel):
             self.attributes.append(AttributeValue(name=name, value=value))
         else:
             self.attributes.append(AttributeValue(spec_id=name, value=value))
+
+    def _missing(self, name: str | int) -> str:
+        """Say that there is no such attribute, and which there are."""
+        asked = self._row.get("label_id")
+        spec = None if self.home is None or asked is None else self.home.labels.known(asked)
+        if spec is None:
+            names = [str(each.name or each.spec_id) for each in self.attributes]
+        else:
+            names = [each.name for each in spec.attributes]
+        there = ", ".join(map(repr, names)) or "none"
+        return f"{self!r} has no attribute {name!r}; it has {there}.{near_misses(str(name), names)}"
 
     def _attribute(self, name: str | int) -> AttributeValue | None:
         for each in self.attributes:

@@ -16,7 +16,7 @@ from objmapper.cvat.annotation_models import (
     kind_of,
 )
 from objmapper.cvat.base import by_field_name, plain
-from objmapper.exceptions import FieldDoesNotExist, SessionError, ValidationError, near_misses
+from objmapper.exceptions import FieldDoesNotExist, SessionError, ValidationError, cut, near_misses
 from objmapper.operation import Json, Request
 from objmapper.report import CommitReport
 from objmapper.state import Stateful, is_dirty, is_new, live_session, session_of
@@ -75,7 +75,7 @@ class Annotated(Stateful):
         need their ids. Raises ValueError for another action, ValidationError before anything is sent,
         CommitError.
         """
-        action = AnnotationUpdateAction(action)
+        action = _action(action)
         session, given = live_session(self, "update_annotations()"), _given(data)
         if given.get("intervals"):
             raise ValidationError.of(
@@ -133,6 +133,17 @@ class Annotated(Stateful):
         asked = [*dict.fromkeys(ids)] if ids is not None else []
         if asked or any(told.values()):
             session.delete_objects(_found(self.get_annotations(), asked, told))
+
+
+def _action(given: Any) -> AnnotationUpdateAction:
+    try:
+        return AnnotationUpdateAction(given)
+    except ValueError:
+        known = ", ".join(f"AnnotationUpdateAction.{each.name}" for each in AnnotationUpdateAction)
+        raise ValueError(
+            f"action is one of {known}, not {cut(given)}. What is to replace all that there is goes by "
+            "set_annotations()."
+        ) from None
 
 
 def _given(data: Any) -> dict[str, list[Any]]:

@@ -219,6 +219,10 @@ class Data:
     ) -> None:
         if isinstance(resources, str | bytes | os.PathLike):
             raise TypeError(f"resources is a list of files; of one write [{str(resources)!r}].")
+        if not isinstance(resources, Iterable):
+            raise TypeError(
+                f"resources is a list of files, as ['a.jpg', 'b.jpg'], not {cut(resources)}."
+            )
         self._meter = None
         self._resource_type = _resource_type(resource_type)
         self._files: tuple[Any, ...]

@@ -10,13 +10,21 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from objmapper import Embedded, fields
 from objmapper.dialects.base import row_of
-from objmapper.exceptions import ContractError, TooManyRequests, cut
+from objmapper.exceptions import (
+    BadRequest,
+    ContractError,
+    ServerError,
+    StatusError,
+    TooManyRequests,
+    TransportError,
+    cut,
+)
 from objmapper.operation import Json, Request, Response
 from objmapper.progress import Progress, progress_bar
 from objmapper.state import live_session
@@ -78,7 +86,10 @@ class Framed(Previewed):
     __slots__ = ()
 
     def get_meta(self) -> DataMeta:
-        """Return what the server tells of the data: frames, chunks, deleted frames."""
+        """Return what the server tells of the data: frames, chunks, deleted frames.
+
+        Raises ValueError for a task without frames.
+        """
         return _meta(self, "GET")
 
     def get_frames_info(self) -> list[FrameInfo]:
@@ -90,7 +101,8 @@ class Framed(Previewed):
 
         *quality* is "original" or "compressed"; None leaves it to the server. A frame that is not
         ready yet is waited for. Raises BadRequest for a number that there is not, in the server's
-        words; ValueError for what is none; TooManyRequests where it is not ready for long.
+        words; ValueError for what is none, and for a task without frames; TooManyRequests where it is
+        not ready for long.
         """
         response = _sent(self, _asked(self, "frame", frame_id, quality))
         return io.BytesIO(response.content)
@@ -135,19 +147,20 @@ class Framed(Previewed):
         as it was. *workers*: how many are loaded at once, else as many as the client's. *progress*:
         True for a bar, or a callable that takes how many frames of how many are there.
 
-        Raises as ``get_frame``, and OSError; what is loaded by then stays.
+        Raises as ``get_frame``, and OSError; what is loaded by then stays, and of nothing no folder.
         """
         numbers = list(dict.fromkeys(_number("frame_id", each) for each in frame_ids))
         _check_pattern(filename_pattern, numbers)
-        folder = Path(outdir)
-        folder.mkdir(parents=True, exist_ok=True)
         client = live_session(self, "download_frames()").client  # type: ignore[arg-type]
 
         def load(number: int) -> Path:
             request = _asked(self, "frame", number, quality)
             return _load(self, request, folder, filename_pattern, number, image_extension)
 
-        with progress_bar(progress, len(numbers), "frames") as tell:
+        with (
+            _folder(Path(outdir)) as folder,
+            progress_bar(progress, len(numbers), "frames") as tell,
+        ):
             return side_by_side(load, numbers, workers or client.workers, tell)
 
     def remove_frames_by_ids(self, ids: Iterable[int]) -> None:
@@ -206,6 +219,9 @@ def _sent(obj: Any, request: Request, path: Path | None = None) -> Response:
             if error.retry_after is None or time.monotonic() + error.retry_after > end:
                 raise
             session.client.transport.wait(error.retry_after)
+        except (BadRequest, ServerError) as error:
+            _refuse_without_frames(obj, error)
+            raise
         else:
             return response
 
@@ -213,9 +229,31 @@ def _sent(obj: Any, request: Request, path: Path | None = None) -> Response:
 def _meta(obj: Any, method: str, body: Json | None = None) -> DataMeta:
     session = live_session(obj, "The frames")
     request = Request(method, _path(obj, "/data/meta"), body=body, repeatable=True)
-    response = session.send(request)
+    try:
+        response = session.send(request)
+    except (BadRequest, ServerError) as error:
+        _refuse_without_frames(obj, error)
+        raise
     found: DataMeta = DataMeta.__embedded__.wrap(row_of(response.json(), response), locked=True)
     return found
+
+
+def _refuse_without_frames(obj: Any, error: StatusError) -> None:
+    """Raise ValueError where it is for want of frames that CVAT, in no words of its own, has failed."""
+    mapper = type(obj).__mapper__
+    if mapper.endpoint != "tasks" or obj._row.get("size"):
+        return
+    session = live_session(obj, "The frames")
+    try:
+        request = session.dialect.detail_request(mapper, mapper.key_in(obj._row), {})
+        row = session.dialect.read_row(mapper, session.send(request))
+    except TransportError:
+        return
+    if not row.get("size"):
+        raise ValueError(
+            f"{obj!r} has no frames: CVAT has made none yet. Give it data with task.upload_data([...]), "
+            "or wait for those that it has with task.wait_for_data()."
+        ) from error
 
 
 def _stretch(obj: Any, meta: DataMeta) -> range:
@@ -236,6 +274,20 @@ def _whole(target: Path) -> Iterator[Path]:
         path.replace(target)
     except BaseException:
         path.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _folder(target: Path) -> Iterator[Path]:
+    """Give a folder to write to; where something fails before anything is in it, what was made goes."""
+    made = [each for each in (target, *target.parents) if not each.exists()]
+    target.mkdir(parents=True, exist_ok=True)
+    try:
+        yield target
+    except BaseException:
+        with suppress(OSError):  # one that has something in it stays, and those above it
+            for each in made:
+                each.rmdir()
         raise
 
 

@@ -544,8 +544,10 @@ class TestNames:
         session.commit()
         values = {each["value"] for each in there(client, task)["shapes"][0]["attributes"]}
         assert values == {"red", "false"}
-        with pytest.raises(KeyError):
+        with pytest.raises(KeyError, match=r"no attribute 'weight'; it has .*'colour'"):
             shape["weight"]
+        with pytest.raises(KeyError, match="Did you mean 'colour'"):
+            shape["color"]
 
     def test_an_unknown_attribute_or_value_is_told_before_anything_is_sent(
         self, client, session, task, sent
@@ -842,8 +844,9 @@ class TestVerbs:
             task.set_annotations({"shape": []})
         with pytest.raises(FieldDoesNotExist, match="pionts"):
             task.update_annotations({"shapes": [{"pionts": []}]}, action="create")
-        with pytest.raises(ValueError, match="replace"):
-            task.update_annotations({}, action="replace")
+        for wrong in ("replace", None, 7):
+            with pytest.raises(ValueError, match=r"UpdateAction\.CREATE.*set_annotations"):
+                task.update_annotations({}, action=wrong)
         with pytest.raises(ValidationError, match="Say which one it is"):
             task.update_annotations({"tags": [{"frame": 0, "label_id": 1}]})
 

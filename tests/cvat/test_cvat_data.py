@@ -173,6 +173,9 @@ def test_files_that_can_not_be_uploaded_are_refused_at_once(images, tmp_path):
         Data([tmp_path / "nowhere.png"])
     with pytest.raises(IsADirectoryError, match="give the files in it"):
         Data([tmp_path])
+    for wrong in (None, 7):
+        with pytest.raises(TypeError, match=f"resources is a list of files.*not {wrong}"):
+            Data(wrong)
     with pytest.raises(ValueError, match="is empty"):
         Data([tmp_path / "empty.png"])
     with pytest.raises(ValueError, match="no files"):

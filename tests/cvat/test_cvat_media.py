@@ -7,8 +7,16 @@ import faulty
 import pytest
 from PIL import Image
 
-from objmapper import BadRequest, ContractError, NotFound, ServerError, TooManyRequests
-from objmapper.cvat import Client
+from objmapper import (
+    BadRequest,
+    ContractError,
+    NotFound,
+    ServerError,
+    Session,
+    TooManyRequests,
+    inspect,
+)
+from objmapper.cvat import Client, Task
 
 SPEC = {"name": "t", "labels": [{"name": "car"}], "segment_size": 2}
 
@@ -111,6 +119,43 @@ def test_no_frame_is_made_into_another_kind_of_picture(task, tmp_path):
 def test_a_pattern_that_names_no_files_is_refused(task, tmp_path, pattern, told):
     with pytest.raises(ValueError, match=told):
         task.download_frames([0, 1], outdir=tmp_path, filename_pattern=pattern)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda task: task.get_frame(0),
+        lambda task: task.download_chunk(0, io.BytesIO()),
+        lambda task: task.get_meta(),
+        lambda task: task.get_frames_info(),
+        lambda task: task.remove_frames_by_ids([0]),
+    ],
+    ids=["a frame", "a chunk", "what is told of them", "their names", "to be deleted"],
+)
+def test_frames_of_a_task_without_data_are_none_and_that_is_said(task, ask):
+    empty = Task.objects.create(name="empty", labels=[{"name": "car"}])
+    with pytest.raises(ValueError, match=r"no frames.*upload_data.*wait_for_data"):
+        ask(empty)
+    empty.remove()
+
+
+def test_a_task_that_is_known_from_before_its_data_shows_them(task, images):
+    early = Task.objects.create(name="early", labels=[{"name": "car"}])
+    other = Session(inspect(early).session.client)
+    Task.objects.using(other).get(id=early.id).upload_data(images[:1])
+    assert early.size is None
+    assert early.get_frame(0, quality="original").getvalue() == images[0].read_bytes()
+    with pytest.raises(BadRequest, match="range"):  # the server's own words: it has frames
+        early.get_frame(1)
+
+
+@pytest.mark.parametrize("outdir", ["new", "new/and/deep"])
+def test_where_no_frame_comes_no_folder_is_left(task, tmp_path, outdir):
+    (tmp_path / "there").mkdir()
+    for folder in (tmp_path / outdir, tmp_path / "there"):
+        with pytest.raises(BadRequest, match="range"):
+            task.download_frames([9], outdir=folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
 
 def test_what_fails_leaves_whole_files_alone(task, tmp_path):
