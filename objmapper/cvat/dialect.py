@@ -14,7 +14,8 @@ from objmapper.cvat import json_logic, tus, uploads
 from objmapper.cvat.annotating import Annotating
 from objmapper.cvat.annotation_models import kind_of
 from objmapper.cvat.filters import Searched
-from objmapper.cvat.label_parts import points_told, removed_attributes
+from objmapper.cvat.label_names import Said, one_by_one
+from objmapper.cvat.label_parts import attributes_told, points_told, with_base
 from objmapper.cvat.places import PERSONAL, asks_for_none
 from objmapper.dialects.base import (
     RowPage,
@@ -398,7 +399,9 @@ class CVAT(Annotating):
     def with_labels(self, parent: Any, change: Change | None, labels: list[Change]) -> Draft:
         """Return the parent's POST or PATCH with its labels in it."""
         body = wire.body(change) if change is not None else {}
-        body["labels"] = [item for label in labels for item in self.label_items(label)]
+        labels = [with_base(label) for label in labels]
+        said = [item for label in labels for item in self.label_items(label)]
+        body["labels"] = one_by_one(said, ("color",))
         creates = change is not None and change.kind == Kind.CREATE
         mapper = type(parent).__mapper__
         path = self.collection(mapper, {}) if creates else self.address(parent)
@@ -418,21 +421,21 @@ class CVAT(Annotating):
             read=read,
         )
 
-    def label_items(self, change: Change) -> list[dict[str, Any]]:
+    def label_items(self, change: Change) -> list[Said]:
         """Return the items of the parent's ``labels`` that say a change: new, changed or deleted."""
         label = change.object
         mapper = type(label).__mapper__
         key = mapper.key_in(label._row)
         known = {"id": Pending(label, wire_key) if key is None else key}
+        was = label._row.get("name")
         if change.kind == Kind.DELETE:
-            return [{**known, "deleted": True}]
+            return [Said({**known, "deleted": True}, was)]
         parents = {mapper.fields[name].write_key for name in self._names(mapper, "carried by")}
         item = {key: value for key, value in wire.body(change).items() if key not in parents}
         if change.kind == Kind.CREATE:
-            return [item]
-        gone = removed_attributes(change, self.version)
-        if gone:
-            item["attributes"] = [*item["attributes"], *gone]
+            return [Said(item, None)]
+        if "attributes" in item:
+            item["attributes"] = attributes_told(change, self.version)
         points = points_told(change)
         item.pop("sublabels", None)
         if points and not item:
@@ -440,7 +443,9 @@ class CVAT(Annotating):
         # An edit that does not tell the colour gets one made anew from the name.
         if "color" not in item:
             known["color"] = label._row.get("color") or Pending(label, _color)
-        return [known | item, *points]
+        if "name" in change.changes:
+            was = change.changes["name"][0]
+        return [Said(known | item, was), *points]
 
 
 def _color(label: Any) -> Any:

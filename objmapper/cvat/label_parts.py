@@ -10,59 +10,160 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from objmapper.exceptions import ValidationError
-from objmapper.operation import Change
+from objmapper import naturalkey
+from objmapper.cvat.label_names import Said, one_by_one
+from objmapper.exceptions import ObjMapperError, ValidationError
+from objmapper.operation import Change, Kind
+from objmapper.state import ABSENT, session_of
 
 _REMOVING = (2, 80)
+#: What an attribute is said by: CVAT takes all of it.
+_ATTRIBUTE = ("mutable", "input_type", "default_value", "values")
+
+Item = dict[str, Any]
 
 
-def removed_attributes(change: Change, version: tuple[int, int] | None) -> list[dict[str, Any]]:
-    """Return what says that attributes are gone. Raises ValidationError where CVAT would keep them."""
-    before, after = change.changes.get("attributes", ([], []))
-    kept = {attribute.id for attribute in after or () if attribute.id is not None}
-    gone = [each for each in before or () if each.id not in kept]
-    _require_known(change, "attributes", gone)
+def attributes_told(change: Change, version: tuple[int, int] | None) -> list[Item]:
+    """Return a label's attributes as an edit says them. Raises ValidationError.
+
+    That is for one that is taken out where CVAT would keep it.
+    """
+    before, after = _parts(change, "attributes")
+    kept = {each["id"] for each in after if "id" in each}
+    gone = [each for each in before if each.get("id") not in kept]
     if gone and (version is None or version < _REMOVING):
-        which = "a CVAT whose version is not known" if version is None else "this CVAT"
-        names = ", ".join(each.name for each in gone)
-        told = f"An attribute stays in its label on {which}: {names}. Delete the label."
-        raise ValidationError.of([(change.object, "attributes", [told])])
-    return [{**_told(each), "deleted": True} for each in gone]
+        names = ", ".join(str(each["name"]) for each in gone)
+        raise _refusal(change, "attributes", _kept(names, version))
+    was = {each["id"]: each["name"] for each in before if "id" in each}
+    said = [Said(each, was.get(each.get("id"))) for each in after]
+    return [*one_by_one(said, _ATTRIBUTE), *({**each, "deleted": True} for each in gone)]
 
 
-def points_told(change: Change) -> list[dict[str, Any]]:
+def _kept(names: str, version: tuple[int, int] | None) -> str:
+    if version is None:
+        which = "its version is not known (client.check_server_version() asks for it)"
+    else:
+        which = f"this CVAT is {'.'.join(map(str, version))}"
+    return (
+        f"CVAT takes attributes out of a label from 2.80 on, and {which}: it would keep {names}. Leave "
+        "what is not used, or rename it; or delete the label, whose annotations go with it, and make it "
+        "anew."
+    )
+
+
+def points_told(change: Change) -> list[Said]:
     """Return the items of a skeleton's points that have changed. Raises ValidationError.
 
     That is for points that come or go, and for another drawing: CVAT would ignore them.
     """
-    before, after = change.changes.get("sublabels", ([], []))
-    _require_known(change, "sublabels", before or ())
-    was = {each.id: each for each in before or ()}
-    now = {each.id: each for each in after or ()}
-    problems: list[tuple[object, str | None, list[str]]] = [
-        (change.object, name, [f"CVAT changes no {what} of a label; delete it and make it anew."])
-        for name, what, wrong in (
-            ("sublabels", "number of points", None in now or was.keys() != now.keys()),
-            ("svg", "drawing", "svg" in change.changes),
-        )
-        if wrong
-    ]
-    if problems:
-        raise ValidationError.of(problems)
-    return [_told(each) for key, each in now.items() if each != was[key]]
+    before, after = _parts(change, "sublabels")
+    was = {each.get("id"): each for each in before}
+    now = {each.get("id"): each for each in after}
+    if None in now or was.keys() != now.keys() or len(now) != len(after):
+        raise _refusal(change, "sublabels", _fixed("number of points"))
+    if "svg" in change.changes:
+        raise _refusal(change, "svg", _fixed("drawing"))
+    among = id(change.object)
+    return [Said(each, was[key]["name"], among) for key, each in now.items() if each != was[key]]
 
 
-def _require_known(change: Change, name: str, parts: Iterable[Any]) -> None:
-    """Raise ValidationError for parts whose ids nobody has told since they were made.
+def _fixed(what: str) -> str:
+    return f"CVAT changes no {what} of a label; delete it and make it anew."
 
-    CVAT answers the request that makes them without them; without its id a renamed one is a new one.
+
+def _refusal(change: Change, name: str, told: str) -> ValidationError:
+    return ValidationError.of([(change.object, name, [told])])
+
+
+def _parts(change: Change, name: str) -> tuple[list[Item], list[Item]]:
+    """Return the parts of a label as the server has them and as they are to be, with their ids.
+
+    CVAT answers the request that makes them without their ids, and without its id a renamed one is a new
+    one: they are asked for. Raises ValidationError where they can't be had.
     """
-    if any(part.id is None for part in parts):
-        told = "They were made a moment ago, and their ids are not known: fetch() the label first."
-        raise ValidationError.of([(change.object, name, [told])])
+    before, after = (
+        [_told(each) for each in side or ()] for side in change.changes.get(name, ((), ()))
+    )
+    if not all(map(_is_known, before)):
+        try:
+            rows = _row(change.object).get(name) or ()
+            _identify(before, after, rows)
+        except (ObjMapperError, KeyError, TypeError, AttributeError) as error:
+            raise _refusal(change, name, f"{_UNKNOWN}, and can't be found out: {error}") from error
+        if not all(map(_is_known, before)):
+            raise _refusal(
+                change, name, f"{_UNKNOWN}, and others have changed them: fetch() the label."
+            )
+    return before, after
 
 
-def _told(part: Any) -> dict[str, Any]:
+_UNKNOWN = "They were made a moment ago, and their ids are not known"
+
+
+def _is_known(part: Item) -> bool:
+    return part.get("id") is not None and all(map(_is_known, part.get("attributes", ())))
+
+
+def _identify(before: list[Item], after: list[Item], rows: Iterable[Item]) -> None:
+    """Give parts their ids: by the names that the server has, what was renamed by its place."""
+    there = {row["name"]: row for row in rows}
+    known: dict[Any, Item] = {}
+    for part in before:
+        row = there.get(part["name"], {})
+        if row:
+            part |= {key: row[key] for key in ("id", "color") if key in row and key not in part}
+            known[part["id"]] = part
+    by_name = {part["name"]: part for part in known.values()}
+    for part in after:
+        if "id" not in part and part.get("name") in by_name:
+            part["id"] = by_name[part["name"]]["id"]
+    met = {part.get("id") for part in after}
+    for part, at in zip(after, before, strict=False):
+        if "id" not in part and at.get("id") not in met:
+            part["id"] = at["id"]
+    for part in after:
+        at = known.get(part.get("id"), {})
+        part |= {key: at[key] for key in ("color",) if key in at and key not in part}
+        if "attributes" in at:
+            row = there[at["name"]]
+            _identify(at["attributes"], part.get("attributes", []), row.get("attributes") or ())
+
+
+def with_base(change: Change) -> Change:
+    """Return an edit that tells what the server had, also of what was never read: it can be undone."""
+    lacking = [key for key, base in change.base.items() if base is ABSENT]
+    if change.kind != Kind.UPDATE or not lacking:
+        return change
+    try:
+        row = _row(change.object)
+    except ObjMapperError:  # who sends it tells of it
+        return change
+    by_key = type(change.object).__mapper__.by_key
+    told = {key: by_key[key].tolerant(row[key]) for key in lacking if key in row}
+    return change._replace(base={**change.base, **told})
+
+
+def _row(label: Any) -> Item:
+    """Return what the server has of a label that was changed; asked for. Raises ObjMapperError."""
+    if label._state.theirs:  # it came with another one's
+        return {**label._row, **label._state.theirs}
+    session, mapper = session_of(label), type(label).__mapper__
+    if session is None or session.offline:
+        raise ObjMapperError("nothing is asked while the session is offline")
+    with session.using():
+        if mapper.key_in(label._row) is None:
+            naturalkey.find_key(session, label)
+            return {**label._row, **(label._state.theirs or {})}
+        request = session.dialect.detail_request(mapper, mapper.key_in(label._row), {})
+        row: Item = session.dialect.read_row(mapper, session.send(request))
+        return row
+
+
+def _told(part: Any) -> Item:
     """Return a point or an attribute as an item says it."""
-    told = part.to_dict().items()
-    return {name: value for name, value in told if value is not None and name != "has_parent"}
+    found = {k: v for k, v in part.to_dict().items() if v is not None and k != "has_parent"}
+    if "attributes" in found:
+        found["attributes"] = [
+            {k: v for k, v in each.items() if v is not None} for each in found["attributes"]
+        ]
+    return found

@@ -106,23 +106,186 @@ class TestSkeletons:
 
 
 class TestJustMade:
-    """What CVAT does not tell when it makes a label: the ids of its parts."""
+    """What CVAT does not tell when it makes a label, the ids of its parts, is asked for."""
+
+    @pytest.fixture
+    def pose(self, project):
+        """A label that nobody has read since it was made."""
+        made = Label(
+            name="pose",
+            type="skeleton",
+            svg='<circle data-label-name="nose"/><circle data-label-name="tail"/>',
+            sublabels=[{"name": "nose", "attributes": [SIZE]}, {"name": "tail"}],
+            attributes=[SIZE, PARKED],
+            project=project,
+        )
+        made.commit()
+        return made
 
     @pytest.mark.parametrize("part", ["sublabels", "attributes"])
-    def test_a_part_whose_id_is_not_known_is_not_taken_for_another(
-        self, server, project, requests_of, part
-    ):
-        label = Label(name="pose", type="skeleton", sublabels=[{"name": "nose"}], attributes=[SIZE])
-        label.project = project
-        label.commit()
-        getattr(label, part)[0].name = "other"
+    def test_its_parts_are_renamed_where_they_are(self, server, project, pose, requests_of, part):
+        before = rows(server, project)["pose"][part]
+        getattr(pose, part)[0].name = "other"
+        with requests_of() as sent:
+            pose.commit()
+        assert [verb for verb, _ in sent if verb != "GET"] == ["PATCH"]
+        after = rows(server, project)["pose"][part]
+        assert [each["id"] for each in after] == [each["id"] for each in before]
+        assert [each["name"] for each in after] == ["other", before[1]["name"]]
+        assert [each.get("color") for each in after] == [each.get("color") for each in before]
+        getattr(pose, part)[1].name = "another"
+        pose.commit()
+        after = rows(server, project)["pose"][part]
+        assert [each["name"] for each in after] == ["other", "another"]
+        assert [each["id"] for each in after] == [each["id"] for each in before]
+
+    def test_an_attribute_of_its_point_is_renamed_too(self, server, project, pose):
+        before = rows(server, project)["pose"]["sublabels"][0]["attributes"]
+        pose.sublabels[0].attributes[0].name = "length"
+        pose.commit()
+        after = rows(server, project)["pose"]["sublabels"][0]["attributes"]
+        assert after == [before[0] | {"name": "length"}]
+
+    def test_what_is_added_beside_is_new_and_what_was_there_stays(self, server, project, pose):
+        before = rows(server, project)["pose"]["attributes"]
+        pose.attributes.append(Attribute(name="wet", mutable=False, input_type="text", values=[]))
+        pose.attributes[1].name = "standing"
+        pose.commit()
+        after = rows(server, project)["pose"]["attributes"]
+        assert [each["name"] for each in after] == ["size", "standing", "wet"]
+        assert [each["id"] for each in after[:2]] == [each["id"] for each in before]
+
+    def test_many_are_asked_for_together(self, server, project, requests_of):
+        made = [Label(name=f"l{n}", attributes=[SIZE], project=project) for n in range(5)]
+        server.session.add_all(made)
+        server.session.commit()
+        for label in made:
+            label.attributes[0].name, label.color = "length", "#010203"
+        with requests_of() as sent:
+            server.session.commit()
+        assert [verb for verb, _ in sent] == ["GET", "PATCH"]
+        told = rows(server, project)
+        assert {told[f"l{n}"]["attributes"][0]["name"] for n in range(5)} == {"length"}
+
+    def test_what_others_have_renamed_meanwhile_is_told(self, server, project, pose, requests_of):
+        row = rows(server, project)["pose"]
+        theirs = [row["attributes"][0] | {"name": "theirs"}]
+        edit = {"id": row["id"], "color": row["color"], "attributes": theirs}
+        server.request("PATCH", f"/projects/{project.id}", json={"labels": [edit]})
+        pose.attributes[1].name = "other"
         with requests_of() as sent, pytest.raises(ValidationError, match=r"fetch\(\) the label"):
-            label.commit()
-        assert [verb for verb, _ in sent if verb != "GET"] == []
-        label.revert()
-        getattr(label.fetch(), part)[0].name = "other"
+            pose.commit()
+        assert "PATCH" not in [verb for verb, _ in sent]
+        pose.revert()
+
+    def test_what_has_gone_meanwhile_is_told(self, server, project, pose):
+        server.request("DELETE", f"/labels/{rows(server, project)['pose']['id']}")
+        pose.attributes[0].name = "other"
+        with pytest.raises(ValidationError, match="can't be found out"):
+            pose.commit()
+        pose.revert()
+        server.session.expunge(pose)
+
+    def test_what_was_never_read_is_put_back(self, server, project):
+        label = Label(name="tram", project=project)
         label.commit()
-        assert [each["name"] for each in rows(server, project)["pose"][part]] == ["other"]
+        before = rows(server, project)["tram"]
+        label.color, label.name = "#010203", "bus"
+        report = label.commit()
+        assert rows(server, project)["bus"]["color"] == "#010203"
+        report.undo()
+        assert rows(server, project)["tram"] == before
+        label.revert()  # what was undone waits to be committed again
+        assert (label.name, label.color) == ("tram", before["color"])
+
+
+class TestNamesThatChangeHands:
+    """CVAT renames one by one, and has no two of a name: what gives a name up goes first."""
+
+    @staticmethod
+    def renamed(server, project, names):
+        """Give labels other names in one commit; return what their ids are called then."""
+        labels = {label.name: label for label in project.labels.all()}
+        ids = {label.id: names[name] for name, label in labels.items() if name in names}
+        for name, label in labels.items():
+            label.name = names.get(name, name)
+        assert server.session.commit().requests == 1
+        told = {row["id"]: row["name"] for row in rows(server, project).values()}
+        assert {key: told[key] for key in ids} == ids
+        assert {label.id: label.name for label in labels.values()} == told
+        return told
+
+    @pytest.fixture
+    def many(self, server):
+        made = Project(name="p", labels=[{"name": name, "color": f"#00000{n}"} for n, name in
+                                         enumerate("abcde")])  # fmt: skip
+        made.commit()
+        return made
+
+    @pytest.mark.parametrize(
+        "names",
+        [
+            {"a": "b", "b": "a"},
+            {"a": "b", "b": "c", "c": "a", "d": "e", "e": "d"},
+            {"a": "b", "b": "c", "c": "x"},
+            {"c": "x", "b": "c", "a": "b"},
+        ],
+        ids=["a swap", "two rings", "a chain", "a chain the other way round"],
+    )
+    def test_labels_take_each_other_s_names(self, server, many, names):
+        colors = {row["id"]: row["color"] for row in rows(server, many).values()}
+        self.renamed(server, many, names)
+        assert {row["id"]: row["color"] for row in rows(server, many).values()} == colors
+
+    def test_a_swap_is_undone(self, server, many):
+        before = rows(server, many)
+        a, b = many.labels.get(name="a"), many.labels.get(name="b")
+        a.name, b.name = "b", "a"
+        report = server.session.commit()
+        assert rows(server, many)["a"]["id"] == b.id
+        report.undo()
+        assert rows(server, many) == before
+        server.session.rollback()
+        assert (a.name, b.name) == ("a", "b")
+
+    def test_the_name_of_one_that_is_deleted_is_free(self, server, many):
+        before = rows(server, many)
+        a, b = many.labels.get(name="a"), many.labels.get(name="b")
+        b.name = "a"
+        server.session.delete(a)
+        server.session.add(Label(name="b", project=many))
+        assert server.session.commit().requests == 1
+        after = rows(server, many)
+        assert after.keys() == set("abcde")
+        assert after["a"]["id"] == before["b"]["id"]
+        assert after["b"]["id"] not in {row["id"] for row in before.values()}
+
+    def test_names_that_are_just_made_are_swapped(self, server):
+        made = [Label(name="a"), Label(name="b")]
+        project = Project(name="p", labels=made)
+        project.commit()
+        before = rows(server, project)
+        made[0].name, made[1].name = "b", "a"
+        server.session.commit()
+        after = rows(server, project)
+        assert {name: row["id"] for name, row in after.items()} == {
+            "a": before["b"]["id"], "b": before["a"]["id"]
+        }  # fmt: skip
+
+    def test_the_points_of_a_skeleton_take_each_other_s_names(self, server, project, person):
+        before = rows(server, project)["person"]["sublabels"]
+        person.sublabels[0].name, person.sublabels[1].name = "foot", "head"
+        person.commit()
+        after = rows(server, project)["person"]["sublabels"]
+        assert [each["name"] for each in after] == ["foot", "head"]
+        assert [each["id"] for each in after] == [each["id"] for each in before]
+
+    def test_attributes_take_each_other_s_names(self, server, project, car):
+        before = rows(server, project)["car"]["attributes"]
+        car.attributes[0].name, car.attributes[1].name = "parked", "size"
+        car.commit()
+        after = rows(server, project)["car"]["attributes"]
+        assert after == [before[0] | {"name": "parked"}, before[1] | {"name": "size"}]
 
 
 class TestAttributes:
@@ -132,7 +295,12 @@ class TestAttributes:
         before = [each.to_dict() for each in car.attributes]
         del car.attributes[0]
         if server.get_server_version().startswith("2.15"):
-            with requests_of() as sent, pytest.raises(ValidationError, match=r"this CVAT: size\."):
+            with (
+                requests_of() as sent,
+                pytest.raises(
+                    ValidationError, match=r"this CVAT is 2\.15.*keep size\. .*delete the label"
+                ),
+            ):
                 car.commit()
             assert len(sent) == 0
             car.revert()
@@ -150,7 +318,7 @@ class TestAttributes:
             project = other.projects.create(name="p", labels=[{"name": "x", "attributes": [SIZE]}])
             label = project.labels.get(name="x")
             label.attributes.clear()
-            with pytest.raises(ValidationError, match="version is not known: size"):
+            with pytest.raises(ValidationError, match=r"version is not known.*keep size\."):
                 label.commit()
             label.revert()
 
