@@ -253,7 +253,7 @@ class JournalError(SessionError, OSError):
 
 
 class OfflineError(SessionError, ConnectionError):
-    """An offline session would have to send something now, or to keep what can't be written down."""
+    """An offline session would have to ask the server something."""
 
 
 class UndoError(SessionError):

@@ -7,7 +7,7 @@ that died before its first request.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from objmapper import planning
@@ -92,8 +92,8 @@ def speak_for(session: Any, objects: Iterable[Any]) -> None:
 def kept(session: Any, plan: Plan) -> CommitReport:
     """Write what a plan would send, and return the report: what is new there is pending.
 
-    What waits there as it is already is not written again. Raises OfflineError for what can't be
-    written, JournalError where the disk does not take it; then nothing was.
+    What waits there as it is already is not written again. Raises JournalError where the disk does not
+    take it; then nothing was.
     """
     started = time.perf_counter()
     report = CommitReport(of=session.ref)
@@ -107,7 +107,6 @@ def kept(session: Any, plan: Plan) -> CommitReport:
             outcomes.append(Outcome(operation, Fate.SKIPPED, waited_for=waits))
         else:
             going.append(operation)
-    _check(session, going)
     for operation in session.journal.keep(session, going):
         report.add(Outcome(operation, Fate.PENDING))
     for outcome in outcomes:
@@ -116,22 +115,6 @@ def kept(session: Any, plan: Plan) -> CommitReport:
         report.leave_out(left_out)
     report.seconds = time.perf_counter() - started
     return report
-
-
-def _check(session: Any, operations: Sequence[Operation]) -> None:
-    """Raise OfflineError for what a journal can't keep, naming each."""
-    told = [
-        f"{change.object!r}: {why}"
-        for operation in operations
-        for change in operation.changes
-        if (why := session.dialect.not_kept(change)) is not None
-    ]
-    if told:
-        more = f" And {len(told) - 5} more." if len(told) > 5 else ""
-        raise OfflineError(
-            f"{' '.join(told[:5])}{more} Nothing of this commit was kept: take them out "
-            "(session.expunge), or commit them in an online session."
-        )
 
 
 def waiting(session: Any) -> tuple[list[Any], list[Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import quote
 
@@ -372,12 +373,12 @@ class Dialect(Batches):
         settle = Settle.REPEAT if repeatable else Settle.LOOK_UP
         return Draft(kind, (change,), request, repeatable, settle, read=read)
 
-    def not_kept(self, change: Change) -> str | None:
-        """Say why an offline session can't keep a change for later; None where it can."""
-        return None
+    def contents(self, change: Change) -> Mapping[str, Any]:
+        """Return what is hidden of a change and kept beside a journal: a ``checksum``, and ``open()``."""
+        return {}
 
-    def retold(self, obj: Any, field: Any) -> Any:
-        """Return a value that is never written to disk, where it can be made again; None where not."""
+    def retold(self, obj: Any, field: Any, kept: Path | None) -> Any:
+        """Return a value that is in no journal, of the file beside it if there is one, or of others."""
         return None
 
     def draft_create(self, change: Change, mapper: Any) -> Draft:

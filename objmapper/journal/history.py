@@ -35,7 +35,9 @@ class Part:
     values: dict[str, Any]
     #: Objects by number: of a whole value, or ``[place, number]`` of each inside one.
     refs: dict[str, Any]
+    #: What is never written here; and in which files beside the journal some of it lies.
     hidden: list[str]
+    contents: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_unknown(self) -> bool:
@@ -83,6 +85,7 @@ class Part:
             for key in keys & kept.keys():
                 del kept[key]
         self.hidden = [key for key in self.hidden if key not in keys]
+        self.contents = {key: name for key, name in self.contents.items() if key not in keys}
 
 
 @dataclass(slots=True)
@@ -211,7 +214,7 @@ class Book:
             None if event is None else event.fate,
             sent,
             _refs(intent.refs, sent),
-            list(loads(intent.hidden) or ()),
+            *_hidden(intent.hidden),
         )
         later = self.fates.get(waits)
         rest = part.without(left, waits, later and later.fate) if left else None
@@ -277,6 +280,14 @@ def _refs(text: str | None, sent: dict[str, Any]) -> dict[str, Any]:
                 f"an intent in the journal makes no sense: {name!r} refers to {said!r:.60}"
             ) from None
     return found
+
+
+def _hidden(text: str | None) -> tuple[list[str], dict[str, str]]:
+    """Return the names of what is hidden, and the files that have it; of most there is none."""
+    found = loads(text) or ()
+    if not isinstance(found, dict):
+        return list(found), {}
+    return list(found), {key: str(name) for key, name in found.items() if name is not None}
 
 
 def _mapping(text: str | None) -> dict[str, Any]:

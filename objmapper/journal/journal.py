@@ -12,12 +12,13 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from objmapper import answering, encoding
-from objmapper.exceptions import JournalError, StatusError
+from objmapper.exceptions import JournalError
 from objmapper.journal.binding import Names, bind, bound
+from objmapper.journal.contents import Contents
 from objmapper.journal.history import CLOCK, DROPPED, SENDING, Book
 from objmapper.journal.models import Models
 from objmapper.journal.recovery import recovered
-from objmapper.journal.standing import stands
+from objmapper.journal.standing import named, stands
 from objmapper.journal.store import Happened, Intent, Store
 from objmapper.offline import Nowhere
 from objmapper.operation import (
@@ -52,6 +53,8 @@ class Journal:
             self.check_server()
             self.models = Models(self._store)
             self.book: Book = Book(self._store)
+            #: What is too large for it.
+            self.contents: Contents = Contents(self._store, self.book)
         except BaseException:
             self._store.close()
             raise
@@ -111,6 +114,7 @@ class Journal:
         try:
             self.reconcile(session)
             self._flush()
+            self.contents.tidy()
         finally:
             self._store.close()
 
@@ -179,6 +183,8 @@ class Journal:
             if known in self.again:
                 again = encoding.dumps(sorted(self.again[known] & change.sent.keys()))
         sent, refs, hidden = encoding.sent_of(change, self.number)
+        if hidden is not None:
+            hidden = self.contents.keep(number, self._client.dialect.contents(change), hidden)
         key = None if name is not None else encoding.key_of(obj)
         return Intent(
             number,
@@ -286,7 +292,7 @@ class Journal:
         elif fate in (Fate.PENDING, Fate.SKIPPED) and number not in self._marked:
             return  # as it was intended, and no more
         elif outcome.error is not None:
-            detail = encoding.dumps(_named(outcome.error))
+            detail = encoding.dumps(named(outcome.error))
         self._happened.append((number, fate.value, outcome.ended or time.time(), detail))
 
     def _told(self, outcome: Outcome) -> str:
@@ -394,6 +400,7 @@ class Journal:
         self.reconcile(session)
         self._flush()
         self.book = Book(self._store)
+        self.contents.tidy()
         for operation, _ in self._open.values():
             for obj in operation.objects:
                 self.alive[self.number(obj)] = obj
@@ -488,12 +495,6 @@ class Journal:
                 self.note(Outcome(operation, Fate.DONE))
             else:
                 self._drop(operation)
-
-
-def _named(error: BaseException) -> str:
-    """Return what an error is, without what it says: that may quote anything."""
-    status = f" {error.status}" if isinstance(error, StatusError) else ""
-    return type(error).__name__ + status
 
 
 __all__ = ["Journal"]

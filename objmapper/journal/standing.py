@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from objmapper.exceptions import StatusError
 from objmapper.journal.history import DROPPED
 from objmapper.operation import Change, Fate, Kind
 from objmapper.state import changed_keys, is_new
@@ -32,4 +33,10 @@ def _fate(session: Any, change: Change) -> str | None:
     return None if waits else DROPPED
 
 
-__all__ = ["stands"]
+def named(error: BaseException) -> str:
+    """Return what an error is, without what it says: that may quote anything."""
+    status = f" {error.status}" if isinstance(error, StatusError) else ""
+    return type(error).__name__ + status
+
+
+__all__ = ["named", "stands"]

@@ -120,6 +120,8 @@ class Store:
         self.path: str = os.fspath(path)
         self._pid = os.getpid()
         self.lock = threading.Lock()
+        #: Is told which events are written, and that all of them are on the disk.
+        self.listener: Any = None
         with self._told():
             if not readonly:
                 # Rows of a server are nobody else's business.
@@ -251,22 +253,28 @@ class Store:
             database.executemany("INSERT INTO model VALUES (?, ?, ?)", models)
             database.executemany(_INTENT, intents)
             database.executemany(_EVENTS[1], events)
+        if self.listener is not None:
+            self.listener.over(events)
 
     def happened(self, events: Sequence[Happened]) -> None:
         """Write events: all of them or nothing."""
         if len(events) > _MANY:
             with self._transaction() as database:
                 database.executemany(_EVENTS[1], events)
-            return
-        values = [value for event in events for value in event]
-        # One statement is one transaction.
-        with self._used() as database:
-            database.execute(_EVENTS[len(events)], values)
+        else:
+            values = [value for event in events for value in event]
+            # One statement is one transaction.
+            with self._used() as database:
+                database.execute(_EVENTS[len(events)], values)
+        if self.listener is not None:
+            self.listener.over(events)
 
     def sync(self) -> None:
         """Move what was written to the disk itself, where a power failure leaves it."""
         with self._used() as database:
             database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        if self.listener is not None:
+            self.listener.sweep()
 
     # -- reading ----------------------------------------------------------------------------------
 

@@ -235,7 +235,8 @@ class FileArtifact(Artifact):
         """Return an artifact of a file, which ``commit()`` makes and uploads.
 
         The file is read now for its checksum, and again when it is sent: *snapshot* keeps what it is
-        now, in memory. Raises OSError for a file that can't be read.
+        now, in memory, and beside the journal of its session. Raises OSError for a file that can't be
+        read.
         """
         path = Path(file_path).expanduser()
         content = Content(path.read_bytes() if snapshot else path)

@@ -218,33 +218,26 @@ class Simvue(Dialect):
         settle = Settle.REPEAT if again else draft.settle
         return draft._replace(request=request, settle=settle, found=found, read=read)
 
-    def not_kept(self, change: Change) -> str | None:
+    def contents(self, change: Change) -> Mapping[str, Any]:
+        """Return what an artifact holds that is in no file of the user's."""
         content = change.sent.get("content")
-        if isinstance(content, Secret) and isinstance(
-            getattr(content.value, "source", None), bytes
-        ):
-            return (
-                "what it holds is in memory alone, and no journal has it: write it to a file, and make a "
-                "FileArtifact of that, without snapshot=True."
-            )
-        return None
+        held = content.value if isinstance(content, Secret) else None
+        return {"content": held} if isinstance(held, Content) and held.is_alone else {}
 
-    def retold(self, obj: Any, field: Any) -> Any:
-        """Return the file of an artifact again. Raises JournalError for one that is another by now."""
+    def retold(self, obj: Any, field: Any, kept: Path | None) -> Any:
+        """Return what an artifact holds again. Raises JournalError where it is something else by now."""
         path, sum_ = obj._row.get("original_path"), obj._row.get("checksum")
-        if not isinstance(field, Contents) or not isinstance(path, str):
+        if not isinstance(field, Contents) or (kept is None and not isinstance(path, str)):
             return None
+        place = Path(path) if kept is None else kept
+        told = f"its file, {cut(str(place), 300)}, {'which the journal keeps, ' if kept else ''}"
         hint = "Give session.recover(secrets=...) a callable that returns its path, or its bytes."
         try:
-            content = Content(Path(path))
+            content = Content(place, is_alone=kept is not None)
         except OSError as error:
-            raise JournalError(
-                f"{obj!r}: its file can't be read ({cut(path, 300)}: {error.strerror}). {hint}"
-            ) from error
+            raise JournalError(f"{obj!r}: {told}can't be read: {error.strerror}. {hint}") from error
         if content.checksum != sum_:
-            raise JournalError(
-                f"{obj!r}: its file, {cut(path, 300)}, has changed since it was kept. {hint}"
-            )
+            raise JournalError(f"{obj!r}: {told}has changed since it was kept. {hint}")
         return content
 
     def body(self, change: Change) -> Any:
@@ -269,9 +262,10 @@ class Simvue(Dialect):
             assert isinstance(content, Secret)
             made = Later(partial(_uploading, obj, content.value))
             upload = Request("PUT", "(the storage)", body=made, repeatable=True, outside=True)
-            yield Draft("upload", (change._replace(kind="upload"),), upload, True, Settle.REPEAT)
+            # It waits to be uploaded until the server is told, whichever of the two got lost.
+            yield Draft("upload", (Change("upload", obj),), upload, True, Settle.REPEAT)
             told = Request("PUT", self.address(obj), body=Json({"uploaded": True}), repeatable=True)
-            done = Change("upload", obj)
+            done = change._replace(kind="upload")
             yield Draft("uploaded", (done,), told, True, Settle.REPEAT, read=_uploaded)
 
 

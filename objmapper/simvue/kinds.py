@@ -250,9 +250,11 @@ def _mapper(obj: Any) -> Any:
 class Content:
     """What an artifact holds: bytes in memory, or a file that is read when it is sent."""
 
-    def __init__(self, source: bytes | Path) -> None:
+    def __init__(self, source: bytes | Path, *, is_alone: bool = False) -> None:
         #: The bytes, or the file.
         self.source: bytes | Path = source
+        #: Whether it is in no file of the user's, so that a journal has to keep it.
+        self.is_alone: bool = is_alone or isinstance(source, bytes)
         digest, size = hashlib.sha256(), 0
         with self.open() as file:
             while piece := file.read(_PIECE):
