@@ -17,7 +17,7 @@ from benchmarks.sink import sink
 FILES, SIZE = 2_000, 50_000
 MIB = 2**20
 #: A turn takes some seconds.
-MOST_TURNS = 5
+MOST_TURNS = 9
 
 
 def files(folder: Path, count: int, size: int) -> None:

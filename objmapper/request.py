@@ -214,7 +214,8 @@ def resolve(value: Any) -> Any:
     if isinstance(value, _MAPPINGS):
         return {key: resolve(item) for key, item in value.items()}
     if isinstance(value, _LISTS):
-        return [resolve(item) for item in value]
+        # A plan may have thousands of scalars in lists, which need no call.
+        return [item if item.__class__ in _SCALARS else resolve(item) for item in value]
     if isinstance(value, Pending):
         return value.key(value.of)
     if isinstance(value, Secret):

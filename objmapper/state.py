@@ -252,7 +252,7 @@ def same(one: Any, other: Any) -> bool:
         if kinds in _LISTS:
             if len(one) != len(other):
                 return False
-            waiting += zip(one, other, strict=True)
+            waiting += [pair for pair in zip(one, other, strict=True) if pair[0] is not pair[1]]
         elif kinds == (dict, dict):
             if one.keys() != other.keys():
                 return False

@@ -11,6 +11,7 @@ import re
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from io import FileIO
 from typing import Any, BinaryIO, NamedTuple
 
 from objmapper.exceptions import ValidationError, cut, near_misses
@@ -111,10 +112,9 @@ class LocalFile(NamedTuple):
         Raises TypeError for what is no path, IsADirectoryError and OSError for what is no file that can
         be read, ValueError for an empty one and for a name that would arrive as another.
         """
-        if not isinstance(given, str | os.PathLike):
-            raise TypeError(f"A local file is given by its path, not by {cut(given)}.")
-        path = os.path.abspath(os.path.expanduser(os.fspath(given)))
-        strange = _UNNAMEABLE.search(os.path.basename(path))
+        path = given if isinstance(given, str) else _path_of(given)
+        path = os.path.abspath(os.path.expanduser(path) if path.startswith("~") else path)
+        strange = _UNNAMEABLE.search(path, path.rindex(os.sep) + 1)
         if strange is not None:
             raise ValueError(
                 f"{path!r} has {strange[0]!r} in its name, and would have another name on the server: "
@@ -140,9 +140,17 @@ class LocalFile(NamedTuple):
 
     def open(self, start: int = 0) -> BinaryIO:
         """Open it at a place."""
-        file = open(self.path, "rb", buffering=0)  # noqa: SIM115 - who sends it closes it
-        file.seek(start)
+        file = FileIO(self.path)  # who sends it closes it
+        if start:
+            file.seek(start)
         return file
+
+
+def _path_of(given: Any) -> str:
+    path = given.__fspath__() if isinstance(given, os.PathLike) else given
+    if not isinstance(path, str):
+        raise TypeError(f"A local file is given by its path, as text, not by {cut(given)}.")
+    return path
 
 
 class Meter:
@@ -184,11 +192,11 @@ class _Metered:
         self._file, self._meter, self._of, self._at = file, meter, of, start
         self.close = file.close
 
-    def read(self, size: int = -1) -> bytes:
-        found = self._file.read(size)
-        self._at += len(found)
+    def readinto(self, memory: memoryview) -> int:
+        count = self._file.readinto(memory)  # type: ignore[attr-defined]
+        self._at += count
         self._meter.reached(self._of, self._at)
-        return found
+        return int(count)
 
 
 class Data:

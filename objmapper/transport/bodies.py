@@ -6,11 +6,10 @@ import importlib
 import json
 import mimetypes
 import os
-import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from io import BytesIO
+from functools import cache
 from typing import Any, BinaryIO
 
 from objmapper.exceptions import ValidationError
@@ -28,63 +27,105 @@ class Streamed:
     either would break the connection's framing for what follows.
     """
 
-    def __init__(self, sources: list[tuple[BinaryIO, int]]) -> None:
+    def __init__(self, sources: list[tuple[Source, int]]) -> None:
         self._sources = sources
         self._length = sum(length for _, length in sources)
         self._at = 0
+        #: What is not read yet of the source at hand, and of all.
         self._left = sources[0][1] if sources else 0
+        self._all_left = self._length
 
     def __len__(self) -> int:
         return self._length
 
     def read(self, size: int = -1) -> bytes:
-        """Return as many bytes as are asked for, of several sources if need be; of one for -1."""
-        pieces: list[bytes] = []
-        room = size
-        while self._at < len(self._sources) and room:
-            source = self._sources[self._at][0]
-            if not self._left:
+        """Return as many bytes as are asked for, of several sources if need be; all for -1."""
+        room = self._all_left if size < 0 else min(size, self._all_left)
+        return b"".join(self.pieces(room, room)) if room else b""
+
+    def pieces(self, size: int, most: int | None = None) -> Iterator[memoryview]:
+        """Yield what is left, or so much of it *at most*, *size* bytes at a time.
+
+        All are one piece of memory, and each is good until the next one is asked for.
+        """
+        room = self._all_left if most is None else most
+        memory = memoryview(bytearray(min(size, room)))
+        while room:
+            filled = memory if room >= len(memory) else memory[:room]
+            self._fill(filled)
+            room -= len(filled)
+            yield filled
+
+    def _fill(self, memory: memoryview) -> None:
+        """Read so much as there is room for, of as many sources as that takes."""
+        at, end = 0, len(memory)
+        self._all_left -= end
+        while at < end:
+            left = self._left
+            if not left:
                 self._go_on()
                 continue
-            data = source.read(self._left if size < 0 else min(room, self._left))
-            if not data:
-                raise OSError(f"A file ended {self._left} bytes before its promised length.")
-            self._left -= len(data)
-            pieces.append(data)
-            if size < 0:
-                break
-            room -= len(data)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            room = min(left, end - at)
+            source = self._sources[self._at][0]
+            if isinstance(source, bytes):
+                start = len(source) - left
+                memory[at : at + room] = source[start : start + room]
+                count = room
+            else:
+                count = _read_into(source, memory[at : at + room])
+            if not count:
+                raise OSError(f"A file ended {left} bytes before its promised length.")
+            at += count
+            self._left = left - count
 
     def _go_on(self) -> None:
         """Begin the next source; many files are not open at once."""
-        with suppress(OSError):
-            self._sources[self._at][0].close()
+        source = self._sources[self._at][0]
+        if not isinstance(source, bytes):
+            with suppress(OSError):
+                source.close()
         self._at += 1
-        if self._at < len(self._sources):
-            self._left = self._sources[self._at][1]
+        self._left = self._sources[self._at][1]
 
     def close(self) -> None:
         for source, _ in self._sources[self._at :]:
-            with suppress(OSError):
-                source.close()
+            if not isinstance(source, bytes):
+                with suppress(OSError):
+                    source.close()
+
+
+def _read_into(file: Any, memory: memoryview) -> int:
+    """Read what a file gives at once, straight to where it goes if the file can do that."""
+    if hasattr(file, "readinto"):
+        return file.readinto(memory) or 0
+    data = file.read(len(memory))
+    if len(data) > len(memory):
+        raise OSError(f"A file gave {len(data)} bytes where {len(memory)} were asked for.")
+    memory[: len(data)] = data
+    return len(data)
 
 
 class _Late:
     """A file that is opened when it is read first."""
 
+    __slots__ = ("_file", "_opener")
+
     def __init__(self, opener: Callable[[], BinaryIO]) -> None:
         self._opener = opener
         self._file: BinaryIO | None = None
 
-    def read(self, size: int = -1) -> bytes:
+    def readinto(self, memory: memoryview) -> int:
         if self._file is None:
             self._file = self._opener()
-        return self._file.read(size)
+        return _read_into(self._file, memory)
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
+
+
+#: What a body is read from; bytes need no file.
+Source = bytes | BinaryIO | _Late
 
 
 class Payload:
@@ -161,28 +202,29 @@ def _pack(value: Any) -> bytes:
 
 def _multipart(body: Multipart, boundary: str) -> Streamed:
     """Open the files of *body* and lay its parts out in order: fields first."""
-    sources: list[tuple[Any, int]] = []
-
-    def add(data: bytes) -> None:
-        sources.append((BytesIO(data), len(data)))
-
+    sources: list[tuple[Source, int]] = []
+    kind_of = cache(_kind)
+    # What stands before the next file, and after the last one.
+    between = b"".join(
+        _head(boundary, name) + value + b"\r\n" for name, value in _fields(body.fields)
+    )
     try:
-        for name, value in _fields(body.fields):
-            add(_head(boundary, name) + value + b"\r\n")
         for name, (file_name, opener, *told) in body.files.items():
             file = _Late(opener) if told else opener()
-            sources.append((file, 0))
             # The file waits with length 0 so that it is closed if measuring it fails.
+            sources.append((file, 0))
             length = told[0] if told else _length(file)
-            base_name = re.split(r"[\\/]", file_name)[-1]
-            sources.pop()
-            add(_head(boundary, name, base_name))
-            sources.append((file, length))
-            add(b"\r\n")
-        add(f"--{boundary}--\r\n".encode())
+            base_name = file_name.replace("\\", "/").rpartition("/")[2]
+            # The kind follows from the last two endings: x.tar.gz is another than x.gz.
+            kind = kind_of(".".join(["", *base_name.split(".")[1:][-2:]]))
+            between += _head(boundary, name, base_name, kind)
+            sources[-1:] = [(between, len(between)), (file, length)]
+            between = b"\r\n"
     except BaseException:
         Streamed(sources).close()
         raise
+    between += f"--{boundary}--\r\n".encode()
+    sources.append((between, len(between)))
     return Streamed(sources)
 
 
@@ -205,10 +247,13 @@ def _fields(fields: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
                 yield name, item.encode() if isinstance(item, str) else encode_json(item)
 
 
-def _head(boundary: str, name: str, file_name: str | None = None) -> bytes:
+def _kind(endings: str) -> str:
+    return mimetypes.guess_type(f"x{endings}")[0] or "application/octet-stream"
+
+
+def _head(boundary: str, name: str, file_name: str | None = None, kind: str = "") -> bytes:
     lines = f'--{boundary}\r\nContent-Disposition: form-data; name="{_escaped(name)}"'
     if file_name is not None:
-        kind = mimetypes.guess_type(file_name)[0] or "application/octet-stream"
         lines += f'; filename="{_escaped(file_name)}"\r\nContent-Type: {kind}'
     return f"{lines}\r\n\r\n".encode("utf-8", "replace")
 

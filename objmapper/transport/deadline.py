@@ -12,10 +12,12 @@ import urllib3.connection
 import urllib3.connectionpool
 from requests.adapters import HTTPAdapter
 
+from objmapper.transport.bodies import Streamed
+
 #: An answer, head and body, may take as many times the read timeout.
 ANSWER_TIMES = 10.0
 #: How much of a body that is read while it is sent goes out at once.
-BLOCK = 2**16
+BLOCK = 2**20
 
 
 class _Watched(io.RawIOBase):
@@ -60,11 +62,28 @@ class _Answer(http.client.HTTPResponse):
         super().__init__(cast("socket.socket", _Source(sock)), *args, **kwargs)
 
 
-class _HTTPConnection(urllib3.connection.HTTPConnection):
+class _Sending:
+    """A connection, as far as a body that is read while it is sent goes."""
+
+    def request(self, method: str, url: str, body: Any = None, *args: Any, **options: Any) -> None:
+        pieces = body.pieces(BLOCK) if isinstance(body, Streamed) else body
+        super().request(method, url, pieces, *args, **options)  # type: ignore[misc]
+
+    def send(self, data: Any) -> None:
+        sock: Any = getattr(self, "sock", None)
+        if not isinstance(data, memoryview) or not hasattr(sock, "send"):
+            super().send(data)  # type: ignore[misc]
+            return
+        # sendall() ends when all of it took too long, on a line that is slow and not dead.
+        while data:
+            data = data[sock.send(data) :]
+
+
+class _HTTPConnection(_Sending, urllib3.connection.HTTPConnection):
     response_class = _Answer
 
 
-class _HTTPSConnection(urllib3.connection.HTTPSConnection):
+class _HTTPSConnection(_Sending, urllib3.connection.HTTPSConnection):
     response_class = _Answer
 
 

@@ -3,16 +3,20 @@
 import gc
 import json
 import os
+import random
 import threading
 from io import BytesIO
 
 import faulty
 import pytest
+import requests
+from requests.adapters import HTTPAdapter
 
 from objmapper import signals
 from objmapper.exceptions import ContractError, TransportError, ValidationError
 from objmapper.operation import Json, Msgpack, Multipart, Pending, Request, Secret, Stream
 from objmapper.transport import Transport
+from objmapper.transport.deadline import DeadlineAdapter
 
 # As whoever builds a path writes a key into it.
 KEYS = {
@@ -258,36 +262,118 @@ def test_multipart_carries_fields_and_files(server, connect, tmp_path):
     assert server.seen[0].headers["content-length"] == str(len(raw))
 
 
-class Watched(BytesIO):
-    """A file of zeros that tells how much of it was asked at once."""
+CONTENT = random.Random(1).randbytes(3_000_000)
 
-    largest = 0
-    closed_count = 0
 
-    def __init__(self, size):
-        super().__init__(bytes(size))
+class Watched:
+    """A file that tells how much of it was asked at once, and whether it was closed."""
+
+    def __init__(self, content):
+        self.file = BytesIO(content)
+        self.largest = self.closed = 0
+        self.tell, self.seek = self.file.tell, self.file.seek
 
     def read(self, size=-1):
-        type(self).largest = max(self.largest, 1 << 60 if size < 0 else size)
-        return super().read(size)
+        self.largest = max(self.largest, 1 << 60 if size < 0 else size)
+        return self.file.read(size)
 
     def close(self):
-        type(self).closed_count += 1
-        super().close()
+        self.closed += 1
 
 
+class Filling(Watched):
+    """One that reads into memory that it is given, as real files do."""
+
+    read = None
+
+    def readinto(self, memory):
+        self.largest = max(self.largest, len(memory))
+        return self.file.readinto(memory)
+
+
+@pytest.mark.parametrize("session", ["own", "given"])
+@pytest.mark.parametrize("kind", [Watched, Filling])
 @pytest.mark.parametrize("form", ["stream", "multipart"])
-def test_files_are_read_while_they_are_sent_and_closed(form, server, connect):
-    class File(Watched):
-        pass
+def test_files_are_read_while_they_are_sent_and_closed(form, kind, session, server, connect):
+    files = [kind(CONTENT), kind(CONTENT[:70_000])]
+    parts = {str(place): (str(place), lambda file=file: file) for place, file in enumerate(files)}
+    body = Stream(lambda: files[0], len(CONTENT)) if form == "stream" else Multipart({}, parts)
+    with requests.Session() as http:
+        options = {"http": http} if session == "given" else {}
+        connect(**options).send(Request("PUT", "/a", body=body))
+    arrived = server.seen[0].body
+    if form == "stream":
+        assert arrived == CONTENT
+    else:
+        assert (
+            b'; filename="0"\r\nContent-Type: application/octet-stream\r\n\r\n'
+            + (CONTENT + b"\r\n--")
+            in arrived
+        )
+        assert b"\r\n\r\n" + CONTENT[:70_000] + b"\r\n--" in arrived
+    for file in files[: 1 if form == "stream" else 2]:
+        assert 0 < file.largest <= 2**20
+        assert file.closed == 1
 
-    size = 3_000_000
-    opener = lambda: File(size)  # noqa: E731
-    body = Stream(opener, size) if form == "stream" else Multipart({}, {"f": ("f", opener)})
-    connect().send(Request("PUT", "/a", body=body))
-    assert len(server.seen[0].body) >= size
-    assert File.largest <= 65536
-    assert File.closed_count == 1
+
+def test_a_session_of_the_user_may_read_a_body_at_once(server, connect):
+    class Whole(HTTPAdapter):
+        def send(self, request, **options):
+            request.body = request.body.read()
+            return super().send(request, **options)
+
+    with requests.Session() as http:
+        http.mount("http://", Whole())
+        body = Multipart({"a": "b"}, {"f": ("f", lambda: BytesIO(CONTENT))})
+        connect(http=http).send(Request("PUT", "/a", body=body))
+    assert server.seen[0].headers["content-length"] == str(len(server.seen[0].body))
+    assert CONTENT in server.seen[0].body
+
+
+def test_what_is_no_file_and_gives_more_than_it_is_asked_for_breaks_the_request(server, connect):
+    class Gushing(BytesIO):
+        readinto = property()
+
+        def read(self, size=-1):
+            return b"x" * (size + 1)
+
+    with pytest.raises(TransportError, match="A file gave 4 bytes where 3 were asked for"):
+        connect().send(Request("PUT", "/a", body=Stream(Gushing, 3)))
+    assert server.seen == []
+
+
+def test_a_piece_of_a_body_that_goes_out_bit_by_bit_is_not_given_up():
+    class Line:
+        """A socket that takes three bytes at a time, each within the timeout."""
+
+        took = b""
+
+        def send(self, data):
+            self.took += data[:3]
+            return len(data[:3])
+
+    connection = DeadlineAdapter().poolmanager.connection_from_url("http://a").ConnectionCls("a")
+    connection.sock = line = Line()
+    connection.send(memoryview(b"0123456789"))
+    assert line.took == b"0123456789"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.jpg", "image/jpeg"),
+        ("a.b.JPG", "image/jpeg"),
+        ("a.tar.gz", "application/x-tar"),
+        ("a.tgz", "application/x-tar"),
+        ("jpg", "application/octet-stream"),
+        ("a.", "application/octet-stream"),
+        ("C:\\b.c\\jpg", "application/octet-stream"),
+    ],
+)
+def test_a_file_tells_its_kind_by_its_name(name, kind, server, connect):
+    body = Multipart({}, {"f": (name, lambda: BytesIO(b"x"))})
+    connect().send(Request("POST", "/a", body=body))
+    assert parts(server.seen[0])[0].get_content_type() == kind
 
 
 def test_a_file_is_opened_anew_for_each_attempt(server, connect):
