@@ -22,13 +22,13 @@ def taken_in(session: Any, outcome: Outcome) -> Outcome:
     try:
         rows = _rows(outcome)
         for change, row in rows:
-            _check(change, row, outcome.response, outcome.operation.draft.rekeys)
+            _check(change, row, outcome.response, outcome.operation.rekeys)
     except Conflict as error:
         fate = Fate.UNCERTAIN if outcome.retries else Fate.FAILED
         return outcome._replace(fate=fate, error=error)
     except Exception as error:  # a ContractError, or whatever a dialect's reader meets
         return outcome._replace(fate=Fate.UNCERTAIN, error=error)
-    there = bool(outcome.operation.draft.found) and was_there(outcome)
+    there = bool(outcome.operation.found) and was_there(outcome)
     met = _met(session, outcome, rows, there)
     if met is not None:
         return outcome._replace(fate=Fate.FAILED if there else Fate.UNCERTAIN, error=met)
@@ -184,10 +184,10 @@ def _gives_way(other: Any, age: int) -> bool:
 
 def _rows(outcome: Outcome) -> list[tuple[Change, Any]]:
     """Return each change with the row that the answer has for it, or None."""
-    draft, response = outcome.operation.draft, outcome.response
-    if draft.read is None or draft.kind == DELETE or response is None:
-        return [(change, None) for change in draft.changes]
-    return list(zip(draft.changes, draft.read(response), strict=True))
+    operation, response = outcome.operation, outcome.response
+    if operation.read is None or operation.kind == DELETE or response is None:
+        return [(change, None) for change in operation.changes]
+    return list(zip(operation.changes, operation.read(response), strict=True))
 
 
 def _check(change: Change, row: Any, response: Response | None, rekeys: bool = False) -> None:

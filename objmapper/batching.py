@@ -34,7 +34,7 @@ def grouped(dialect: Any, operations: Iterable[Operation]) -> list[list[Operatio
         if company is None:
             groups.append([operation])
             continue
-        key = company, operation.draft.lane
+        key = company, operation.lane
         if key not in open_ or len(open_[key]) == most:
             open_[key] = []
             groups.append(open_[key])

@@ -117,7 +117,7 @@ class Referee:
         ]
 
     def _unmet(self, operation: Operation) -> list[Change]:
-        if operation.draft.guard is None:
+        if operation.guard is None:
             return []
         return [
             change
@@ -314,14 +314,14 @@ class Referee:
         for change in operation.changes:
             if id(change.object) not in left:
                 self.session.members.under_way.discard(id(change.object))
-        has_all = operation._replace(draft=operation.draft._replace(changes=tuple(done)))
+        has_all = operation._replace(changes=tuple(done))
         if not going:
             return outcome._replace(operation=has_all, fate=Fate.DONE, response=None, error=None)
         if done:
             self.agreed.setdefault(operation.number, []).append(Outcome(has_all, Fate.DONE))
         # Anew, or who knows a request again would give it the answer that it had before.
         (draft,) = planning.drafts_of(self.session, going)
-        return outcome._replace(operation=operation._replace(draft=draft), fate=Fate.PENDING)
+        return outcome._replace(operation=operation.of_draft(draft), fate=Fate.PENDING)
 
     def _rebased(
         self, meeting: Meeting, sides: Mapping[str, str]

@@ -56,10 +56,10 @@ def is_refusal(error: BaseException | None) -> bool:
 
 def judge(session: Any, outcomes: Sequence[Outcome]) -> list[Finding]:
     """Ask the server about operations of unknown fate, together where it can be asked together."""
-    asked = [o for o in outcomes if o.operation.draft.settle is not Settle.ASK and not _repeats(o)]
-    looked = [outcome for outcome in asked if outcome.operation.draft.look is not None]
+    asked = [o for o in outcomes if o.operation.settle is not Settle.ASK and not _repeats(o)]
+    looked = [outcome for outcome in asked if outcome.operation.look is not None]
     if looked:
-        asked = [outcome for outcome in asked if outcome.operation.draft.look is None]
+        asked = [outcome for outcome in asked if outcome.operation.look is None]
     found = _Judge(session, asked).findings()
     for outcome in looked:
         found |= _looked(session, outcome)
@@ -68,7 +68,7 @@ def judge(session: Any, outcomes: Sequence[Outcome]) -> list[Finding]:
 
 def _looked(session: Any, outcome: Outcome) -> dict[int, Finding]:
     """Return what the one question of an operation tells, by id of the change."""
-    look, changes = outcome.operation.draft.look, outcome.operation.changes
+    look, changes = outcome.operation.look, outcome.operation.changes
     assert look is not None
     try:
         response = session.send(look.request.resolved())
@@ -90,9 +90,9 @@ def _repeats(outcome: Outcome) -> bool:
 
     Nor where versions are compared before it is sent: what it has done would pass for another's.
     """
-    draft = outcome.operation.draft
-    compares = draft.guard is not None and "If-Match" not in draft.request.headers
-    repeats = draft.repeatable or draft.settle is Settle.REPEAT
+    operation = outcome.operation
+    compares = operation.guard is not None and "If-Match" not in operation.request.headers
+    repeats = operation.repeatable or operation.settle is Settle.REPEAT
     return repeats and not compares and not is_refusal(outcome.error)
 
 
@@ -174,7 +174,7 @@ class _Judge:
             return Finding(Verdict.UNKNOWN, why=f"{len(rows)} objects have its natural key")
         if rows:
             return self._compared(change, rows[0])
-        return _REPLACED if outcome.operation.draft.rekeys else _NOT_DONE
+        return _REPLACED if outcome.operation.rekeys else _NOT_DONE
 
     def _of_new(self, change: Change, rows: Sequence[Row], outcome: Outcome) -> Finding:
         """Say which of the rows of its natural key a create has made, if any."""

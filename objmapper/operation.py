@@ -27,6 +27,7 @@ from objmapper.request import (
     Secret,
     Stream,
     has_pending,
+    is_flat,
     lifted,
     placed,
     resolve,
@@ -154,16 +155,47 @@ class Draft(NamedTuple):
     look: Look | None = None
 
 
+#: Where in an operation stands what its draft says.
+_OF_DRAFT = slice(1, 1 + len(Draft._fields))
+
+
 class Operation(NamedTuple):
     """One request of a plan: for which objects, after what, and how its fate can be settled.
 
+    It says all that its draft says, in one value: a large commit keeps one for each of its requests.
     It may travel with others of its wave, as a part of one request that the server takes apart.
     """
 
     #: Its place in the plan, from 1.
     number: int
-    #: What the dialect made of the changes.
-    draft: Draft
+    #: Create, update or delete (see Kind), or the name of an action.
+    kind: str
+    #: The objects that it writes, each with what it sends.
+    changes: tuple[Change, ...]
+    #: What is sent; keys of new objects stand in it as Pending.
+    request: Request
+    #: Whether sending it twice does what sending it once does.
+    repeatable: bool
+    #: How its fate can be settled if nobody knows it.
+    settle: Settle
+    #: See Draft.
+    lane: Any
+    #: Objects whose operations must be done first, beside those that the request names.
+    needs: tuple[Any, ...]
+    #: See Draft.
+    found: frozenset[int]
+    #: See Draft.
+    guard: str | None
+    #: See Draft.
+    read: Callable[[Response], list[Any]] | None
+    #: See Draft.
+    run: Callable[[Any], Response] | None
+    #: See Draft.
+    beside: Any
+    #: See Draft.
+    rekeys: bool
+    #: See Draft.
+    look: Look | None
     #: The numbers of the operations that it waits for.
     after: frozenset[int] = frozenset()
     #: Its wave, from 1; what it waits for is in an earlier one.
@@ -173,30 +205,39 @@ class Operation(NamedTuple):
     #: Which operations it shares a request with: those of this number; None: it goes alone.
     batch: int | None = None
 
-    @property
-    def kind(self) -> str:
-        """Create, update or delete (see Kind), or the name of an action."""
-        return self.draft.kind
+    @classmethod
+    def of(
+        cls,
+        number: int,
+        draft: Draft,
+        after: frozenset[int] = frozenset(),
+        wave: int = 1,
+        held_by: tuple[Any, ...] = (),
+        batch: int | None = None,
+    ) -> Operation:
+        """Return what a draft is in a plan."""
+        return cls._make((number, *draft, after, wave, held_by, batch))
 
     @property
-    def changes(self) -> tuple[Change, ...]:
-        """The objects that it writes, each with what it sends."""
-        return self.draft.changes
+    def draft(self) -> Draft:
+        """What the dialect made of the changes."""
+        values: tuple[Any, ...] = self
+        return Draft._make(values[_OF_DRAFT])
 
     @property
     def objects(self) -> tuple[Any, ...]:
         """The objects that it writes."""
-        return tuple(change.object for change in self.draft.changes)
+        return tuple(change.object for change in self.changes)
 
-    @property
-    def request(self) -> Request:
-        """What is sent."""
-        return self.draft.request
+    def of_draft(self, draft: Draft) -> Operation:
+        """Return another request in its place."""
+        return Operation.of(self.number, draft, self.after, self.wave, self.held_by, self.batch)
 
-    @property
-    def repeatable(self) -> bool:
-        """Whether sending it twice does what sending it once does."""
-        return self.draft.repeatable
+    def at(
+        self, number: int, after: frozenset[int], wave: int, held_by: tuple[Any, ...]
+    ) -> Operation:
+        """Return it at another place of the plan."""
+        return Operation.of(number, self.draft, after, wave, held_by, self.batch)
 
     def to_json(self) -> dict[str, Any]:
         """Return the operation JSON-ready, secrets masked."""
@@ -214,8 +255,8 @@ class Operation(NamedTuple):
             "after": sorted(self.after),
             "held_by": [repr(obj) for obj in self.held_by],
             "repeatable": self.repeatable,
-            "guard": self.draft.guard,
-            "settle": str(self.draft.settle),
+            "guard": self.guard,
+            "settle": str(self.settle),
         }
 
 
@@ -353,7 +394,7 @@ class Plan:
         return "\n".join([self._table() if self.operations else "Nothing to do.", *left_out])
 
     def _table(self) -> str:
-        guarded = any(op.draft.guard for op in self.operations)
+        guarded = any(op.guard for op in self.operations)
         more = ("guard",) if guarded else ()
         rows = [("wave", "no", "verb", "url", "body", "batch", "objects", "after", *more)]
         for op in self.operations:
@@ -368,7 +409,7 @@ class Plan:
                     "" if op.batch is None else str(op.batch),
                     str(len(op.objects)),
                     shortened(", ".join(map(str, (*sorted(op.after), *op.held_by))), 20),
-                    *((op.draft.guard or "",) if guarded else ()),
+                    *((op.guard or "",) if guarded else ()),
                 )
             )
         return table(rows)
@@ -402,6 +443,7 @@ __all__ = [
     "Settle",
     "Stream",
     "has_pending",
+    "is_flat",
     "lifted",
     "placed",
     "resolve",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ from objmapper.operation import (
     Operation,
     Pending,
     has_pending,
+    is_flat,
 )
 from objmapper.state import ABSENT, base_value
 
@@ -163,26 +165,29 @@ def _free(graph: Mapping[int, set[int]]) -> set[int]:
     return found
 
 
-def ordered(drafts: list[Draft], left_out: Sequence[LeftOut] = ()) -> tuple[Operation, ...]:
+def ordered(drafts: Iterable[Draft], left_out: Sequence[LeftOut] = ()) -> tuple[Operation, ...]:
     """Number the drafts and put them in waves: what an operation waits for is in an earlier one.
 
     What needs something that is left out is told so (``held_by``), and can't go.
     """
+    # A draft ends here, and where they come one by one no two of them are there at a time.
+    operations = tuple(map(Operation.of, itertools.count(1), drafts))
     creates: dict[int, int] = {}
     deletes: dict[Any, int] = {}
-    for number, draft in enumerate(drafts, 1):
-        for change in draft.changes:
+    for operation in operations:
+        for change in operation.changes:
             if change.kind == CREATE:
-                creates[id(change.object)] = number
+                creates[id(change.object)] = operation.number
             elif change.kind == DELETE:
-                deletes[identity(change.object)] = number
+                deletes[identity(change.object)] = operation.number
     after: defaultdict[int, set[int]] = defaultdict(set)
     before: dict[int, int] = {}
-    for number, draft in enumerate(drafts, 1):
-        for awaited in needs_of(draft) if creates else ():
+    for operation in operations:
+        number = operation.number
+        for awaited in needs_of(operation) if creates else ():
             if creates.get(id(awaited), number) != number:
                 after[number].add(creates[id(awaited)])
-        for change in draft.changes:
+        for change in operation.changes:
             earlier = before.get(id(change.object), number)
             if earlier != number:  # the second half of a cut cycle, or what follows a create
                 after[number].add(earlier)
@@ -190,40 +195,42 @@ def ordered(drafts: list[Draft], left_out: Sequence[LeftOut] = ()) -> tuple[Oper
             for _, parent in references(change) if deletes else ():
                 if deletes.get(parent, number) != number:
                     after[deletes[parent]].add(number)
-    _let_go(drafts, after)
-    return _in_waves(drafts, after, _held(drafts, left_out, deletes) if left_out else {})
+    _let_go(operations, after)
+    held = _held(operations, left_out, deletes) if left_out else {}
+    return _in_waves(operations, after, held)
 
 
-def _let_go(drafts: list[Draft], after: defaultdict[int, set[int]]) -> None:
-    """Have drafts that go beside each other wait for what the first of them waits for."""
-    if all(draft.beside is None for draft in drafts):
+def _let_go(operations: Sequence[Operation], after: defaultdict[int, set[int]]) -> None:
+    """Have operations that go beside each other wait for what the first of them waits for."""
+    if all(operation.beside is None for operation in operations):
         return
     first: dict[int, int] = {}
     groups: dict[int, set[int]] = {}
-    for number, draft in enumerate(drafts, 1):
+    for operation in operations:
+        number, beside = operation.number, operation.beside
         earlier = [n for n in after[number] if n in groups] if number in after else []
         for n in earlier:
-            if draft.beside is not None and drafts[n - 1].beside == draft.beside:
+            if beside is not None and operations[n - 1].beside == beside:
                 head = first[n]
                 after[number] = (after[number] - {n}) | after[head]
                 first[number], groups[number] = head, groups[n]
                 groups[n].add(number)
             else:
                 after[number] |= groups[n]
-        if draft.beside is not None and number not in groups:
+        if beside is not None and number not in groups:
             first[number], groups[number] = number, {number}
 
 
 def _held(
-    drafts: list[Draft], left_out: Sequence[LeftOut], deletes: Mapping[Any, int]
+    operations: Iterable[Operation], left_out: Sequence[LeftOut], deletes: Mapping[Any, int]
 ) -> dict[int, dict[int, Any]]:
     """Return, by number, the objects that an operation needs and that are left out."""
     held: defaultdict[int, dict[int, Any]] = defaultdict(dict)
     missing = {id(out.change.object) for out in left_out}
-    for number, draft in enumerate(drafts, 1):
-        for awaited in needs_of(draft):
+    for operation in operations:
+        for awaited in needs_of(operation):
             if id(awaited) in missing:
-                held[number][id(awaited)] = awaited
+                held[operation.number][id(awaited)] = awaited
     for change, *_ in left_out if deletes else ():
         for _, parent in references(change):
             if parent in deletes:
@@ -231,13 +238,14 @@ def _held(
     return held
 
 
-def needs_of(draft: Draft) -> Iterable[Any]:
-    """Yield the objects whose keys a request needs, or that it is told to wait for."""
-    request = draft.request
-    parts = [request.path, *(value for _, value in request.params)]
-    parts.append(getattr(request.body, "value", None))
-    yield from has_pending(parts)
-    yield from draft.after
+def needs_of(operation: Operation) -> Iterable[Any]:
+    """Return the objects whose keys a request needs, or that it is told to wait for."""
+    request = operation.request
+    body = getattr(request.body, "value", None)
+    if request.path.__class__ is str and not request.params and is_flat(body):
+        return operation.needs
+    parts = [request.path, *(value for _, value in request.params), body]
+    return (*has_pending(parts), *operation.needs)
 
 
 def identity(obj: Any) -> tuple[Any, Any]:
@@ -272,15 +280,17 @@ def references(change: Change) -> Iterable[tuple[str, tuple[Any, Any]]]:
 
 
 def _in_waves(
-    drafts: list[Draft], after: Mapping[int, set[int]], held: Mapping[int, Mapping[int, Any]]
+    operations: tuple[Operation, ...],
+    after: Mapping[int, set[int]],
+    held: Mapping[int, Mapping[int, Any]],
 ) -> tuple[Operation, ...]:
     if not after and not held:
-        return tuple(Operation(number, draft) for number, draft in enumerate(drafts, 1))
+        return operations
     sorter = TopologicalSorter(after)
     try:
         sorter.prepare()
     except CycleError as error:
-        ring = " -> ".join(repr(drafts[n - 1].changes[0].object) for n in error.args[1])
+        ring = " -> ".join(repr(operations[n - 1].changes[0].object) for n in error.args[1])
         raise CircularDependencyError(
             f"These operations each wait for another one: {ring}. Nothing was sent."
         ) from None
@@ -293,12 +303,11 @@ def _in_waves(
             waves[number] = wave
         sorter.done(*ready)
     # What neither waits nor is waited for is not in the graph. Numbers go as the plan is read.
-    order = sorted(range(1, len(drafts) + 1), key=lambda number: waves.get(number, 1))
+    order = sorted(range(1, len(operations) + 1), key=lambda number: waves.get(number, 1))
     place = {number: index for index, number in enumerate(order, 1)}
     return tuple(
-        Operation(
+        operations[number - 1].at(
             place[number],
-            drafts[number - 1],
             frozenset([place[before] for before in after.get(number, ())]),
             waves.get(number, 1),
             tuple(held[number].values()) if number in held else (),

@@ -45,7 +45,7 @@ def plan(
         missing = {id(out.change.object) for out in left_out}
         changes = [change for change in changes if id(change.object) not in missing]
     check(changes, deleted)
-    drafts = drafts_of(session, ordering.cut_cycles(changes))
+    drafts = each_draft(session, ordering.cut_cycles(changes))
     operations = batching.numbered(session.dialect, ordering.ordered(drafts, left_out))
     client = session.client
     saver = partial(saving.saved, client.base_url, client.dialect.name)
@@ -54,33 +54,36 @@ def plan(
 
 def drafts_of(session: Any, changes: list[Change]) -> list[Draft]:
     """Return the requests for *changes*, with what tells versions and repeats."""
+    return list(each_draft(session, changes))
+
+
+def each_draft(session: Any, changes: list[Change]) -> Iterable[Draft]:
+    """Give the requests for *changes* one by one, as the dialect makes them."""
     dialect, header = session.dialect, session.client.idempotency_header
     kinds = {type(change.object).__mapper__ for change in changes}
     along = [change for change in changes if change.within is not None]
     alone = [change for change in changes if change.within is None] if along else changes
-    drafts: list[Draft] = dialect.operations(alone)
+    drafts: Iterable[Draft] = dialect.operations(alone)
     if along:
         drafts = _with(drafts, along)
     if any(mapper.is_versioned for mapper in kinds):
         for mapper in kinds:
             versions.check(dialect, mapper)
-        drafts = [versions.guarded(dialect, draft) for draft in drafts]
+        drafts = map(partial(versions.guarded, dialect), drafts)
     if header is not None:
-        drafts = [known_again(draft, header) for draft in drafts]
+        drafts = map(partial(known_again, header=header), drafts)
     return drafts
 
 
-def _with(drafts: list[Draft], along: list[Change]) -> list[Draft]:
-    """Return drafts with the changes that go in their requests without a word of their own."""
+def _with(drafts: Iterable[Draft], along: list[Change]) -> Iterator[Draft]:
+    """Yield drafts with the changes that go in their requests without a word of their own."""
     by_root: dict[int, list[Change]] = {}
     for change in along:
         by_root.setdefault(id(change.within), []).append(change)
-    found = []
     for draft in drafts:
         gone = (id(change.object) for change in draft.changes if change.kind == Kind.DELETE)
         more = [change for number in gone for change in by_root.get(number, ())]
-        found.append(draft._replace(changes=(*draft.changes, *more)) if more else draft)
-    return found
+        yield draft._replace(changes=(*draft.changes, *more)) if more else draft
 
 
 def known_again(draft: Draft, header: str, token: str | None = None) -> Draft:

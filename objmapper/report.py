@@ -121,7 +121,7 @@ def _portable(entry: Entry) -> Entry:
 def was_there(outcome: Outcome) -> bool:
     """Whether the server had already what an operation was to create."""
     answer = outcome.response
-    return answer is not None and answer.status in outcome.operation.draft.found
+    return answer is not None and answer.status in outcome.operation.found
 
 
 _DONE: dict[str, str] = {
@@ -272,7 +272,7 @@ class CommitReport:
     def add(self, outcome: Outcome) -> None:
         """Enter every object of *outcome* under its fate."""
         operation, fate = outcome.operation, outcome.fate
-        there = bool(operation.draft.found) and fate is DONE and was_there(outcome)
+        there = bool(operation.found) and fate is DONE and was_there(outcome)
         changes = operation.changes
         for change in changes:
             entries = self.existing if there else self._list_of(fate, change)

@@ -251,6 +251,11 @@ def has_pending(value: Any) -> Iterator[Any]:
             waiting.append(value.value)
 
 
+def is_flat(value: Any) -> bool:
+    """Whether *value* holds nothing but texts, numbers and the like, as most bodies do."""
+    return value.__class__ is dict and _SCALARS.issuperset(map(type, value.values()))
+
+
 def lifted(value: Any, take: Callable[[Any], Any]) -> tuple[Any, list[Any]]:
     """Return JSON with null for each Pending in it, and ``[place, take(object)]`` of each of them.
 

@@ -36,8 +36,8 @@ from objmapper.transport import patience
 def send(by: Any, operation: Operation) -> Outcome:
     """Send one operation by a session or a client; never raises, but for what is no Exception."""
     begun, age = time.time(), next(ages)
-    if operation.draft.run is not None:
-        return _run(by, operation, operation.draft.run, begun, age)
+    if operation.run is not None:
+        return _run(by, operation, operation.run, begun, age)
     try:
         answer: Response | Exception = by.send(operation.request)
     except Exception as failure:
@@ -207,7 +207,7 @@ def fate_of_status(error: StatusError, operation: Operation) -> Fate:
     finds what it was to make, where the draft says so. One that may be for the version of an object
     is looked into.
     """
-    if error.status in operation.draft.found:
+    if error.status in operation.found:
         return Fate.DONE
     if error.doubtful and isinstance(error, NotFound) and operation.kind == Kind.DELETE:
         return Fate.DONE
@@ -223,7 +223,7 @@ _CONTESTED = frozenset({404, 409, 410, 412, 428})
 
 def is_contested(operation: Operation, error: BaseException | None) -> bool:
     """Whether an operation that minds versions was refused as if for one."""
-    guarded = operation.draft.guard is not None
+    guarded = operation.guard is not None
     return guarded and isinstance(error, StatusError) and error.status in _CONTESTED
 
 
@@ -369,7 +369,7 @@ def _lanes(parcels: list[list[Operation]]) -> list[list[list[Operation]]]:
     lanes: list[list[list[Operation]]] = []
     shared: dict[Any, list[list[Operation]]] = {}
     for parcel in parcels:
-        name = parcel[0].draft.lane
+        name = parcel[0].lane
         if name in shared:
             shared[name].append(parcel)
             continue

@@ -412,11 +412,11 @@ def _copied(wire: Any) -> Any:
 
 def _answer(outcome: Outcome, obj: Any) -> dict[str, Any]:
     """Return what the server answered of an object, if it did."""
-    draft, response = outcome.operation.draft, outcome.response
-    if draft.read is None or response is None or not 200 <= response.status < 300:
+    operation, response = outcome.operation, outcome.response
+    if operation.read is None or response is None or not 200 <= response.status < 300:
         return {}
     try:
-        rows = zip(draft.changes, draft.read(response), strict=True)
+        rows = zip(operation.changes, operation.read(response), strict=True)
         return dict(next((row for change, row in rows if change.object is obj), None) or {})
     except Exception:  # an answer without sense, whose operation was found to be done
         return {}

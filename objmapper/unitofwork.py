@@ -70,7 +70,7 @@ class Commit:
         self.interrupted = False
         #: What was refused as if for a version; who finds out, where the plan has versions.
         self.contested: dict[int, Outcome] = {}
-        guarded = any(operation.draft.guard for operation in plan)
+        guarded = any(operation.guard for operation in plan)
         self.referee = conflicts.Referee(session, on_conflict, self.errors) if guarded else None
 
     def run(self) -> CommitReport:
@@ -227,7 +227,7 @@ class Commit:
     def keys_are_known(self, operation: Operation) -> bool:
         """Look for the keys that a request needs and that no answer has told."""
         keyless = self.session.members.keyless
-        for obj in ordering.needs_of(operation.draft) if keyless else ():
+        for obj in ordering.needs_of(operation) if keyless else ():
             try:
                 if obj in keyless:
                     naturalkey.find_key(self.session, obj)

@@ -621,7 +621,7 @@ class Together(DRF):
     """Updates of one kind share a request, which the small server takes for the first one's."""
 
     def operations(self, changes):
-        drafts = super().operations(changes)
+        drafts = list(super().operations(changes))
         if len(drafts) < 2 or drafts[0].kind != Kind.UPDATE:
             return drafts
         sent = tuple(change for draft in drafts for change in draft.changes)

@@ -371,7 +371,7 @@ class Batch(SmallDialect):
     """All changes travel in one request."""
 
     def operations(self, changes):
-        drafts = super().operations(changes)
+        drafts = list(super().operations(changes))
         body = Json([draft.request.body.value for draft in drafts])
         request = drafts[0].request._replace(body=body)
         return [drafts[0]._replace(changes=tuple(changes), request=request)]

@@ -1392,7 +1392,7 @@ class Batch(SmallDialect):
     """All new tasks travel in one request; the answer is a list of rows."""
 
     def operations(self, changes):
-        drafts = super().operations(changes)
+        drafts = list(super().operations(changes))
         request = drafts[0].request._replace(
             body=Json([draft.request.body.value for draft in drafts])
         )

@@ -246,8 +246,8 @@ class CVAT(Annotating):
 
     # -- writing ----------------------------------------------------------------------------------
 
-    def operations(self, changes: Sequence[Change]) -> list[Draft]:
-        """Return one request a change, but for labels and first comments: they travel in others'.
+    def operations(self, changes: Sequence[Change]) -> Iterator[Draft]:
+        """Yield one request a change, but for labels and first comments: they travel in others'.
 
         The data of tasks are uploaded after that, in several requests.
         """
@@ -255,7 +255,9 @@ class CVAT(Annotating):
         if annotations:
             told = {id(change) for change in annotations}
             others = [change for change in changes if id(change) not in told]
-            return [*self.operations(others), *self.annotating(annotations)]
+            yield from self.operations(others)
+            yield from self.annotating(annotations)
+            return
         changes, later = uploads.split(changes)
         carried: dict[Any, list[Change]] = {}
         parents: dict[Any, Any] = {}
@@ -268,14 +270,16 @@ class CVAT(Annotating):
                 carried.setdefault(_identity(parent), []).append(change)
                 parents[_identity(parent)] = parent
         gone = {_identity(c.object) for c in alone if c.kind == Kind.DELETE}
-        drafts = list(self._own(alone, carried))
+        yield from map(self.put_in_place, self._own(alone, carried))
         for identity, labels in carried.items():
             if identity in gone:  # they go with their parent
-                drafts += [self.draft(label) for label in labels if label.kind != Kind.CREATE]
+                for label in labels:
+                    if label.kind != Kind.CREATE:
+                        yield self.put_in_place(self.draft(label))
             else:
-                drafts.append(self.with_labels(parents[identity], None, labels))
-        placed = [self.put_in_place(draft) for draft in drafts]
-        return [*placed, *uploads.drafts(self, later)] if later else placed
+                yield self.put_in_place(self.with_labels(parents[identity], None, labels))
+        if later:
+            yield from uploads.drafts(self, later)
 
     def _own(self, changes: list[Change], carried: dict[Any, list[Change]]) -> Iterator[Draft]:
         """Yield the requests of what travels in no other one, with what travels in theirs."""

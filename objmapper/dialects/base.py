@@ -355,9 +355,12 @@ class Dialect(Batches):
 
     # -- writing ----------------------------------------------------------------------------------
 
-    def operations(self, changes: Sequence[Change]) -> list[Draft]:
-        """Return the requests for *changes*: one each, or several objects in one."""
-        return [self.draft(change) for change in changes]
+    def operations(self, changes: Sequence[Change]) -> Iterable[Draft]:
+        """Give the requests for *changes*: one each, or several objects in one.
+
+        They may be made one by one, as they are asked for; they are asked for once.
+        """
+        return map(self.draft, changes)
 
     def draft(self, change: Change) -> Draft:
         """Return the request for one change."""

@@ -184,7 +184,7 @@ def _sent_before(obj: Any, item: Item) -> Outcome:
     error = TransportError(
         "an earlier run has sent it, and has had no answer; a commit looks it up."
     )
-    return Outcome(Operation(intent.operation, draft), Fate.UNCERTAIN, error=error)
+    return Outcome(Operation.of(intent.operation, draft), Fate.UNCERTAIN, error=error)
 
 
 def _enter(restorer: Restorer, obj: Any, item: Item) -> None:

@@ -218,11 +218,11 @@ class Journal:
             parts = tuple(c for c in operation.changes if id(c.object) in fresh)
             for change in parts:
                 number = next(self._operations)
-                alone = Operation(number, operation.draft._replace(changes=(change,)))
+                alone = Operation.of(number, operation.draft._replace(changes=(change,)))
                 numbered.append((alone, number))
                 intents.append(self._intent(number, operation, change, tags))
             if parts:
-                found.append(operation._replace(draft=operation.draft._replace(changes=parts)))
+                found.append(operation._replace(changes=parts))
         before = [entry for entry in self._open.values() if id(entry[0].objects[0]) in fresh]
         now = time.time()
         dropped = [(number, DROPPED, now, None) for _, number in before]
@@ -331,7 +331,7 @@ class Journal:
         if obj._state.lifecycle is Lifecycle.PERSISTENT:
             number = next(self._operations)
             rest = Change(Kind.UPDATE, obj, {key: change.sent[key] for key in keys})
-            waits = Operation(number, Draft(Kind.UPDATE, (rest,), Request("PATCH", "")))
+            waits = Operation.of(number, Draft(Kind.UPDATE, (rest,), Request("PATCH", "")))
             self._open[id(waits)] = waits, number
             self.again.setdefault(self.number(obj), set()).update(keys)
         return f",{encoding.dumps(keys)},{number}"

@@ -213,7 +213,7 @@ class Restorer:
                     "repeated."
                 )
             draft = planning.known_again(draft, header, token)
-        operation = Operation(number, draft)
+        operation = Operation.of(number, draft)
         journal.reopen(operation, number)
         begun = book.begun.get(number, journal.opened)
         text = f"{draft.request.method} {draft.request.shown_path}: the process ended before an answer."

@@ -153,17 +153,16 @@ class Simvue(Dialect):
 
     # -- writing ----------------------------------------------------------------------------------
 
-    def operations(self, changes: Sequence[Change]) -> list[Draft]:
-        """Return the requests: a star and an upload in their own, after what made the object."""
+    def operations(self, changes: Sequence[Change]) -> Iterator[Draft]:
+        """Yield the requests: a star and an upload in their own, after what made the object."""
         folders, before = _by_path(_new(changes, "folders")), cache(partial(_new, changes))
-        drafts: list[Draft] = []
         for change in changes:
             locks.refuse(change.object, "It")
             now, later = _split(change)
             if now is not None:
-                drafts.append(self._after(self.draft(now), folders, before))
-            drafts += [draft for part in later for draft in self._later(part)]
-        return drafts
+                yield self._after(self.draft(now), folders, before)
+            for part in later:
+                yield from self._later(part)
 
     def _after(
         self, draft: Draft, folders: Mapping[str, list[Any]], before: Callable[[str], list[Any]]

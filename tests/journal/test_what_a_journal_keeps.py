@@ -445,7 +445,7 @@ class Lists(sys.modules["smallserver"].SmallDialect):
     """New objects of one kind go in one list, whose answer is a list."""
 
     def operations(self, changes):
-        drafts = super().operations(changes)
+        drafts = list(super().operations(changes))
         if len(drafts) < 2 or any(draft.kind != Kind.CREATE for draft in drafts):
             return drafts
         first = drafts[0]
