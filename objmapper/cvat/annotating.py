@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -47,6 +47,14 @@ class Annotating(InOrganizations):
 
     #: The server's version, as far as it is known.
     version: tuple[int, int] | None = None
+    #: Asks the server for it, where nobody has; None: it has been asked, or can't be.
+    _ask_version: Callable[[], tuple[int, int] | None] | None = None
+
+    def known_version(self) -> tuple[int, int] | None:
+        """Return the server's version for what depends on it, asked for once; None: it is not told."""
+        if self.version is None and self._ask_version is not None:
+            self.version, self._ask_version = self._ask_version(), None
+        return self.version
 
     # -- reading ----------------------------------------------------------------------------------
 
@@ -150,7 +158,9 @@ class Annotating(InOrganizations):
     def _annotating(self, kind: Kind, changes: list[Change]) -> Draft:
         items, obj = items_of(changes), changes[0].object
         for change, item in zip(changes, items, strict=True):
-            if item.get("score") is not None and self.version == (2, 15):
+            if item.get("score") is None:
+                continue
+            if self.known_version() == (2, 15):
                 told = "This CVAT keeps no scores: they are newer than 2.15."
                 raise ValidationError.of([(change.object, "score", [told])])
         name = str(_home(obj))

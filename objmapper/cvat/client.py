@@ -63,9 +63,10 @@ class Client(SessionClient):
     is not known. ``config.logout_on_exit`` decides otherwise. A logout that fails then is warned of. What
     was only forgotten ends by itself after two weeks, and so does what ``close()`` left.
 
-    Unless *check_server_version* is False the version is asked for once: a server that the binding
-    was not written for is warned of, or refused with ContractError, as *config* says. What a server
-    of that version can't sort by is refused then, too.
+    Unless *check_server_version* is False the version is asked for at once: a server that the binding
+    was not written for is warned of, or refused with ContractError, as *config* says. Otherwise it is
+    asked for when something depends on it: names that CVAT 2.15 neither filters nor sorts by, its
+    background requests, scores, attributes that are taken out of a label.
 
     Raises TypeError and ValueError for what is no address or option, ConnectError where no server
     answers at an address without a scheme, TransportError and its kin.
@@ -114,6 +115,8 @@ class Client(SessionClient):
             # would be compared too, and behind a proxy that ends TLS it differs in its scheme.
             options["headers"] = {"Referer": base_url, **(options.get("headers") or {})}
         self._speaks = CVAT()
+        if not check_server_version:
+            self._speaks._ask_version = self._found_version
         self._context = self._speaks.context
         super().__init__(base_url, dialect=self._speaks, auth=self._signature, **options)
         if check_server_version:
@@ -343,10 +346,10 @@ class Client(SessionClient):
                 raise
             self.logger.warning("The server does not tell its version: %s", error)
             return
-        match = re.match(r"(\d{1,9})\.(\d{1,9})", version)
-        if match:
-            self._speaks.version = int(match[1]), int(match[2])
-            if OLDEST <= self._speaks.version <= NEWEST:
+        known = _numbers(version)
+        if known is not None:
+            self._speaks.version = known
+            if OLDEST <= known <= NEWEST:
                 return
         told = (
             f"{self.base_url} is CVAT {version[:40]!r}; this binding was written for "
@@ -355,6 +358,19 @@ class Client(SessionClient):
         if fail_if_unsupported:
             raise ContractError(told)
         self.logger.warning("%s Some of it may not work.", told)
+
+    def _found_version(self) -> tuple[int, int] | None:
+        """Ask for the version, as something depends on it; None where the server does not tell."""
+        try:
+            return _numbers(self.get_server_version())
+        except StatusError as error:
+            self.logger.debug("The server does not tell its version: %s", error)
+            return None
+
+
+def _numbers(version: str) -> tuple[int, int] | None:
+    match = re.match(r"(\d{1,9})\.(\d{1,9})", version)
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def make_client(

@@ -91,6 +91,16 @@ class CVAT(Annotating):
             return {path: name for path, name in found.items() if name not in newer}
         return found
 
+    def _asked_by(self, mapper: Any, kind: str, name: str) -> str | None:
+        """Return CVAT's name for a path of field names; None where it has none."""
+        found: str | None = self._names(mapper, kind).get(name)
+        if found is None or self.version is not None:
+            return found
+        if found in (mapper.options.get("dialect_options") or {}).get("newer", ()):
+            self.known_version()
+            found = self._names(mapper, kind).get(name)
+        return found
+
     def _mapper_of(self, path: tuple[Any, ...]) -> Any:
         return path[0].model.__mapper__
 
@@ -98,7 +108,7 @@ class CVAT(Annotating):
         mapper, name = self._mapper_of(path), "__".join(field.name for field in path)
         if kind_of(mapper) is not None:
             return super().lookups_of(path)
-        if name in self._names(mapper, "filters"):
+        if self._asked_by(mapper, "filters", name) is not None:
             return self.lookups
         if name in self._names(mapper, "parameters"):
             return frozenset({"exact"})
@@ -115,8 +125,8 @@ class CVAT(Annotating):
         return "sorts" if isinstance(condition, Order) and "sorts" in options else "filters"
 
     def wire_name(self, condition: Condition | Order) -> str:
-        names = self._names(self._mapper_of(condition.path), self._does(condition))
-        found: str | None = names.get("__".join(field.name for field in condition.path))
+        mapper, name = self._mapper_of(condition.path), "__".join(f.name for f in condition.path)
+        found = self._asked_by(mapper, self._does(condition), name)
         if found is None:
             raise self._unknown(condition)
         return found
@@ -137,8 +147,9 @@ class CVAT(Annotating):
 
     def collection(self, mapper: Any, values: Mapping[str, Any]) -> tuple[Any, ...]:
         instead = self._names(mapper, "newer than 2.15")
-        if instead and self.version is not None and self.version <= OLDEST:
-            told = ".".join(map(str, self.version))
+        version = self.known_version() if instead else None
+        if version is not None and version <= OLDEST:
+            told = ".".join(map(str, version))
             raise UnsupportedLookup(f"CVAT {told} has no {mapper.endpoint}. {instead}")
         return super().collection(mapper, values)
 
@@ -439,7 +450,7 @@ class CVAT(Annotating):
         if change.kind == Kind.CREATE:
             return [Said(item, None)]
         if "attributes" in item:
-            item["attributes"] = attributes_told(change, self.version)
+            item["attributes"] = attributes_told(change, self.known_version)
         points = points_told(change)
         item.pop("sublabels", None)
         if points and not item:

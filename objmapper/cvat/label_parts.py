@@ -7,14 +7,14 @@ and which points it has are read when it is made, and never again (CVAT 2.15's c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from objmapper import naturalkey
 from objmapper.cvat.label_names import Said, one_by_one
 from objmapper.exceptions import ObjMapperError, ValidationError
 from objmapper.operation import Change, Kind
-from objmapper.state import ABSENT, session_of
+from objmapper.state import ABSENT, live_session
 
 _REMOVING = (2, 80)
 #: What an attribute is said by: CVAT takes all of it.
@@ -23,15 +23,18 @@ _ATTRIBUTE = ("mutable", "input_type", "default_value", "values")
 Item = dict[str, Any]
 
 
-def attributes_told(change: Change, version: tuple[int, int] | None) -> list[Item]:
-    """Return a label's attributes as an edit says them. Raises ValidationError.
+def attributes_told(
+    change: Change, known_version: Callable[[], tuple[int, int] | None]
+) -> list[Item]:
+    """Return a label's attributes as an edit says them; *known_version* tells the server's version.
 
-    That is for one that is taken out where CVAT would keep it.
+    Raises ValidationError for one that is taken out where CVAT would keep it.
     """
     before, after = _parts(change, "attributes")
     kept = {each["id"] for each in after if "id" in each}
     gone = [each for each in before if each.get("id") not in kept]
-    if gone and (version is None or version < _REMOVING):
+    version = known_version() if gone else _REMOVING
+    if version is None or version < _REMOVING:
         names = ", ".join(str(each["name"]) for each in gone)
         raise _refusal(change, "attributes", _kept(names, version))
     was = {each["id"]: each["name"] for each in before if "id" in each}
@@ -41,7 +44,7 @@ def attributes_told(change: Change, version: tuple[int, int] | None) -> list[Ite
 
 def _kept(names: str, version: tuple[int, int] | None) -> str:
     if version is None:
-        which = "its version is not known (client.check_server_version() asks for it)"
+        which = "the version of this one is not known"
     else:
         which = f"this CVAT is {'.'.join(map(str, version))}"
     return (
@@ -147,9 +150,7 @@ def _row(label: Any) -> Item:
     """Return what the server has of a label that was changed; asked for. Raises ObjMapperError."""
     if label._state.theirs:  # it came with another one's
         return {**label._row, **label._state.theirs}
-    session, mapper = session_of(label), type(label).__mapper__
-    if session is None or session.offline:
-        raise ObjMapperError("nothing is asked while the session is offline")
+    session, mapper = live_session(label, "The label"), type(label).__mapper__
     with session.using():
         if mapper.key_in(label._row) is None:
             naturalkey.find_key(session, label)

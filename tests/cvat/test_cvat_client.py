@@ -27,6 +27,7 @@ from objmapper.exceptions import (
     NotAuthenticated,
     TooManyRequests,
     TransportError,
+    UnsupportedLookup,
 )
 from objmapper.queryset import Manager
 from objmapper.server import WSGIAdapter, embedded, serve
@@ -466,6 +467,58 @@ class TestVersion:
         options = told({"/api/server/about": answer})
         with pytest.raises(ContractError):
             Client("http://cvat.example", **options)
+
+
+class TestVersionThatWasNotAskedFor:
+    """It is asked for once, when something depends on it."""
+
+    ABOUT = ("GET", "/server/about")
+
+    @pytest.fixture(params=["2.80", "2.15"])
+    def unasked(self, request):
+        url = f"embedded://cvat?seed=1x2&version={request.param}"
+        with Client(url, check_server_version=False) as client:
+            yield client
+
+    def test_what_does_not_depend_on_it_asks_for_nothing_more(self, unasked, requests_of):
+        with requests_of() as sent:
+            list(unasked.tasks.filter(name="x").order_by("-updated_date"))
+            unasked.projects.retrieve(1).update({"name": "renamed"})
+        assert self.ABOUT not in list(sent)
+
+    def test_a_name_that_2_15_lacks_is_refused_there_and_not_ignored(self, unasked, requests_of):
+        old = unasked.get_server_version().startswith("2.15")
+        with requests_of() as sent:
+            for ask in (
+                lambda: unasked.tasks.order_by("-created_date").first(),
+                lambda: unasked.tasks.filter(media_type="image").first(),
+            ):
+                if old:
+                    with pytest.raises(UnsupportedLookup, match=r"created_date|media_type"):
+                        ask()
+                else:
+                    ask()
+        assert list(sent).count(self.ABOUT) == 1
+        assert len(sent) == (1 if old else 3)
+
+    def test_background_requests_are_those_of_2_80(self, unasked, requests_of):
+        old = unasked.get_server_version().startswith("2.15")
+        with requests_of() as sent:
+            if old:
+                with pytest.raises(UnsupportedLookup, match=r"CVAT 2\.15 has no requests"):
+                    unasked.requests.list()
+            else:
+                assert unasked.requests.list() == []
+        assert next(iter(sent)) == self.ABOUT
+
+    def test_a_server_that_does_not_tell_is_asked_once_and_taken_for_new(self, told, noted):
+        page = {"count": 0, "next": None, "previous": None, "results": []}
+        answers = {"/api/server/about": (403, [], b"{}"), "/api/tasks": page}
+        with Client("http://cvat.example", check_server_version=False, **told(answers)) as client:
+            for _ in range(2):
+                assert list(client.tasks.order_by("created_date")) == []
+        paths = [request.path_url.partition("?")[0] for request in noted.sent]
+        assert paths == ["/api/server/about", "/api/tasks", "/api/tasks"]
 
 
 class TestSessions:

@@ -313,14 +313,22 @@ class TestAttributes:
         ]
         assert [each["name"] for each in rows(server, project)["car"]["attributes"]] == ["parked"]
 
-    def test_where_the_version_is_not_known_none_is_taken_out(self, car):
-        with Client("embedded://cvat", check_server_version=False) as other:
+    @pytest.mark.parametrize("version", ["2.80", "2.15"])
+    def test_a_version_that_was_not_asked_for_is_asked_for_then(self, version, requests_of):
+        url = f"embedded://cvat?version={version}"
+        with Client(url, check_server_version=False) as other:
             project = other.projects.create(name="p", labels=[{"name": "x", "attributes": [SIZE]}])
             label = project.labels.get(name="x")
             label.attributes.clear()
-            with pytest.raises(ValidationError, match=r"version is not known.*keep size\."):
-                label.commit()
-            label.revert()
+            with requests_of() as sent:
+                if version == "2.15":
+                    with pytest.raises(ValidationError, match=r"this CVAT is 2\.15"):
+                        label.commit()
+                    label.revert()
+                else:
+                    label.commit()
+                    assert rows(other, project)["x"]["attributes"] == []
+            assert next(iter(sent)) == ("GET", "/server/about")
 
     def test_an_attribute_is_appended_and_changed_in_place_in_one_request(
         self, server, project, car
