@@ -18,6 +18,7 @@ from objmapper.dialects import find_dialect
 from objmapper.operation import Body, Json, Multipart, Request, Response, Stream
 from objmapper.transport import Transport
 from objmapper.transport.masking import secret_values
+from objmapper.transport.policy import checked_timeout
 from objmapper.transport.transport import MAX_RESPONSE_BYTES
 
 if TYPE_CHECKING:
@@ -192,6 +193,7 @@ class Client:
         files: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         into: str | os.PathLike[str] | BinaryIO | None = None,
+        timeout: float | tuple[float, float] | None = None,
     ) -> Response:
         """Send any request below the base URL, with the same credentials, retries, limits, errors.
 
@@ -201,18 +203,20 @@ class Client:
         *into* is where the body of an answer goes as it comes, however large it is, and ``content`` is
         empty then: a path, which gets it whole or stays as it was, or a binary file that is open for
         writing and can be rewound.
-        Values whose names say that they are credentials are masked in logs and errors. Times out as
-        the client does, in seconds.
+        *timeout* is in seconds, for the connection and for each read, or a pair of both; None: the client's.
+        Values whose names say that they are credentials are masked in logs and errors.
 
         Raises TransportError and its kin, StatusError for a status of 400 or more among them, and
         TypeError for two bodies at once, for a body that can't be sent twice, and for an *into* that
-        can't be written twice; OSError where it can't be written at all.
+        can't be written twice; ValueError for a *timeout* that is none; OSError where *into* can't be
+        written at all.
         """
         body = _body(json, data, files)
+        limits = None if timeout is None else checked_timeout(timeout)
         pairs = tuple(secret_values(params or {}).items())
         with _landing(into) as opener:
             request = Request(method.upper(), path, pairs, dict(headers or {}), body, into=opener)
-            return self.send(request)
+            return self.send(request if limits is None else request._replace(timeout=limits))
 
 
 @contextmanager

@@ -140,6 +140,8 @@ class Request(NamedTuple):
     #: Opens what the body of an answer is written to, while it comes, where its status is below 300:
     #: anew for each attempt. Its ``content`` is empty then.
     into: Callable[[], BinaryIO] | None = None
+    #: Seconds for the connection and for each read; None: the client's.
+    timeout: tuple[float, float] | None = None
 
     @property
     def may_repeat(self) -> bool:

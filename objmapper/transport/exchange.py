@@ -170,7 +170,8 @@ class Exchange:
         """
         started = time.perf_counter()
         settings = self._settings or self._environment(prepared.url or "")
-        answer = self.http.send(prepared, timeout=self.timeout, allow_redirects=False, **settings)
+        timeout = request.timeout or self.timeout
+        answer = self.http.send(prepared, timeout=timeout, allow_redirects=False, **settings)
         try:
             content = self._content(answer, request, shown_url)
         except BaseException:
@@ -213,7 +214,7 @@ class Exchange:
                 request,
             )
         # The own adapter ends in time by itself; a session that the user gave has others.
-        seconds = ANSWER_TIMES * self.timeout[1]
+        seconds = ANSWER_TIMES * (request.timeout or self.timeout)[1]
         end = time.perf_counter() + seconds
         pieces: list[bytes] = []
         size = 0

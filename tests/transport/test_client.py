@@ -15,7 +15,7 @@ from objmapper import BearerAuth, TokenAuth, cvat, signals
 from objmapper.client import Client
 from objmapper.cvat import AccessTokenCredentials, PasswordCredentials
 from objmapper.dialects import DRF, Rest
-from objmapper.exceptions import BadRequest, ContractError, NotFound, TransportError
+from objmapper.exceptions import BadRequest, ContractError, NotFound, Timeout, TransportError
 from objmapper.operation import Json, Request
 
 
@@ -35,6 +35,32 @@ def test_what_a_client_is_made_of(server):
     client.close()
     assert repr(client) == f"<Client {server.url}/api dialect='drf' closed>"
     client.close()
+
+
+def test_a_request_may_have_a_timeout_of_its_own(server):
+    with Client(f"{server.url}/api", timeout=60, retries=0) as client:
+        for timeout in (0.05, (5, 0.05)):
+            server.then(faulty.stall())
+            with pytest.raises(Timeout) as caught:
+                client.request("GET", "/a", timeout=timeout)
+            assert caught.value.sent
+        server.then(faulty.answer(b"{}"))
+        assert client.request("GET", "/a").status == 200
+        assert client.transport.timeout == (60.0, 60.0)
+
+
+def test_a_drip_ends_by_the_timeout_of_its_request(server):
+    with Client(f"{server.url}/api", timeout=60, retries=0) as client:
+        server.then(faulty.drip(faulty.head(length=1000)))
+        with pytest.raises(Timeout):
+            client.request("GET", "/a", timeout=0.05)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, "5", True, (1,), (1, None), float("inf"), float("nan")])
+def test_a_timeout_that_is_none_is_refused_before_anything_is_sent(server, client, timeout):
+    with pytest.raises(ValueError, match="seconds above 0"):
+        client.request("GET", "/a", timeout=timeout)
+    assert server.seen == []
 
 
 @pytest.mark.parametrize(
