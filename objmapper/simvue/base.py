@@ -291,9 +291,9 @@ class SimvueObject(Model):
         return answer
 
 
-def part(name: str) -> Any:
-    """Return what makes a request's body of one field: the others stand in its path."""
-    return staticmethod(lambda said: {name: said[name]})
+def part(name: str | None) -> Any:
+    """Return what makes a request's body of one field, or of none: the others stand in its path."""
+    return staticmethod(lambda said: None if name is None else {name: said[name]})
 
 
 def say(session: Any, said: SimvueObject) -> CommitReport:

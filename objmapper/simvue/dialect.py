@@ -11,7 +11,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from objmapper import wire
+from objmapper import ordering, wire
 from objmapper.dialects.base import Dialect, RowPage, row_of, rows_of, total_of, with_params
 from objmapper.dialects.batches import paired
 from objmapper.exceptions import (
@@ -56,7 +56,8 @@ class Simvue(Dialect):
     "params" go with each of its writes, "unique" that the server refuses to make one twice, "read by" how
     what is only sent is read, "msgpack" is how it is sent, "batch" that several are made in
     one request, "bare" that its lists come whole, "put" that it is made by a PUT, "after" which endpoint's
-    new objects go before it.
+    new objects go before it, "until" that nothing of it is sent once another object says so: the relation
+    to that one, its field, and the values.
     """
 
     name = "simvue"
@@ -156,13 +157,32 @@ class Simvue(Dialect):
     def operations(self, changes: Sequence[Change]) -> Iterator[Draft]:
         """Yield the requests: a star and an upload in their own, after what made the object."""
         folders, before = _by_path(_new(changes, "folders")), cache(partial(_new, changes))
+        over = self._over(changes)
+        unsaid = {id(change.object) for along in over.values() for change in along}
         for change in changes:
             locks.refuse(change.object, "It")
+            if id(change.object) in unsaid:
+                continue
             now, later = _split(change)
             if now is not None:
-                yield self._after(self.draft(now), folders, before)
+                draft = self._after(self.draft(now), folders, before)
+                along = over.get(id(change.object))
+                yield _with(draft, along) if along else draft
             for part in later:
                 yield from self._later(part)
+
+    def _over(self, changes: Sequence[Change]) -> dict[int, list[Change]]:
+        """Return what is not said any more, by the object whose change tells that it is over."""
+        kinds = {type(change.object) for change in changes}
+        until = {kind: self._option(kind.__mapper__, "until") for kind in kinds}
+        found: dict[int, list[Change]] = {}
+        for change in changes if any(until.values()) else ():
+            told = until[type(change.object)]
+            if told is not None and change.kind == Kind.CREATE:
+                ended = _ended(change.object, changes, *told)
+                if ended is not None:
+                    found.setdefault(id(ended), []).append(change)
+        return found
 
     def _after(
         self, draft: Draft, folders: Mapping[str, list[Any]], before: Callable[[str], list[Any]]
@@ -204,7 +224,8 @@ class Simvue(Dialect):
         if isinstance(request.body, Json) and self._option(mapper, "msgpack"):
             request = request._replace(body=Msgpack(request.body.value))
         if self._option(mapper, "put"):  # said again, it changes nothing
-            request = request._replace(method="PUT", repeatable=True)
+            body = request.body if isinstance(request.body, Json) and request.body.value else None
+            request = request._replace(method="PUT", body=body, repeatable=True)
             return draft._replace(request=request, repeatable=True, settle=Settle.REPEAT, read=None)
         params = self._option(mapper, "params")
         if params and change.kind != Kind.DELETE:
@@ -304,6 +325,28 @@ def _split(change: Change) -> tuple[Any, list[Change]]:
     rest = {key: value for key, value in change.sent.items() if key not in apart}
     now = change._replace(sent=rest) if rest or change.kind == Kind.CREATE else None
     return now, later
+
+
+def _ended(
+    obj: Any, changes: Sequence[Change], relation: str, field: str, values: frozenset[str]
+) -> Any:
+    """Return what an object speaks of, where a change of that says that it is over."""
+    leads = type(obj).__mapper__.fields[relation]
+    key = leads.target.__mapper__.fields[field].key
+    raw = obj._row.get(leads.key)
+    place = ordering.target(leads, raw)
+    for change in changes:
+        other = change.object
+        if other is raw or (place is not None and ordering.identity(other) == place):
+            return other if change.sent.get(key) in values else None
+    return None
+
+
+def _with(draft: Draft, along: list[Change]) -> Draft:
+    """Return a draft with changes in its request that have no word of their own."""
+    read = draft.read
+    rows = None if read is None else lambda response: [*read(response), *(None for _ in along)]
+    return draft._replace(changes=(*draft.changes, *along), read=rows)
 
 
 def _new(changes: Sequence[Change], endpoint: str) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import re
 from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakKeyDictionary
 
 from objmapper import Embedded, fields, validate
 from objmapper.dialects.base import row_of, rows_of, unwrap
@@ -41,6 +42,10 @@ class Status(enum.StrEnum):
     TERMINATED = "terminated"
     RUNNING = "running"
     CREATED = "created"
+
+
+#: How a run stands that is over.
+OVER = frozenset({Status.LOST, Status.FAILED, Status.COMPLETED, Status.TERMINATED})
 
 
 class Visibility(Embedded):
@@ -108,9 +113,19 @@ class Run(SimvueObject):
         """Return a new run in *folder*, which ``commit()`` sends; other fields may be given, too."""
         return cls(folder=folder, **values)
 
-    def send_heartbeat(self) -> None:
-        """Tell the server that the run is alive."""
-        self._act("PUT", "/heartbeat")
+    def send_heartbeat(self) -> CommitReport:
+        """Tell the server that the run goes on; a new one goes first.
+
+        In an offline session the last one waits, and is sent unless the run is over by then. Raises
+        CommitError.
+        """
+        session = session_about(self)
+        if not session.offline:
+            return say(session, Heartbeat(run=of(self)))
+        waiting = _waiting.get(self)
+        if waiting is None or waiting not in session:
+            waiting = _waiting[self] = Heartbeat(run=of(self))
+        return say(session, waiting)
 
     def abort(self, reason: str) -> CommitReport:
         """Ask whoever executes the run to end it, and say why; a new one goes first.
@@ -136,6 +151,22 @@ class Run(SimvueObject):
         """What the server tells of the grids of the run's metrics; it is asked each time."""
         response = self._act("GET", "/grids")
         return rows_of(response.json(), response)
+
+
+class Heartbeat(SimvueObject):
+    """A run goes on; what ``send_heartbeat`` says."""
+
+    id = None  # type: ignore[assignment]
+    run = fields.ForeignKey(Run, required=True, write_once=True)
+
+    class Meta:
+        keyless = True
+        endpoint = "runs/{run}/heartbeat"
+        dialect_options = {"put": True, "shape": part(None), "until": ("run", "status", OVER)}
+
+
+#: The heartbeats that wait in offline sessions, by run.
+_waiting: WeakKeyDictionary[Run, Heartbeat] = WeakKeyDictionary()
 
 
 class Abort(SimvueObject):

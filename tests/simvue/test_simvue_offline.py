@@ -156,6 +156,54 @@ def test_an_abort_waits_for_its_run(client, asked, journal):
     assert asked == []
 
 
+def beats(lines):
+    return [line.split("/")[2] for line in lines if line.endswith("/heartbeat")]
+
+
+def test_of_the_heartbeats_of_a_run_one_waits(client, asked, journal):
+    one, other = (Run.new(folder="/", name=name, status="running", offline=True) for name in "ab")
+    counts = [run.send_heartbeat().counts() for run in (one, other, one, one, other)]
+    assert counts == [{"pending": 2}, {"pending": 2}, {}, {}, {}]
+    inspect(one).session.rollback()
+    assert asked == []
+    assert sent(client, journal).counts() == {"created": 4}
+    assert asked[0] == "POST /runs"
+    assert sorted(beats(asked)) == sorted(run.id for run in Run.objects.all())
+    del asked[:]
+    sent(client, journal)
+    assert asked == []
+
+
+@pytest.mark.parametrize("status", ["completed", "failed", "terminated", "lost"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_no_heartbeat_goes_of_a_run_that_is_over(client, asked, journal, status, count):
+    for _ in range(count):  # alone, and in a list
+        run = Run.new(folder="/", status="running", offline=True)
+        run.send_heartbeat()
+        run.status, run.star = status, True
+        run.commit()
+    assert sent(client, journal).counts() == {"created": 2 * count, "updated": count}
+    assert [line.partition(" ")[0] for line in asked] == ["POST"] + ["PUT"] * count
+    assert beats(asked) == []
+    assert {run.status for run in Run.objects.all()} == {status}
+    assert sent(client, journal).counts() == {"created": 2 * count, "updated": count}
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_a_run_of_a_known_id_beats_until_it_is_over(client, asked, home, is_over):
+    run = Run.new(folder="/", status="running")
+    run.commit()
+    del asked[:]
+    with Session(offline=home / "it.journal") as session:
+        known = Run.objects.using(session).reference(run.id)
+        known.send_heartbeat()
+        known.status = "completed" if is_over else "running"
+        session.commit()
+    sent(client, home / "it.journal")
+    assert f"PUT /runs/{run.id}" in asked
+    assert beats(asked) == ([] if is_over else [run.id])
+
+
 def test_what_is_said_of_objects_of_known_ids_waits_as_well(client, asked, home):
     run, alert = Run.new(folder="/"), UserAlert.new(name="u")
     run.alerts = [alert]
@@ -177,7 +225,6 @@ def test_what_only_a_server_can_do_is_refused(client, asked):
     run.commit()
     session = inspect(run).session
     for act in (
-        run.send_heartbeat,
         lambda: run.grids,
         lambda: list(Run.objects.using(session)),
     ):

@@ -53,6 +53,7 @@ def test_a_verb_is_one_request_and_returns_its_report(run, raised, artifact, ask
     said = {
         f"alerts/{raised.id}/status/{run.id}": lambda: raised.set_status(run, "critical"),
         f"runs/{run.id}/abort": lambda: run.abort("too hot"),
+        f"runs/{run.id}/heartbeat": run.send_heartbeat,
         f"runs/{run.id}/artifacts/{artifact.id}": lambda: artifact.attach_to_run(run, "input"),
         f"runs/{run.id}/grids/{other.id}": lambda: other.attach_metric_for_run(run.id, "A"),
     }
@@ -90,6 +91,9 @@ def test_what_is_new_goes_before_what_is_said_of_it(client, artifact, asked):
     last = Run.new(folder="/")
     last.abort("at once")
     assert last.abort_trigger is True
+    del asked[:]
+    assert Run.new(folder="/").send_heartbeat().counts() == {"created": 2}
+    assert [line.partition(" ")[0] for line in asked] == ["POST", "PUT"]
 
 
 def test_an_upload_that_failed_is_done_before_the_artifact_is_attached(run, artifact, home, asked):
@@ -109,6 +113,20 @@ def test_what_a_verb_speaks_of_by_its_id_is_fetched_read_only(client, run, raise
     client.session.close()
     UserAlert.objects.reference(key).set_status(run_id, "ok")
     assert Run(identifier=run_id).is_read_only
+
+
+def test_a_heartbeat_has_no_body_and_is_said_of_what_is_read_only(client, run, asked):
+    key = run.id
+    client.session.close()
+    sent = []
+
+    def hear(sender, request):
+        sent.append(request.shown_body())
+
+    with signals.request_sent.connected_to(hear, sender=Client):
+        Run(identifier=key).send_heartbeat()
+    assert sent == [None, None]
+    assert asked == [f"GET /runs/{key}", f"PUT /runs/{key}/heartbeat"]
 
 
 def test_receivers_hear_of_it_and_may_refuse_it(client, run, raised, asked):
