@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
+from types import NoneType
 from typing import Any
 
 from objmapper.exceptions import JournalError
@@ -30,10 +31,36 @@ def _encoder() -> Callable[[Any], str]:
     return lambda value: "".join(pieces(value, 0))
 
 
+#: The classes of a row's values before anybody has touched them.
+_PLAIN = frozenset({str, int, float, bool, NoneType, list, dict})
 dumps = _encoder()
 #: What `dumps` makes of text, at a tenth of the cost.
 quoted: Callable[[str], str] = json.encoder.encode_basestring_ascii
 _JSON = (str, int, float, bool, type(None))
+
+_quick: Callable[[dict[str, Any]], bytes] | None
+try:  # the extra "speed"
+    import orjson
+
+    _STRICTLY = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME
+    _quick = partial(orjson.dumps, option=_STRICTLY | orjson.OPT_PASSTHROUGH_DATACLASS)
+except ImportError:  # pragma: no cover - one of the two is there, each tox environment has its own
+    _quick = None
+
+
+def _quickly(row: dict[str, Any]) -> str | None:
+    """Return a row's JSON at an eighth of the cost; None for what would read otherwise then.
+
+    NaN would be null, and what is no JSON may pass for text.
+    """
+    values = row.values()
+    if _quick is None or not _PLAIN.issuperset(map(type, values)):
+        return None
+    try:
+        text = _quick(row).decode()
+    except TypeError:
+        return None
+    return text if text.count("null") == [*values].count(None) else None
 
 
 def loads(text: str | None, what: str = "a value") -> Any:
@@ -104,7 +131,8 @@ def row_of(obj: Any) -> str:
     """Return what the server has of an object, as far as it is known and may be written."""
     mapper, state, row = type(obj).__mapper__, obj._state, obj._row
     fields = _open_fields(mapper)
-    found = {key: row[key] for key in fields if key in row}
+    whole = fields.keys() >= row.keys()
+    found = row.copy() if whole else {key: row[key] for key in fields if key in row}
     if mapper.version is not None and (session := session_of(obj)) is not None:
         tag = session.dialect.etag_key
         if tag in row:
@@ -112,6 +140,9 @@ def row_of(obj: Any) -> str:
     for key in (*(state.originals or ()), *(state.snapshots or ())):
         if key in fields:
             _tell(found, key, fields[key], base_value(obj, fields[key]))
+    text = _quickly(found)
+    if text is not None:
+        return text
     try:
         return dumps(found)
     except (TypeError, ValueError):  # some of it is converted already

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from objmapper.encoding import dumps, loads
 from objmapper.exceptions import JournalError
 from objmapper.journal.history import DROPPED, Book
-from objmapper.journal.store import Happened, Store
+from objmapper.journal.store import Store
 from objmapper.operation import Fate
 
 _NAME = re.compile(r"[0-9a-f]{64}\Z")
@@ -97,11 +97,20 @@ class Contents:
         for place in (self.folder, self.folder.parent):
             _settle(place)
 
-    def over(self, events: Iterable[Happened]) -> None:
-        """Know what became of operations: those that are done, or dropped, need nothing any more."""
-        for number, fate, *_ in events if self._needed else ():
-            if fate in _OVER:
-                self._needed.pop(number, None)
+    def over(self, events: Sequence[Any]) -> None:
+        """Know what became of operations: those that are done, or dropped, need nothing any more.
+
+        *events*: four values of each, as they are written.
+        """
+        if self._needed:
+            for number, fate in zip(events[::4], events[1::4], strict=True):
+                if fate in _OVER:
+                    self._needed.pop(number, None)
+
+    def pass_on(self, operation: int, to: int) -> None:
+        """Have another operation need what one needs."""
+        if operation in self._needed:
+            self._needed[to] = self._needed[operation]
 
     def sweep(self) -> None:
         """Take out what nobody needs any more; that nobody does is on the disk by now."""

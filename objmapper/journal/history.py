@@ -74,7 +74,7 @@ class Part:
             again=None,
             token=None,
         )
-        rest = Part(intent, fate, {**self.values}, {**self.refs}, self.hidden)
+        rest = Part(intent, fate, {**self.values}, {**self.refs}, self.hidden, self.contents)
         rest.leave_out(self.keys - keys)
         self.leave_out(keys)
         return rest

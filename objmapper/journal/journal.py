@@ -4,38 +4,36 @@ from __future__ import annotations
 
 import itertools
 import os
-import threading
 import time
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from objmapper import answering, encoding
+from objmapper import encoding
 from objmapper.exceptions import JournalError
+from objmapper.journal import telling
 from objmapper.journal.binding import Names, bind, bound
 from objmapper.journal.contents import Contents
 from objmapper.journal.history import CLOCK, DROPPED, SENDING, Book
 from objmapper.journal.models import Models
+from objmapper.journal.opened import Opened
 from objmapper.journal.recovery import recovered
 from objmapper.journal.standing import named, stands
-from objmapper.journal.store import Happened, Intent, Store
+from objmapper.journal.store import Store
 from objmapper.offline import Nowhere
 from objmapper.operation import (
     CREATE,
     DELETE,
-    Change,
-    Draft,
+    DONE,
     Fate,
-    Kind,
     Operation,
     Outcome,
-    Request,
 )
 from objmapper.planning import Chosen, by_object
 from objmapper.replanning import Secrets
 from objmapper.settling import Wait
-from objmapper.state import Lifecycle, Stateful, is_new
+from objmapper.state import Stateful, is_new
 
 
 class Journal:
@@ -86,14 +84,12 @@ class Journal:
         self.names: dict[int, str] = {}
         #: By number: what the program says anew of an object that an earlier run has made.
         self.again: dict[int, set[str]] = {}
-        #: What was intended and is not done, by id of the operation, which it keeps alive.
-        self._open: dict[int, tuple[Operation, int]] = {}
+        self._open = Opened()
         self._marked: set[int] = set()
         #: By object: what an offline session has kept of it.
         self._kept: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
-        #: What happened and is not written yet: it goes with the next mark.
-        self._happened: list[Happened] = []
-        self._lock = threading.Lock()
+        #: What happened and is not written yet, four values each: it goes with the next mark.
+        self._happened: list[Any] = []
         self._closed = False
 
     @property
@@ -147,7 +143,7 @@ class Journal:
         *instead*: the journal's numbers of operations that do not go any more.
         """
         tags, uncertain = session.members.tags, session.members.uncertain
-        numbered: list[tuple[Operation, int]] = []
+        going: list[Operation] = []
         left_out: set[int] = set()
         for operation in operations:
             # What waits for an object that was vetoed can't go, and could not be recovered either.
@@ -155,53 +151,16 @@ class Journal:
             if waits or (left_out and operation.after & left_out):
                 left_out.add(operation.number)
             else:
-                numbered.append((operation, next(self._operations)))
-        intents = [
-            self._intent(number, operation, change, tags)
-            for operation, number in numbered
-            for change in operation.changes
-        ]
+                going.append(operation)
+        numbers = list(itertools.islice(self._operations, len(going)))
+        intents = telling.intents(self, self._client, zip(going, numbers, strict=True), tags)
         if not intents:
             return
         dropped = [(number, DROPPED, time.time(), None) for number in instead]
         self._store.add(self.models.unwritten, intents, dropped)
         self.models.unwritten.clear()
-        self._open.update((id(operation), (operation, number)) for operation, number in numbered)
+        self._open.add_all(going, numbers)
         self.sync()
-
-    def _intent(
-        self, number: int, operation: Operation, change: Change, tags: Mapping[Any, str]
-    ) -> Intent:
-        obj, header = change.object, self._client.idempotency_header
-        place = self._client.dialect.place_in(operation.request)
-        known = self.number(obj)
-        name = base = again = None
-        if change.kind == Kind.CREATE:
-            name = self.names.get(known)
-        else:
-            base = encoding.row_of(obj)
-            if known in self.again:
-                again = encoding.dumps(sorted(self.again[known] & change.sent.keys()))
-        sent, refs, hidden = encoding.sent_of(change, self.number)
-        if hidden is not None:
-            hidden = self.contents.keep(number, self._client.dialect.contents(change), hidden)
-        key = None if name is not None else encoding.key_of(obj)
-        return Intent(
-            number,
-            known,
-            str(change.kind),
-            self.models.number(type(obj)),
-            name,
-            encoding.quoted(tags[obj]) if obj in tags else None,
-            key,
-            base,
-            sent,
-            refs,
-            hidden,
-            again,
-            None if header is None else operation.request.headers.get(header),
-            None if place is None else encoding.dumps(place),
-        )
 
     def keep(self, session: Any, operations: Iterable[Operation]) -> list[Operation]:
         """Write what an offline session leaves to be sent; return what did not wait there as it is.
@@ -213,25 +172,25 @@ class Journal:
         changes = [change for operation in operations for change in operation.changes]
         said = by_object(changes)
         fresh = {id(obj) for obj in self.unkept([change.object for change in changes], said)}
-        intents, found, numbered = [], [], []
+        found, numbered = [], []
         for operation in operations:
             parts = tuple(c for c in operation.changes if id(c.object) in fresh)
             for change in parts:
                 number = next(self._operations)
                 alone = Operation.of(number, operation.draft._replace(changes=(change,)))
                 numbered.append((alone, number))
-                intents.append(self._intent(number, operation, change, tags))
             if parts:
                 found.append(operation._replace(changes=parts))
-        before = [entry for entry in self._open.values() if id(entry[0].objects[0]) in fresh]
+        intents = telling.intents(self, self._client, numbered, tags)
+        before = [operation for operation in self._open if id(operation.objects[0]) in fresh]
         now = time.time()
-        dropped = [(number, DROPPED, now, None) for _, number in before]
+        dropped = [(self._open.numbers[id(op)], DROPPED, now, None) for op in before]
         self._store.add(self.models.unwritten, intents, dropped)
         self.models.unwritten.clear()
-        for operation, _ in before:
-            del self._open[id(operation)]
+        for operation in before:
+            self._open.take(operation)
         for alone, number in numbered:
-            self._open[id(alone)] = alone, number
+            self._open.add(alone, number)
             self._kept[alone.objects[0]] = said[id(alone.objects[0])]
         self.sync()
         return found
@@ -242,9 +201,9 @@ class Journal:
 
     def leave(self, session: Any) -> None:
         """Let go of what is kept: it stays written, whatever becomes of its objects here."""
-        for number, (operation, _) in list(self._open.items()):
+        for operation in self._open:
             if operation.objects[0] in self._kept:
-                del self._open[number]
+                self._open.take(operation)
         self._kept.clear()
         self.reread(session)
 
@@ -253,97 +212,58 @@ class Journal:
 
         Raises JournalError, and then it may not be sent.
         """
-        entry = self._open.get(id(before))
-        if entry is None:
+        number = self._open.number(before)
+        if number is None:
             return
         if outcome.fate is Fate.PENDING:
-            self.intend(session, [outcome.operation], instead=(entry[1],))
+            self.intend(session, [outcome.operation], instead=(number,))
         elif not outcome.operation.changes:  # all of it was given up
-            self._happened.append((entry[1], DROPPED, time.time(), None))
+            self._happened += (number, DROPPED, time.time(), None)
         else:
-            self._open[id(outcome.operation)] = outcome.operation, entry[1]
-        del self._open[id(before)]
+            self._open.add(outcome.operation, number)
+        self._open.take(before)
 
     def begin(self, operations: Iterable[Operation]) -> None:
         """Write that operations are about to be sent, by the thread that sends them.
 
         Raises JournalError, and then they may not be sent.
         """
-        now, known = time.time(), self._open
-        numbers = [known[id(op)][1] for op in operations if id(op) in known]
-        self._write([(number, SENDING, now, None) for number in numbers])
+        now, known = time.time(), self._open.numbers
+        numbers = [known[id(op)] for op in operations if id(op) in known]
+        marks: list[Any] = []
+        for number in numbers:
+            marks += (number, SENDING, now, None)
+        self._store.happened(self._happened, marks)
         self._marked.update(numbers)
 
     def _drop(self, operation: Operation) -> None:
-        _, number = self._open.pop(id(operation))
-        self._happened.append((number, DROPPED, time.time(), None))
+        self._happened += (self._open.take(operation), DROPPED, time.time(), None)
 
     def note(self, outcome: Outcome) -> None:
         """Remember what became of an operation; it is written before another one begins."""
-        operation, fate = outcome.operation, outcome.fate
-        entry = self._open.get(id(operation))
-        if entry is None:
+        operation, fate, detail = outcome.operation, outcome.fate, None
+        number = self._open.numbers.get(id(operation))
+        if number is None:
             return
-        number, detail = entry[1], None
-        if fate is Fate.DONE:
-            del self._open[id(operation)]
+        if fate is DONE:
+            self._open.take(operation)
             self._marked.discard(number)
-            detail = self._told(outcome)
+            detail = telling.told(self, outcome, number)
         elif fate in (Fate.PENDING, Fate.SKIPPED) and number not in self._marked:
             return  # as it was intended, and no more
         elif outcome.error is not None:
             detail = encoding.dumps(named(outcome.error))
-        self._happened.append((number, fate.value, outcome.ended or time.time(), detail))
+        self._happened += (number, str(fate), outcome.ended or time.time(), detail)
 
-    def _told(self, outcome: Outcome) -> str:
-        """Return what the server has now, and how often it was asked."""
-        rows = []
-        for change in outcome.operation.changes:
-            obj, kind = change.object, change.kind
-            if kind == CREATE:
-                left = answering.not_taken(outcome, change) if outcome.operation.draft.found else ()
-                rows.append(self._row(obj, self._left(change, left) if left else ""))
-                continue
-            if kind == DELETE:
-                self._forget(obj)
-            elif self.again:
-                self._said_again(obj, change)
-            versioned = kind != DELETE and type(obj).__mapper__.is_versioned
-            rows.append(self._row(obj) if versioned else "null")
-        return f"[{outcome.requests},[{','.join(rows)}]]"
-
-    def _row(self, obj: Any, more: str = "") -> str:
-        """Return an object's key, what the server has of it, and if that is all that it would tell."""
-        key, number = encoding.key_of(obj), self.number(obj)
+    def there(self, obj: Any, key: str | None) -> None:
+        """Remember what the server has of this run, by the key if it has told one."""
+        number = self.number(obj)
         self.made.add(number)
         self._gone.discard(number)
         if key is not None:
             self._by_key[type(obj).__mapper__.root, key] = number
-        shown = "null" if key is None else encoding.quoted(key)
-        return f"[{shown},{encoding.row_of(obj)},{int(obj._state.full)}{more}]"
 
-    def _left(self, change: Change, keys: Sequence[str]) -> str:
-        """Return what of an object that was there already was not taken, and as which operation it waits.
-
-        Where it was let go for another object that says the same, that one's has it: it is none.
-        """
-        obj, number = change.object, 0
-        if obj._state.lifecycle is Lifecycle.PERSISTENT:
-            number = next(self._operations)
-            rest = Change(Kind.UPDATE, obj, {key: change.sent[key] for key in keys})
-            waits = Operation.of(number, Draft(Kind.UPDATE, (rest,), Request("PATCH", "")))
-            self._open[id(waits)] = waits, number
-            self.again.setdefault(self.number(obj), set()).update(keys)
-        return f",{encoding.dumps(keys)},{number}"
-
-    def _said_again(self, obj: Any, change: Change) -> None:
-        """Let it be known that what the program says anew of an object is done."""
-        number = self.number(obj)
-        left = self.again.pop(number, set()) - change.sent.keys()
-        if left:
-            self.again[number] = left
-
-    def _forget(self, obj: Any) -> None:
+    def forget(self, obj: Any) -> None:
         """Let go of the name of an object that is deleted: another one may have it."""
         number = self.numbers.get(obj)
         if number is not None:
@@ -354,29 +274,23 @@ class Journal:
     def give_up(self, operations: Iterable[Operation]) -> None:
         """Remember that operations are not to be sent any more, as the rest of their commit is undone."""
         for operation in operations:
-            entry = self._open.pop(id(operation), None)
-            if entry is not None:
-                self._marked.discard(entry[1])
-                self._happened.append((entry[1], DROPPED, time.time(), None))
+            number = self._open.take(operation)
+            if number is not None:
+                self._marked.discard(number)
+                self._happened += (number, DROPPED, time.time(), None)
 
     def sync(self) -> None:
         """Write what happened, and have all of it where a power failure leaves it."""
         now = time.time()
         there = self._client.server_time(now)
         if there is not None:
-            self._happened.append((0, CLOCK, now, encoding.dumps(there.isoformat())))
+            self._happened += (0, CLOCK, now, encoding.dumps(there.isoformat()))
         self._flush()
         self._store.sync()
 
     def _flush(self) -> None:
         if self._happened:
-            self._write([])
-
-    def _write(self, marks: list[Happened]) -> None:
-        with self._lock:
-            count = len(self._happened)  # the committing thread may add to it meanwhile
-            self._store.happened([*self._happened[:count], *marks])
-            del self._happened[:count]
+            self._store.happened(self._happened)
 
     # -- objects ----------------------------------------------------------------------------------
 
@@ -401,7 +315,7 @@ class Journal:
         self._flush()
         self.book = Book(self._store)
         self.contents.tidy()
-        for operation, _ in self._open.values():
+        for operation in self._open:
             for obj in operation.objects:
                 self.alive[self.number(obj)] = obj
 
@@ -418,18 +332,24 @@ class Journal:
 
     def reopen(self, operation: Operation, number: int) -> None:
         """Take an operation of an earlier run over: what becomes of it is written."""
-        self._open[id(operation)] = operation, number
+        self._open.add(operation, number)
         self._marked.add(number)
 
     def let_go(self, operation: Operation) -> None:
         """Take an operation of an earlier run no longer over, if it is not done."""
-        entry = self._open.pop(id(operation), None)
-        if entry is not None:
-            self._marked.discard(entry[1])
+        number = self._open.take(operation)
+        if number is not None:
+            self._marked.discard(number)
+
+    def wait(self, operation: Operation) -> int:
+        """Keep an operation whose intent another one's answer tells; return its number."""
+        number = next(self._operations)
+        self._open.add(operation, number)
+        return number
 
     def is_open(self, number: int) -> bool:
         """Whether an operation of that number is this session's, and not done."""
-        return any(known == number for _, known in self._open.values())
+        return number in self._open.numbers.values()
 
     def number_of(self, field: Any, value: Any) -> int | None:
         """Return the number of what a relation leads to, if the journal has it as a new object."""
@@ -480,10 +400,10 @@ class Journal:
     def reconcile(self, session: Any) -> None:
         """Write what became of open operations beside a commit: taken back, or settled by hand."""
         over: dict[str, set[int]] = {CREATE: self.made, DELETE: self._gone}
-        for operation, _ in list(self._open.values()):
+        for operation in self._open:
             if any(obj not in self.numbers for obj in operation.objects):
                 # A recovery had made what the program makes itself now: it stands as it is written.
-                del self._open[id(operation)]
+                self._open.take(operation)
                 continue
             fates = {
                 stands(session, c, self.numbers[c.object] in over.get(c.kind, ()))

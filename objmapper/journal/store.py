@@ -15,6 +15,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from objmapper.exceptions import JournalError
@@ -34,7 +35,6 @@ CREATE TABLE intent (
 );
 CREATE TABLE event (number INTEGER PRIMARY KEY, operation INTEGER, fate TEXT, at REAL, detail TEXT);
 """
-_INTENT = f"INSERT INTO intent VALUES (NULL{', ?' * 14})"
 #: Several events in one statement, by how many.
 _MANY = 20
 _EVENTS = [
@@ -99,14 +99,27 @@ _OPEN: weakref.WeakSet[Store] = weakref.WeakSet()
 def _leave_to_parent() -> None:
     """Keep what was inherited open for ever: closed by a fork, SQLite would delete its parent's log."""
     for store in list(_OPEN):
+        store.is_inherited = True
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(store.database))
 
 
 if hasattr(os, "register_at_fork"):  # nothing forks on Windows
     os.register_at_fork(after_in_child=_leave_to_parent)
 
-#: An event as it is written.
-Happened = tuple[int, str, float, str | None]
+
+def _inserting(intents: Sequence[tuple[Any, ...]]) -> tuple[str, Iterable[tuple[Any, ...]]]:
+    """Return the statement that writes intents, and its values.
+
+    What none of them says is left out: to write a column costs more than what most of them hold.
+    """
+    said = [
+        place
+        for place, values in enumerate(zip(*intents, strict=True))
+        if any(value is not None for value in values)
+    ]
+    names = ", ".join(Intent._fields[place] for place in said)
+    statement = f"INSERT INTO intent ({names}) VALUES ({', '.join('?' * len(said))})"
+    return statement, map(itemgetter(*said), intents)
 
 
 class Store:
@@ -118,7 +131,8 @@ class Store:
     def __init__(self, path: str | os.PathLike[str], *, readonly: bool = False) -> None:
         #: Where the file lies.
         self.path: str = os.fspath(path)
-        self._pid = os.getpid()
+        #: Whether another process has opened it, which this one was forked off.
+        self.is_inherited: bool = False
         self.lock = threading.Lock()
         #: Is told which events are written, and that all of them are on the disk.
         self.listener: Any = None
@@ -222,19 +236,6 @@ class Store:
             )
         return _Use(self)
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Have what the block writes written whole, or nothing of it."""
-        with self._used() as database:
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                yield database
-                database.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    database.execute("ROLLBACK")
-                raise
-
     # -- writing ----------------------------------------------------------------------------------
 
     def remember(self, name: str, value: str) -> None:
@@ -245,29 +246,37 @@ class Store:
     def add(
         self,
         models: Iterable[tuple[int, str, str]],
-        intents: Iterable[Intent],
-        events: Iterable[Happened] = (),
+        intents: Sequence[tuple[Any, ...]],
+        events: Sequence[tuple[int, str, float, str | None]] = (),
     ) -> None:
         """Write intents, and the models and events that go with them: all of it or nothing."""
-        with self._transaction() as database:
+        with self._used() as database, _whole(database):
             database.executemany("INSERT INTO model VALUES (?, ?, ?)", models)
-            database.executemany(_INTENT, intents)
+            if intents:
+                database.executemany(*_inserting(intents))
             database.executemany(_EVENTS[1], events)
         if self.listener is not None:
-            self.listener.over(events)
+            self.listener.over([value for event in events for value in event])
 
-    def happened(self, events: Sequence[Happened]) -> None:
-        """Write events: all of them or nothing."""
-        if len(events) > _MANY:
-            with self._transaction() as database:
-                database.executemany(_EVENTS[1], events)
-        else:
-            values = [value for event in events for value in event]
-            # One statement is one transaction.
-            with self._used() as database:
-                database.execute(_EVENTS[len(events)], values)
+    def happened(self, waiting: list[Any], marks: Sequence[Any] = ()) -> None:
+        """Write what waits to be written, and *marks* after it: all of it or nothing.
+
+        Of each event there are the four values, one after the other. What is written waits no more;
+        others may add to it meanwhile.
+        """
+        with self._used() as database:
+            values = waiting[:]
+            count = len(values)
+            values += marks
+            events = len(values) >> 2
+            if events > _MANY:
+                with _whole(database):
+                    database.executemany(_EVENTS[1], zip(*[iter(values)] * 4, strict=True))
+            elif events:  # one statement is one transaction
+                database.execute(_EVENTS[events], values)
+            del waiting[:count]
         if self.listener is not None:
-            self.listener.over(events)
+            self.listener.over(values)
 
     def sync(self) -> None:
         """Move what was written to the disk itself, where a power failure leaves it."""
@@ -301,17 +310,25 @@ class Store:
             rows = database.execute("SELECT operation, fate, at, detail FROM event ORDER BY number")
             return [Event(*row) for row in rows]
 
-    @property
-    def is_inherited(self) -> bool:
-        """Whether another process has opened it, which this one was forked off."""
-        return self._pid != os.getpid()
-
     def close(self) -> None:
         """Let go of the file; twice is harmless, and so is a fork's."""
         if self.is_inherited:
             return
         with suppress(sqlite3.Error):
             self.database.close()
+
+
+@contextmanager
+def _whole(database: sqlite3.Connection) -> Iterator[None]:
+    """Have what the block writes written whole, or nothing of it."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            database.execute("ROLLBACK")
+        raise
 
 
 class _Use:

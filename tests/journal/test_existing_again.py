@@ -1,5 +1,6 @@
 """What the server had already, in the run after one that died: what the program says is still sent."""
 
+import hashlib
 import json
 import shutil
 import sqlite3
@@ -8,6 +9,7 @@ import sys
 import textwrap
 from contextlib import closing
 from copy import copy
+from io import BytesIO
 
 import pytest
 from smallserver import SmallDialect
@@ -258,6 +260,39 @@ def test_a_secret_is_sent_by_the_program_itself(runs):
     for _ in range(2):
         rerun(runs, secret="hunter2")
     assert runs.patches() == [{"secret": "hunter2"}]
+
+
+class Large:
+    """A content that lies beside the journal."""
+
+    data = b"long"
+    checksum = hashlib.sha256(data).hexdigest()
+
+    def open(self):
+        return BytesIO(self.data)
+
+
+class Beside(Found):
+    """Secrets of tags are long: their text lies beside the journal."""
+
+    def contents(self, change):
+        return {"secret": Large()} if "secret" in change.sent else {}
+
+    def retold(self, obj, field, kept):
+        return kept.read_text() if kept is not None else None
+
+
+def test_what_lies_beside_the_journal_stays_there_until_it_is_sent(runs):
+    session = runs.session(dialect=Beside)
+    session.add(Tag(name="hot", secret="long"))
+    session.commit()
+    session.close()
+    folder = runs.folder / "it.journal.contents"
+    assert [path.name for path in folder.iterdir()] == [Large.checksum]
+    with runs.session(dialect=Beside) as session:
+        session.recover()
+    assert runs.patches() == [{"secret": "long"}]
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("recovered", [True, False])

@@ -297,12 +297,13 @@ def test_nothing_of_what_can_not_be_written_whole_is_written(place, models):
     """More events than go in one statement, and no room for the last of them."""
     with closing(place.session()) as session:
         store = session.journal._store
-        events = [(number, "sending", 0.0, None) for number in range(30)]
+        events = [value for number in range(30) for value in (number, "sending", 0.0, None)]
         with pytest.raises(JournalError, match="can't be used"):
-            store.happened([*events, (1, object(), 0.0, None)])
-        assert store.events() == []
-        store.happened(events)
-        assert [event.operation for event in store.events()] == list(range(30))
+            store.happened(events, (1, object(), 0.0, None))
+        assert (store.events(), len(events)) == ([], 30 * 4)
+        store.happened(events, (30, "sending", 0.0, None))
+        assert events == []
+        assert [event.operation for event in store.events()] == list(range(31))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,117 @@
+"""What a journal writes of operations: intents before they are sent, rows when they are done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from objmapper import answering, encoding
+from objmapper.operation import (
+    CREATE,
+    DELETE,
+    UPDATE,
+    Change,
+    Draft,
+    Operation,
+    Outcome,
+    Request,
+)
+from objmapper.state import Lifecycle
+
+#: Of one object, which the server has as it was before but for what was sent; asked once.
+_NOTHING = "[1,[null]]"
+
+
+def intents(
+    journal: Any, client: Any, numbered: Iterable[tuple[Operation, int]], tags: Mapping[Any, str]
+) -> list[tuple[Any, ...]]:
+    """Return what is written of operations, by the journal's numbers; see ``store.Intent``.
+
+    These are plain tuples: there are many, and the garbage collector looks at no others.
+    """
+    header, dialect = client.idempotency_header, client.dialect
+    rows = []
+    for operation, number in numbered:
+        request = operation.request
+        place = dialect.place_in(request)
+        where = None if place is None else encoding.dumps(place)
+        token = None if header is None else request.headers.get(header)
+        for change in operation.changes:
+            sent, refs, hidden = encoding.sent_of(change, journal.number)
+            if hidden is not None:
+                hidden = journal.contents.keep(number, dialect.contents(change), hidden)
+            again = _again(journal, change) if journal.again else None
+            said = sent, refs, hidden, again, token, where
+            rows.append((number, *_object(journal, change, tags), *said))
+    return rows
+
+
+def _object(journal: Any, change: Change, tags: Mapping[Any, str]) -> tuple[Any, ...]:
+    """Return what tells an object from others, and what the server has of it."""
+    obj, kind = change.object, change.kind
+    known: int = journal.number(obj)
+    name = journal.names.get(known) if kind == CREATE else None
+    tag = encoding.quoted(tags[obj]) if obj in tags else None
+    key = None if name is not None else encoding.key_of(obj)
+    base = None if kind == CREATE else encoding.row_of(obj)
+    return known, str(kind), journal.models.number(type(obj)), name, tag, key, base
+
+
+def _again(journal: Any, change: Change) -> str | None:
+    """Return the names of what a program says anew of an object that an earlier run has made."""
+    said = journal.again.get(journal.number(change.object))
+    anew = said is not None and change.kind != CREATE
+    return encoding.dumps(sorted(said & change.sent.keys())) if anew else None
+
+
+def told(journal: Any, outcome: Outcome, number: int) -> str:
+    """Return what the server has of the objects of an operation that is done, and how often it was asked."""
+    rows = []
+    for change in outcome.operation.changes:
+        obj, kind = change.object, change.kind
+        if kind == CREATE:
+            left = answering.not_taken(outcome, change) if outcome.operation.found else ()
+            rows.append(_row(journal, obj, _left(journal, change, left, number) if left else ""))
+            continue
+        if kind == DELETE:
+            journal.forget(obj)
+        elif journal.again:
+            _said_again(journal, obj, change)
+        versioned = kind != DELETE and type(obj).__mapper__.is_versioned
+        rows.append(_row(journal, obj) if versioned else "null")
+    if rows == ["null"] and outcome.requests == 1:
+        return _NOTHING
+    return f"[{outcome.requests},[{','.join(rows)}]]"
+
+
+def _row(journal: Any, obj: Any, more: str = "") -> str:
+    """Return an object's key, what the server has of it, and if that is all that it would tell."""
+    key = encoding.key_of(obj)
+    journal.there(obj, key)
+    shown = "null" if key is None else encoding.quoted(key)
+    return f"[{shown},{encoding.row_of(obj)},{int(obj._state.full)}{more}]"
+
+
+def _left(journal: Any, change: Change, keys: Sequence[str], number: int) -> str:
+    """Return what of an object that was there already was not taken, and as which operation it waits.
+
+    Where it was let go for another object that says the same, that one's has it: it is none.
+    """
+    obj, waits = change.object, 0
+    if obj._state.lifecycle is Lifecycle.PERSISTENT:
+        rest = Change(UPDATE, obj, {key: change.sent[key] for key in keys})
+        waits = journal.wait(Operation.of(0, Draft(UPDATE, (rest,), Request("PATCH", ""))))
+        journal.contents.pass_on(number, waits)
+        journal.again.setdefault(journal.number(obj), set()).update(keys)
+    return f",{encoding.dumps(keys)},{waits}"
+
+
+def _said_again(journal: Any, obj: Any, change: Change) -> None:
+    """Let it be known that what the program says anew of an object is done."""
+    number = journal.number(obj)
+    left = journal.again.pop(number, set()) - change.sent.keys()
+    if left:
+        journal.again[number] = left
+
+
+__all__ = ["intents", "told"]
