@@ -55,6 +55,69 @@ def test_alerts_are_compared_without_a_request(client, asked):
     assert asked == []
 
 
+def test_what_is_listed_is_read_without_a_request_and_unlocked_it_sends_nothing_back(client, asked):
+    """There a list's row was kept as if it were set, with ``is_read_only`` as a field of the server's."""
+    run = Run.new(folder="/", name="r", star=True)
+    folder = Folder.new(path="/f", description="d", metadata={"a": 1}, star=True)
+    client.session.add_all([run, folder])
+    client.session.commit()
+    client.session.close()
+    del asked[:]
+    ((_, found),) = Run.get()
+    there = {each.path: each for _, each in Folder.get()}["/f"]
+    assert (found.star, found.visibility.public, found.notifications) == (True, False, "none")
+    assert (there.name, there.description, there.metadata, there.star) == (
+        None,
+        "d",
+        {"a": 1},
+        True,
+    )
+    for obj in (found, there):
+        obj.read_only(False)
+        assert obj.changes == {}
+        assert obj.commit().requests == 0
+    assert asked == ["GET /runs", "GET /folders"]
+
+
+def test_alerts_of_a_run_keep_their_order_and_may_be_taken_out(client):
+    """There what is set is joined with what is there, in any order."""
+    alerts = [UserAlert.new(name=name) for name in "cab"]
+    client.session.add_all(alerts)
+    client.session.commit()
+    keys = [alert.id for alert in alerts]
+    run = Run.new(folder="/")
+    run.alerts = keys
+    client.session.add(run)
+    (operation,) = client.session.plan()
+    assert operation.request.body.value["alerts"] == keys
+    run.commit()
+    run.alerts = keys[1:]
+    run.commit()
+    run.refresh()
+    assert sorted(run.alerts) == sorted(keys[1:])
+
+
+def test_a_deletion_without_a_word_is_one(faulty_server):
+    """There an answer without a body to a DELETE is an error."""
+    with Client(faulty_server.url, TOKEN, check_server_version=False):
+        for answer in (faulty.answer("", 204), faulty.say({})):
+            faulty_server.then(faulty.say({"id": KEY}), answer)
+            run = Run.new(folder="/")
+            run.commit()
+            assert run.delete().deleted.objects == [run]
+
+
+def test_what_a_sender_noted_of_versions_locks_nobody_out(home, monkeypatch):
+    """There a sender's ``version.json`` of a server without noSim keeps every process from beginning."""
+    monkeypatch.setenv("SIMVUE_OFFLINE_DIRECTORY", str(home))
+    (home / "version.json").write_text('{"server": "1.5.0", "nosim": "None"}')
+    with Client("embedded://simvue") as client:
+        Run.new(folder="/").commit()
+        assert client.get_server_version() != "None"
+    Run.new(folder="/", offline=True).commit()
+    assert (home / "version.json").exists()
+
+
 def test_an_object_artifact_goes_to_the_server_that_is_named(home):
     """There the server that is named is dropped."""
     with serve("simvue") as running:
@@ -90,8 +153,13 @@ def test_nothing_is_sent_that_was_not_said(client):
     client.session.rollback()
 
 
-def test_what_the_server_finds_wrong_is_told_field_by_field(client):
-    run = Run.new(folder="/nowhere")
+@pytest.mark.parametrize("is_new", [True, False])
+def test_what_the_server_finds_wrong_is_told_field_by_field(client, is_new):
+    """There that of a POST alone is."""
+    run = Run.new(folder="/nowhere" if is_new else "/")
+    if not is_new:
+        run.commit()
+        run.folder = "/nowhere"
     with pytest.raises(CommitError, match="No folder with path") as raised:
         run.commit()
     error = raised.value.report.failed[0].error

@@ -92,6 +92,24 @@ def test_a_star_and_tags_and_alerts_wait_as_well(client, journal):
     assert [alert.alert.pattern for alert in EventsAlert.objects.all()] == ["lost"]
 
 
+def test_an_alert_that_each_process_makes_is_one_and_its_words_are_any(client, journal):
+    for name in ("a", "b"):
+        alert = EventsAlert.new(
+            name="e", pattern="überhitzt ⚠", frequency=1, description="zu heiß", offline=True
+        )
+        run = Run.new(folder="/größe", name=name, description="\N{SNOWMAN}", offline=True)
+        folder = Folder.new(path="/größe", offline=True)
+        run.alerts = [alert]
+        inspect(folder).session.commit()
+        disconnect()
+    assert sent(client, journal).ok
+    (alert,) = EventsAlert.objects.all()
+    assert (alert.alert.pattern, alert.description) == ("überhitzt ⚠", "zu heiß")
+    runs = [*Run.objects.all()]
+    assert [(run.folder, run.description) for run in runs] == [("/größe", "\N{SNOWMAN}")] * 2
+    assert [run.alerts for run in runs] == [[alert.id]] * 2
+
+
 def test_a_file_is_read_when_it_is_sent(client, home, journal):
     path = home / "data.txt"
     path.write_bytes(b"bytes")
