@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from objmapper import naturalkey
 from objmapper.asking import Row, View, mapper_of
 from objmapper.exceptions import Conflict, ContractError, ObjMapperError, QueryError, StatusError
-from objmapper.operation import Change, Kind, Outcome, Settle
+from objmapper.operation import Change, Kind, Look, Outcome, Settle
 from objmapper.state import ABSENT, base_value, changed_keys, same
 
 
@@ -67,18 +67,20 @@ def judge(session: Any, outcomes: Sequence[Outcome]) -> list[Finding]:
 
 
 def _looked(session: Any, outcome: Outcome) -> dict[int, Finding]:
-    """Return what the one question of an operation tells, by id of the change."""
-    look, changes = outcome.operation.look, outcome.operation.changes
-    assert look is not None
-    try:
-        response = session.send(look.request.resolved())
-    except ObjMapperError as error:
-        silent = Finding(Verdict.NO_ANSWER, why=f"asking for it failed: {error}")
-        return {id(change): silent for change in changes}
-    try:
-        rows = look.read(response, outcome.age)
-    except Exception as error:  # a ContractError, or whatever a dialect's reader meets
-        return {id(change): Finding(Verdict.UNKNOWN, why=str(error)) for change in changes}
+    """Return what the question of an operation tells, and those that it leads to, by id of the change."""
+    found: Any = outcome.operation.look
+    changes = outcome.operation.changes
+    while isinstance(found, Look):
+        try:
+            response = session.send(found.request.resolved())
+        except ObjMapperError as error:
+            silent = Finding(Verdict.NO_ANSWER, why=f"asking for it failed: {error}")
+            return {id(change): silent for change in changes}
+        try:
+            found = found.read(response, outcome.age)
+        except Exception as error:  # a ContractError, or whatever a dialect's reader meets
+            return {id(change): Finding(Verdict.UNKNOWN, why=str(error)) for change in changes}
+    rows = found
     if rows is None:
         return {id(change): _NOT_DONE for change in changes}
     pairs = zip(changes, rows, strict=True)

@@ -115,9 +115,9 @@ class Look(NamedTuple):
     #: The question.
     request: Request
     #: Takes the answer, and the age at which the operation was begun (what was read before is of a
-    #: lower one); returns the rows of its changes if it is done, None if it is not. Raises
-    #: ContractError where the answer does not tell.
-    read: Callable[[Response, int], list[Any] | None]
+    #: lower one); returns the rows of its changes if it is done, None if it is not, and another Look
+    #: where the answer leads on to what tells. Raises ContractError where it does not.
+    read: Callable[[Response, int], list[Any] | Look | None]
 
 
 class Draft(NamedTuple):

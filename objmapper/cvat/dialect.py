@@ -50,7 +50,8 @@ class CVAT(Annotating):
     there is no such endpoint.
     "carried by" names the fields of the parents whose PATCH carries the model's changes, "opened by"
     the HasMany whose first object travels in the POST of the model's, "in turn by" the ForeignKey to
-    the object of which one after the other is made, "one of" the parents of which a new object has one.
+    the object of which one after the other is made, "one of" the parents of which a new object has one,
+    "looked for by" what makes the question that tells whether a new object was made.
     """
 
     name = "cvat"
@@ -347,8 +348,13 @@ class CVAT(Annotating):
     def draft(self, change: Change) -> Draft:
         """Return the request for one change; what is said in turn is never sent side by side."""
         draft, mapper = super().draft(change), type(change.object).__mapper__
+        if change.kind != Kind.CREATE:
+            return draft
+        looked_for = self._names(mapper, "looked for by")
+        if looked_for:
+            draft = draft._replace(settle=Settle.LOOK_UP, look=looked_for(self, change))
         name = self._names(mapper, "in turn by")
-        if not name or change.kind != Kind.CREATE:
+        if not name:
             return draft
         field = mapper.fields[name]
         of = change.object._row[field.key]
