@@ -254,7 +254,7 @@ class Annotations:
     @property
     def frames(self) -> range | None:
         """The frames that there are; None where that is not known."""
-        if self._name == "task" and is_new(self.parent) and not self.waits:
+        if self._name == "task" and is_new(self.parent):
             return range(0)  # CVAT makes them of data, and takes these when the task is there
         row = self.parent._row
         known = [row.get(name) for name in ("size", "start_frame", "stop_frame")]

@@ -25,7 +25,7 @@ _NUMBERS = {"rectangle": 4, "ellipse": 4, "cuboid": 16}
 #: Why a task has no frames, and what to do.
 _NO_FRAMES = (
     "CVAT has made none yet. Commit the task with its data, and add annotations after "
-    "task.wait_for_data()."
+    "task.wait_for_data(), which an offline session can't do for a task that it makes."
 )
 #: What must be known of an annotation to tell the server which one is meant.
 _TELLING = {

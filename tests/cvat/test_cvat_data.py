@@ -13,9 +13,10 @@ from objmapper import (
     CommitError,
     Plan,
     Session,
+    ValidationError,
     signals,
 )
-from objmapper.cvat import Client, Data, ResourceType, Task
+from objmapper.cvat import Client, Data, Guide, Project, ResourceType, Tag, Task
 from objmapper.request import Json, Multipart
 
 SPEC = {"name": "t", "labels": [{"name": "car"}]}
@@ -361,6 +362,34 @@ def test_an_offline_session_keeps_an_upload_for_later(newest, images, tmp_path):
     with Session(newest, journal=path) as session:
         session.recover()
     assert newest.tasks.get().size == 4
+
+
+def test_offline_annotations_wait_for_a_task_that_is_there_and_not_for_a_new_one(
+    newest, images, tmp_path
+):
+    path = tmp_path / "offline.journal"
+    with Session(offline=path) as session:
+        project = Project(name="p", labels=[{"name": "car"}])
+        task = Task(name="t", project=project, data=Data(images))
+        session.add_all([task, Guide(project=project, markdown="# Look")])
+        assert set(session.commit().counts()) == {"pending"}
+        task.annotations.add(Tag(frame=0, label="car"))
+        with pytest.raises(ValidationError, match=r"frame 0: .*which an offline session can't"):
+            session.commit()
+        session.expunge(task.annotations.tags[0])
+    with Session(newest, journal=path) as session:
+        assert len(session.recover().created) == 4
+        made = Task.objects.get(name="t")
+        made.wait_for_data()
+        assert made.project.fetch().guide.markdown == "# Look"
+    with Session(offline=path) as session:
+        task = Task.objects.using(session).reference(made.id)
+        task.annotations.add(Tag(frame=3, label="car"))
+        session.commit()
+    with Session(newest, journal=path) as session:
+        session.recover()
+        task = Task.objects.get(name="t")
+        assert [tag.frame for tag in task.annotations.tags] == [3]
 
 
 def test_many_tasks_with_data_are_one_commit(client, images):
