@@ -9,7 +9,8 @@ import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
+from io import BytesIO
 from typing import Any, BinaryIO
 
 from objmapper.exceptions import ValidationError
@@ -20,6 +21,10 @@ from objmapper.operation import Body, Json, Later, Msgpack, Multipart, Stream
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
+#: What a body is read from: bytes, an open file, or what opens one when its turn comes.
+Source = bytes | BinaryIO | Callable[[], BinaryIO]
+
+
 class Streamed:
     """A body of known length that is read piece by piece, from several sources after each other.
 
@@ -28,12 +33,12 @@ class Streamed:
     """
 
     def __init__(self, sources: list[tuple[Source, int]]) -> None:
-        self._sources = sources
-        self._length = sum(length for _, length in sources)
-        self._at = 0
-        #: What is not read yet of the source at hand, and of all.
-        self._left = sources[0][1] if sources else 0
-        self._all_left = self._length
+        self._sources = iter(sources)
+        self._length = self._all_left = sum(length for _, length in sources)
+        # The file at hand, what reads it, and how much is to come of it.
+        self._file: BinaryIO = BytesIO()
+        self._read_into: Callable[[memoryview], int | None] = self._file.readinto
+        self._left = 0
 
     def __len__(self) -> int:
         return self._length
@@ -65,14 +70,7 @@ class Streamed:
             if not left:
                 self._go_on()
                 continue
-            room = min(left, end - at)
-            source = self._sources[self._at][0]
-            if isinstance(source, bytes):
-                start = len(source) - left
-                memory[at : at + room] = source[start : start + room]
-                count = room
-            else:
-                count = _read_into(source, memory[at : at + room])
+            count = self._read_into(memory[at : at + left])
             if not count:
                 raise OSError(f"A file ended {left} bytes before its promised length.")
             at += count
@@ -80,52 +78,32 @@ class Streamed:
 
     def _go_on(self) -> None:
         """Begin the next source; many files are not open at once."""
-        source = self._sources[self._at][0]
-        if not isinstance(source, bytes):
-            with suppress(OSError):
-                source.close()
-        self._at += 1
-        self._left = self._sources[self._at][1]
+        with suppress(OSError):
+            self._file.close()
+        source, self._left = next(self._sources)
+        file = self._file = _file(source)
+        self._read_into = getattr(file, "readinto", None) or partial(_copy, file)
 
     def close(self) -> None:
-        for source, _ in self._sources[self._at :]:
-            if not isinstance(source, bytes):
+        for file in (self._file, *(source for source, _ in self._sources)):
+            if hasattr(file, "close"):
                 with suppress(OSError):
-                    source.close()
+                    file.close()
 
 
-def _read_into(file: Any, memory: memoryview) -> int:
-    """Read what a file gives at once, straight to where it goes if the file can do that."""
-    if hasattr(file, "readinto"):
-        return file.readinto(memory) or 0
+def _file(source: Any) -> Any:
+    if isinstance(source, bytes):
+        return BytesIO(source)
+    return source if hasattr(source, "close") else source()
+
+
+def _copy(file: Any, memory: memoryview) -> int:
+    """Read what cannot be read straight to where it goes."""
     data = file.read(len(memory))
     if len(data) > len(memory):
         raise OSError(f"A file gave {len(data)} bytes where {len(memory)} were asked for.")
     memory[: len(data)] = data
     return len(data)
-
-
-class _Late:
-    """A file that is opened when it is read first."""
-
-    __slots__ = ("_file", "_opener")
-
-    def __init__(self, opener: Callable[[], BinaryIO]) -> None:
-        self._opener = opener
-        self._file: BinaryIO | None = None
-
-    def readinto(self, memory: memoryview) -> int:
-        if self._file is None:
-            self._file = self._opener()
-        return _read_into(self._file, memory)
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-
-
-#: What a body is read from; bytes need no file.
-Source = bytes | BinaryIO | _Late
 
 
 class Payload:
@@ -210,7 +188,7 @@ def _multipart(body: Multipart, boundary: str) -> Streamed:
     )
     try:
         for name, (file_name, opener, *told) in body.files.items():
-            file = _Late(opener) if told else opener()
+            file: Any = opener if told else opener()
             # The file waits with length 0 so that it is closed if measuring it fails.
             sources.append((file, 0))
             length = told[0] if told else _length(file)
