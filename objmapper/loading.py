@@ -214,9 +214,13 @@ def acknowledge(
     snapshots = state.snapshots if state.snapshots is not None else {}
     dropped = []
     for key, planned in sent.items():
-        field, wire = by_key[key], resolve(planned)
-        now = field.dump(current.get(key))
-        as_sent = now is wire or same(now, wire)
+        field = by_key[key]
+        now = wire = field.dump(current.get(key))
+        # What is as it was planned needs no look for what was filled in when it went out.
+        as_sent = now is planned or same(now, planned)
+        if not as_sent:
+            wire = resolve(planned)
+            as_sent = same(now, wire)
         if field.write_only:
             originals[key] = ABSENT
             if as_sent:

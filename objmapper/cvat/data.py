@@ -213,8 +213,11 @@ class Data:
     can't be, OSError for a file that can't be read.
     """
 
-    __slots__ = ("_files", "_meter", "_params", "_resource_type")
+    __slots__ = ("_files", "_meter", "_params", "_resource_type", "_told")
 
+    _files: tuple[Any, ...]
+    #: The files as they are written: what they are compared by, so it is made once.
+    _told: tuple[Any, ...]
     #: Is told of the bytes that go out, where somebody wants to know; no part of the value.
     _meter: Meter | None
 
@@ -233,11 +236,11 @@ class Data:
             )
         self._meter = None
         self._resource_type = _resource_type(resource_type)
-        self._files: tuple[Any, ...]
         if self._resource_type is ResourceType.LOCAL:
             self._files = tuple(map(LocalFile.of, resources))
+            self._told = tuple(map(tuple, self._files))
         else:
-            self._files = tuple(map(_address, resources))
+            self._files = self._told = tuple(map(_address, resources))
         self._params = _checked(params)
         fault = self._fault()
         if fault:
@@ -250,8 +253,11 @@ class Data:
         self._meter = None
         try:
             self._resource_type = ResourceType(wire["resource_type"])
-            local = self._resource_type is ResourceType.LOCAL
-            self._files = tuple(_known_file(each) if local else str(each) for each in wire["files"])
+            if self._resource_type is ResourceType.LOCAL:
+                self._files = tuple(map(_known_file, wire["files"]))
+                self._told = tuple(map(tuple, self._files))
+            else:
+                self._files = self._told = tuple(map(str, wire["files"]))
             self._params = _checked(dict(wire["params"]))
         except (KeyError, IndexError) as error:
             raise ValueError(f"these are no data: {error} is missing") from None
@@ -261,7 +267,7 @@ class Data:
         """Return it JSON-ready: of files their paths, and what tells whether they have changed."""
         return {
             "resource_type": self._resource_type.value,
-            "files": [list(each) if isinstance(each, tuple) else each for each in self._files],
+            "files": self._told,
             "params": dict(self._params),
         }
 

@@ -32,9 +32,10 @@ class Streamed:
     either would break the connection's framing for what follows.
     """
 
-    def __init__(self, sources: list[tuple[Source, int]]) -> None:
-        self._sources = iter(sources)
-        self._length = self._all_left = sum(length for _, length in sources)
+    def __init__(self, sources: list[Source], lengths: list[int]) -> None:
+        # Not in pairs: thousands of small tuples are what garbage is collected for.
+        self._sources = zip(sources, lengths, strict=True)
+        self._length = self._all_left = sum(lengths)
         # The file at hand, what reads it, and how much is to come of it.
         self._file: BinaryIO = BytesIO()
         self._read_into: Callable[[memoryview], int | None] = self._file.readinto
@@ -134,7 +135,7 @@ class Payload:
             case Msgpack(value):
                 return cls("application/msgpack", _pack(value))
             case Stream(opener, length, content_type):
-                return cls(content_type, opener=lambda: Streamed([(opener(), length)]))
+                return cls(content_type, opener=lambda: Streamed([opener()], [length]))
             case Multipart():
                 boundary = uuid.uuid4().hex
                 return cls(
@@ -180,7 +181,8 @@ def _pack(value: Any) -> bytes:
 
 def _multipart(body: Multipart, boundary: str) -> Streamed:
     """Open the files of *body* and lay its parts out in order: fields first."""
-    sources: list[tuple[Source, int]] = []
+    sources: list[Source] = []
+    lengths: list[int] = []
     kind_of = cache(_kind)
     # What stands before the next file, and after the last one.
     between = b"".join(
@@ -188,22 +190,18 @@ def _multipart(body: Multipart, boundary: str) -> Streamed:
     )
     try:
         for name, (file_name, opener, *told) in body.files.items():
-            file: Any = opener if told else opener()
-            # The file waits with length 0 so that it is closed if measuring it fails.
-            sources.append((file, 0))
-            length = told[0] if told else _length(file)
             base_name = file_name.replace("\\", "/").rpartition("/")[2]
             # The kind follows from the last two endings: x.tar.gz is another than x.gz.
             kind = kind_of(".".join(["", *base_name.split(".")[1:][-2:]]))
             between += _head(boundary, name, base_name, kind)
-            sources[-1:] = [(between, len(between)), (file, length)]
+            sources += (between, opener if told else opener())
+            lengths += (len(between), told[0] if told else _length(sources[-1]))
             between = b"\r\n"
     except BaseException:
-        Streamed(sources).close()
+        Streamed(sources, [0] * len(sources)).close()
         raise
     between += f"--{boundary}--\r\n".encode()
-    sources.append((between, len(between)))
-    return Streamed(sources)
+    return Streamed([*sources, between], [*lengths, len(between)])
 
 
 def _length(file: Any) -> int:
