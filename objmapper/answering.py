@@ -58,7 +58,7 @@ def take_in(session: Any, rows: list[tuple[Change, Any]], *, full: bool) -> None
     """Bring what the server has after each change into its object; *full*: all that it has."""
     for change, row in rows:
         if change.kind == DELETE and change.undoes is not None:
-            session.members.unborn(change.object, change.undoes)
+            session.members.unborn(change.object, change.undoes, change.within)
         elif change.kind == DELETE:
             session.members.forget(change.object)
         else:

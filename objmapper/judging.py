@@ -123,7 +123,10 @@ class _Judge:
 
     def __init__(self, session: Any, outcomes: Sequence[Outcome]) -> None:
         self.session = session
-        self.pairs = [(c, outcome) for outcome in outcomes for c in outcome.operation.changes]
+        pairs = [(c, outcome) for outcome in outcomes for c in outcome.operation.changes]
+        self.pairs = [pair for pair in pairs if pair[0].within is None]
+        #: What goes in another change's request without a word of its own: it shares its fate.
+        self.along = [pair for pair in pairs if pair[0].within is not None]
         requests = {id(change): outcome.operation.request for change, outcome in self.pairs}
         self.view = View(session, requests)
         self.found: dict[int, Finding] = {}
@@ -147,6 +150,9 @@ class _Judge:
                 if id(change) not in self.found:
                     self.found[id(change)] = self._answered(change, outcome)
             pairs = [pair for pair in pairs if id(pair[0]) not in self.found]
+        for change, outcome in self.along:
+            (root,) = (c for c in outcome.operation.changes if c.object is change.within)
+            self.found[id(change)] = self.found[id(root)]
         return self.found
 
     def _parents(self, change: Change) -> set[int]:

@@ -30,6 +30,7 @@ from objmapper.state import (
     restore,
     revert,
     same,
+    session_of,
     thaw,
     touch,
     unchanged,
@@ -255,6 +256,9 @@ def renew(obj: Any, made: Change) -> None:
     mapper, row = type(obj).__mapper__, obj._row
     edited = {key: row[key] for key in changed_keys(obj) if not mapper.by_key[key].read_only}
     kept = {key: _as_set(obj, mapper.by_key[key], made) for key in made.sent if key not in edited}
+    for field in mapper.foreign_keys.values():
+        if field.key in kept:
+            kept[field.key] = _object_of(obj, field, kept[field.key])
     values = {key: edited.pop(key) if key in edited else kept[key] for key in made.sent} | edited
     obj._state = state = InstanceState(mapper.blank_page, Lifecycle.PENDING)
     state.originals, state.children = dict.fromkeys(values, ABSENT), made.children
@@ -281,17 +285,31 @@ def _as_set(obj: Any, field: Any, made: Change) -> Any:
     return field.tolerant(copied(wire) if field.mutable else wire)
 
 
+def _object_of(obj: Any, field: Any, value: Any) -> Any:
+    """Return the session's object that a key leads to; what leads to none of its objects as it is."""
+    session, mapper = session_of(obj), field.target.__mapper__
+    if session is None or value is None or isinstance(value, Stateful):
+        return value
+    identity = mapper.identity_in({mapper.pk.key: field.dump(value)})
+    found = session.identity.get(mapper.root, identity)
+    return value if found is None else found
+
+
 def as_left(obj: Any, made: Change) -> None:
     """Have an object hold what it sent as a user would, before that becomes a change again.
 
     References lead to the objects that they were set to, not to keys that will be gone; values that
     change in place are watched. What was set since *made* was sent stays.
     """
+    foreign_keys = type(obj).__mapper__.foreign_keys
     for key, wire in made.sent.items():
         field, value = type(obj).__mapper__.by_key[key], obj._row.get(key)
         if isinstance(wire, Pending):
             if same(field.dump(value), resolve(wire)):
                 obj._row[key] = wire.of
+        elif field.name in foreign_keys:
+            if same(field.dump(value), wire):
+                obj._row[key] = _object_of(obj, field, value)
         elif field.mutable and key not in (obj._state.snapshots or ()):
             with suppress(ContractError):
                 touch(obj, field, value)

@@ -180,9 +180,13 @@ class Members:
             if self.identity.get(mapper.root, key) is None:  # the server may give it to a new one
                 created.discard(key)
 
-    def unborn(self, obj: Any, made: Change) -> None:
-        """Make new again what *made* has created and an undo has deleted; edits made since stay."""
-        if id(obj) in self.deleted:  # marked since: it is to be gone
+    def unborn(self, obj: Any, made: Change, within: Any = None) -> None:
+        """Make new again what *made* has created and an undo has deleted; edits made since stay.
+
+        *within*: the object in whose request both went.
+        """
+        # Marked since, or what it was a part of: it is to be gone.
+        if id(obj) in self.deleted or (within is not None and within not in self):
             self.forget(obj)
             return
         mapper = type(obj).__mapper__

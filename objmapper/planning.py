@@ -13,7 +13,17 @@ from typing import Any
 
 from objmapper import batching, ordering, saving, signals, versions, wire
 from objmapper.exceptions import SessionError, StalePlanError, ValidationError
-from objmapper.operation import DELETE, Change, Draft, Kind, LeftOut, Plan, Settle, has_pending
+from objmapper.operation import (
+    DELETE,
+    Change,
+    Draft,
+    Kind,
+    LeftOut,
+    Outcome,
+    Plan,
+    Settle,
+    has_pending,
+)
 from objmapper.state import Stateful, is_new
 
 #: Tells which objects a commit writes and which it deletes; asked again after receivers had a say.
@@ -38,9 +48,9 @@ def plan(
 
     Raises ValidationError, CircularDependencyError.
     """
-    deleted = list(deleted)
-    changes = changes_of(closure(session, objects), deleted, fields)
-    left_out = (*vetoed, *uncertain(session, changes))
+    objects, deleted = closure(session, objects), list(deleted)
+    changes = changes_of(objects, deleted, fields)
+    left_out = (*vetoed, *uncertain(session, changes, [*objects, *deleted]))
     if left_out:
         missing = {id(out.change.object) for out in left_out}
         changes = [change for change in changes if id(change.object) not in missing]
@@ -163,13 +173,25 @@ def changes_of(
     return found
 
 
-def uncertain(session: Any, changes: list[Change]) -> list[LeftOut]:
-    """Return what is not sent, because nobody knows what became of it when it was sent before."""
+def uncertain(session: Any, changes: list[Change], objects: list[Any]) -> list[LeftOut]:
+    """Return what is not sent, because nobody knows what became of it when it was sent before.
+
+    What an undo has sent leaves no changes: that is told, too.
+    """
     known = session.members.uncertain
     if not known:
         return []
-    met = [(change, known[id(change.object)]) for change in changes if id(change.object) in known]
-    return [LeftOut(change, outcome.error, outcome) for change, (_, outcome) in met]
+    now = {id(change.object): change for change in changes}
+    met = {id(obj): known[id(obj)][1] for obj in objects if id(obj) in known}
+    return [
+        LeftOut(now.get(number) or _sent(outcome, number), outcome.error, outcome)
+        for number, outcome in met.items()
+    ]
+
+
+def _sent(outcome: Outcome, number: int) -> Change:
+    """Return the change of an operation that is about the object of that number (id)."""
+    return next(c for c in outcome.operation.changes if id(c.object) == number)
 
 
 def check(changes: list[Change], deleted: list[Any]) -> None:

@@ -17,7 +17,7 @@ from objmapper.dialects import Kinto
 from objmapper.server import serve
 from objmapper.transport.policy import Policy
 
-faultproxy = sys.modules["faultproxy"]
+faultproxy, faulty = sys.modules["faultproxy"], sys.modules["faulty"]
 FaultyProxy = faultproxy.FaultyProxy
 USER = ("admin", "secret")
 #: Each way in which a request can be harmed; the server acted in those that end in "after", and "cut".
@@ -314,6 +314,47 @@ def test_an_update_and_a_deletion_that_are_harmed_are_done(shared, way):
     rows = {row["id"]: row["subset"] for row in Looker(shared.url).rows("tasks")}
     assert rows[changed] == "Test"
     assert gone not in rows
+
+
+@pytest.mark.parametrize("way", ["reset before", "reset after", "502 before", "502 after"])
+def test_an_undo_takes_labels_back_with_their_project(shared, way):
+    name = f"{way} {random.random()}"
+    with harmed(shared, way) as proxy, session_through(proxy.url) as session:
+        project = Project(name=name, labels=[Label(name="car")])
+        session.add(project)
+        proxy.rate = 0
+        report = session.commit()
+        (car,) = report.created.objects[1:]
+        proxy.rate = 1
+        assert report.undo().undone.objects == [project, car]
+        assert proxy.harmed == {way: 1}
+        assert (session.uncertain, session.new) == ([], [project, car])
+        session.rollback()
+    assert name not in {row["name"] for row in Looker(shared.url).rows("projects")}
+
+
+def test_what_is_to_be_deleted_whether_it_was_undone_or_not_goes_with_its_labels(shared):
+    pass_on = faultproxy.passed_on(shared.url)
+    lost = faultproxy.after(shared.url, faulty.reset())
+
+    def until_it_is_deleted(to):
+        if to.seen.method != "DELETE":
+            return pass_on(to)
+        proxy.then(faulty.answer(b"", 503))
+        return lost(to)
+
+    with FaultyProxy(shared.url, rate=0) as proxy, session_through(proxy.url, retries=0) as session:
+        project = Project(name="gone twice", labels=[Label(name="car")])
+        session.add(project)
+        report = session.commit()
+        proxy.then(until_it_is_deleted)
+        with pytest.raises(CommitError):
+            report.undo()
+        assert len(session.uncertain) == 2
+        session.delete(project)
+        proxy.then(pass_on)
+        assert session.commit().counts() == {"undone": 2}
+        assert session.uncertain == session.new == session.deleted == []
 
 
 @pytest.mark.parametrize("way", ["reset before", "reset after"])

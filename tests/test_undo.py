@@ -477,6 +477,25 @@ def test_children_given_to_the_constructor_come_along_again(server, session):
     assert project.commit().created.objects == [project, child]
 
 
+def test_what_refers_to_an_object_follows_it_when_that_is_undone_later(server, session):
+    project = Project(name="later undone")
+    session.add(project)
+    first = session.commit()
+    task, known = Task(name="n", project=project), session.get(Task, 1)
+    known.project = project
+    session.add(task)
+    second = session.commit()
+    old = project.id
+    second.undo()
+    first.undo()
+    assert task.project is known.project is project
+    server.table("projects", [{"id": old, "name": "somebody else's"}])
+    session.commit()
+    assert project.id != old
+    rows = server.tables["tasks"].rows
+    assert rows[known.id]["project_id"] == rows[task.id]["project_id"] == project.id
+
+
 def test_a_key_that_the_server_gives_again_is_believed(server, session):
     task = Task(name="n")
     session.add(task)
@@ -879,6 +898,7 @@ def test_an_undo_of_unknown_fate_is_settled_by_the_next_commit(server, session, 
     assert session.uncertain == [new]
     again = failing(report.undo)
     assert again.uncertain.objects == [new]
+    assert failing(session.commit).uncertain.objects == [new]
     server.hook = lambda seen: None
     server.faults.clear()
     since = len(server.seen)
