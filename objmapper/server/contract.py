@@ -9,14 +9,12 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl
 
-from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
-from referencing.jsonschema import DRAFT202012
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
 
 _PACKAGE = "objmapper.schemas"
-_URI = "urn:contract"
 _SHOWN = 5
 
 
@@ -46,9 +44,12 @@ class Contract:
 
     def __init__(self, document: Any, version: str) -> None:
         self.document = document = _of_version(document, version)
-        resource = Resource.from_contents(document, default_specification=DRAFT202012)
-        self._registry: Registry[Any] = Registry().with_resource(_URI, resource)
-        self._validators: dict[str, Draft202012Validator] = {}
+        # A look-up of the library's own takes longer than most of what it leads to.
+        self._fits = extend(  # type: ignore[no-untyped-call]  # of jsonschema's the stubs say little
+            Draft202012Validator, {"$ref": self._fits_reference}
+        )
+        self._validators: dict[tuple[str, ...], Any] = {}
+        self._references: dict[str, Any] = {}
         # Paths without a variable come first: /api/users/self is not a user's id.
         self._paths = [
             (re.compile(self._pattern(path)), path)
@@ -166,24 +167,34 @@ class Contract:
         return self._check(label, at, msgpack.unpackb(body))
 
     def _check(self, label: str, at: list[str], value: Any) -> Iterator[str]:
-        key = "/".join(quote(_escape(part), safe="~") for part in at)
+        key = tuple(at)
         validator = self._validators.get(key)
         if validator is None:
             # Several threads may build the same one; they are equal and the last one stays.
-            validator = self._validators[key] = Draft202012Validator(
-                {"$ref": f"{_URI}#/{key}"}, registry=self._registry
-            )
+            validator = self._validators[key] = self._fits(self._at(at))
         for _, error in zip(range(_SHOWN), validator.iter_errors(value), strict=False):
             place = "".join(f"/{part}" for part in error.absolute_path)
             yield f"{label}{place or ('' if label else '/')}: {error.message[:300]}"
 
+    def _fits_reference(
+        self, _: Any, reference: str, value: Any, __: Any
+    ) -> Iterator[ValidationError]:
+        fits = self._references.get(reference)
+        if fits is None:
+            fits = self._references[reference] = self._fits(self._at(_place(reference)))
+        yield from fits.iter_errors(value)
+
+    def _at(self, at: Iterable[str]) -> Any:
+        node = self.document
+        for part in at:
+            node = node[int(part) if isinstance(node, list) else part]
+        return node
+
     def _resolve(self, node: Any, at: list[str]) -> tuple[Any, list[str]]:
         """A reusable part of the document in place of its ``$ref``, and where it stands."""
         while "$ref" in node:
-            at = node["$ref"].removeprefix("#/").split("/")
-            node = self.document
-            for part in at:
-                node = node[part]
+            at = _place(node["$ref"])
+            node = self._at(at)
         return node, at
 
 
@@ -191,8 +202,8 @@ def _main(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def _escape(part: str) -> str:
-    return part.replace("~", "~0").replace("/", "~1")
+def _place(reference: str) -> list[str]:
+    return reference.removeprefix("#/").split("/")
 
 
 def _of_version(node: Any, version: str) -> Any:

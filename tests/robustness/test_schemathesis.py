@@ -4,8 +4,12 @@ It runs where schemathesis is installed: ``tox -e robustness``. ``OBJMAPPER_EXAM
 requests it makes up for each operation, beside those that it derives from the contract.
 """
 
+import json
 import os
+import re
 import zlib
+from contextlib import contextmanager
+from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -13,6 +17,7 @@ import requests
 import schemathesis
 from hypothesis import settings
 from schemathesis.checks import CHECKS, load_all_checks
+from schemathesis.generation import GenerationMode
 
 from objmapper.server import serve
 from objmapper.server.contract import contract
@@ -52,10 +57,35 @@ def excluded(operation):
     return [check for check in CHECKS.get_all() if getattr(check, "__name__", "") in names]
 
 
-def schema_of(version):
+def asked(version, path, method):
+    """Return all that the contract of a version says of what an operation takes, as texts."""
+    document = contract("cvat", version).document
+    item = document["paths"].get(path, {})
+    operation = item.get(method, {})
+    texts = [
+        json.dumps([item.get("parameters"), *map(operation.get, ("parameters", "requestBody"))])
+    ]
+    seen = set()
+    for text in texts:
+        for place in {*re.findall(r'"\$ref": "#/([^"]+)"', text)} - seen:
+            seen.add(place)
+            node = document
+            for name in place.split("/"):
+                node = node[name]
+            texts.append(json.dumps(node))
+    return sorted(texts)
+
+
+def takes_the_same(context):
+    operation = context.operation
+    one, other = (asked(each, operation.path, operation.method) for each in ("2.15", "2.80"))
+    return one == other
+
+
+def schema_of(version, *modes):
     """Return the contract of one version as schemathesis reads it."""
     schema = schemathesis.openapi.from_dict(contract("cvat", version).document)
-    schema.config.generation.update(with_security_parameters=False)
+    schema.config.generation.update(modes=[*modes], with_security_parameters=False)
 
     @schema.hook
     def map_path_parameters(context, path_parameters):
@@ -93,12 +123,21 @@ def fill(url, version):
             post("auth/access_tokens", name="token")
 
 
+@contextmanager
+def keeping():
+    """A session that keeps its connection and nothing else: no cookie, nothing of the environment."""
+    with requests.Session() as session:
+        session.trust_env = False
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        yield session
+
+
 def running(version):
     users = [ADMIN, *((f"user{number}", "secret") for number in range(9)), ("alice", "wonder")]
     target = f"embedded://cvat?seed=9x3&check=1&version={version}"
-    with serve(target, users=users) as server:
+    with serve(target, users=users) as server, keeping() as session:
         fill(server.url, version)
-        yield server
+        yield server, session
 
 
 @pytest.fixture(scope="module")
@@ -113,22 +152,33 @@ def old():
 
 def put(case, running, version):
     """Send one request and check its answer."""
-    address = urlsplit(case.as_transport_kwargs(base_url=running.url)["url"])
+    server, session = running
+    address = urlsplit(case.as_transport_kwargs(base_url=server.url)["url"])
     if contract("cvat", version).template(unquote(address.path)) != case.operation.path:
         return  # the path of something else, or of nothing that the contract has
     case.call_and_validate(
-        base_url=running.url, headers=HEADERS, excluded_checks=excluded(case.operation)
+        base_url=server.url,
+        session=session,
+        headers=HEADERS,
+        excluded_checks=excluded(case.operation),
     )
-    assert running.server.violations == []
+    assert server.server.violations == []
 
 
-@(schema_of("2.80")).parametrize()
+@schema_of("2.80", *GenerationMode).parametrize()
 @FIXED
 def test_the_server_keeps_to_its_contract(case, new):
     put(case, new, "2.80")
 
 
-@(schema_of("2.15")).parametrize()
+@schema_of("2.15", *GenerationMode).exclude(takes_the_same).parametrize()
 @FIXED
 def test_the_older_server_keeps_to_its_contract(case, old):
+    put(case, old, "2.15")
+
+
+# What is wrong of these has been put to 2.80, whose code it is that refuses it.
+@schema_of("2.15", GenerationMode.POSITIVE).include(takes_the_same).parametrize()
+@FIXED
+def test_the_older_server_answers_what_is_asked_alike(case, old):
     put(case, old, "2.15")

@@ -5,6 +5,7 @@ It runs where schemathesis is installed: ``tox -e robustness``.
 
 import os
 import zlib
+from http.cookiejar import DefaultCookiePolicy
 
 import msgpack
 import pytest
@@ -43,27 +44,36 @@ def running():
 
 
 @pytest.fixture(scope="module")
-def keys(running):
+def session():
+    """It keeps its connection and nothing else: no cookie, nothing of the environment."""
+    with requests.Session() as session:
+        session.trust_env = False
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        yield session
+
+
+@pytest.fixture(scope="module")
+def keys(running, session):
     """What is there, for paths to name."""
     headers = {"Authorization": f"Bearer {running.server.credentials['TOKEN']}"}
     found = {}
-    with requests.Session() as session:
-        session.trust_env = False
-        for kind in ("runs", "folders"):
-            rows = session.get(f"{running.url}/api/{kind}", headers=headers).json()["data"]
-            found[kind] = [row["id"] for row in rows]
+    for kind in ("runs", "folders"):
+        rows = session.get(f"{running.url}/api/{kind}", headers=headers).json()["data"]
+        found[kind] = [row["id"] for row in rows]
     return found
 
 
 @SCHEMA.parametrize()
 @FIXED
-def test_the_server_keeps_to_its_contract(case, running, keys):
+def test_the_server_keeps_to_its_contract(case, running, session, keys):
     kind = case.path.split("/")[2] if case.path.startswith("/api/") else ""
     number = zlib.crc32(repr(case.path_parameters).encode())
     if "key" in (case.path_parameters or {}) and kind in keys and number % 4:
         case.path_parameters["key"] = keys[kind][number // 4 % len(keys[kind])]
     headers = {"Authorization": f"Bearer {running.server.credentials['TOKEN']}"}
-    case.call_and_validate(base_url=running.url, headers=headers, excluded_checks=EXCLUDED)
+    case.call_and_validate(
+        base_url=running.url, session=session, headers=headers, excluded_checks=EXCLUDED
+    )
     said = [*running.server.violations]
     running.server.violations.clear()
     assert said == []
