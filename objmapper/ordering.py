@@ -13,6 +13,7 @@ from objmapper.exceptions import CircularDependencyError
 from objmapper.operation import (
     CREATE,
     DELETE,
+    UPDATE,
     Change,
     Draft,
     Kind,
@@ -195,9 +196,27 @@ def ordered(drafts: Iterable[Draft], left_out: Sequence[LeftOut] = ()) -> tuple[
             for _, parent in references(change) if deletes else ():
                 if deletes.get(parent, number) != number:
                     after[deletes[parent]].add(number)
+    _wait_for_steps(operations, after)
     _let_go(operations, after)
     held = _held(operations, left_out, deletes) if left_out else {}
     return _in_waves(operations, after, held)
+
+
+def _wait_for_steps(operations: Sequence[Operation], after: defaultdict[int, set[int]]) -> None:
+    """Have operations that are told to wait for objects wait for their uploads as well."""
+    waiting = [operation for operation in operations if operation.needs]
+    if not waiting:
+        return
+    steps = {
+        id(change.object): operation.number
+        for operation in operations
+        for change in operation.changes
+        if change.kind not in (CREATE, UPDATE, DELETE)
+    }
+    for operation in waiting:
+        for obj in operation.needs:
+            if steps.get(id(obj), operation.number) != operation.number:
+                after[operation.number].add(steps[id(obj)])
 
 
 def _let_go(operations: Sequence[Operation], after: defaultdict[int, set[int]]) -> None:

@@ -17,6 +17,7 @@ from objmapper import fields, validate
 from objmapper.dialects.base import quote_key, rows_of, unwrap
 from objmapper.exceptions import ContractError
 from objmapper.loading import announce, instances
+from objmapper.offline import refuse
 from objmapper.operation import Request
 from objmapper.report import CommitReport
 from objmapper.simvue import locks
@@ -187,6 +188,7 @@ class Artifact(SimvueObject):
 
     def _download_to(self, path: Path) -> None:
         session = live_session(self, "A download")
+        refuse(session, f"A download of {self!r}")
         if not isinstance(self.download_url, str):
             raise ContractError(f"{self!r}: the server tells no address to load it from.")
         url = joined(session.client.base_url + "/", self.download_url)
@@ -211,7 +213,7 @@ class Attachment(SimvueObject):
     class Meta:
         keyless = True
         endpoint = "runs/{run}/artifacts/{artifact}"
-        dialect_options = {"put": True, "shape": part("category")}
+        dialect_options = {"put": True, "shape": part("category"), "whole": "artifact"}
 
 
 class FileArtifact(Artifact):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from objmapper.operation import (
 from objmapper.query import Order, Query
 from objmapper.simvue import filters, locks, parameters
 from objmapper.simvue.kinds import Content, Contents
+from objmapper.state import Stateful
 
 #: The most rows that the published client asks for in one page.
 PAGE_SIZE = 100
@@ -56,8 +57,8 @@ class Simvue(Dialect):
     "params" go with each of its writes, "unique" that the server refuses to make one twice, "read by" how
     what is only sent is read, "msgpack" is how it is sent, "batch" that several are made in
     one request, "bare" that its lists come whole, "put" that it is made by a PUT, "after" which endpoint's
-    new objects go before it, "until" that nothing of it is sent once another object says so: the relation
-    to that one, its field, and the values.
+    new objects go before it, "whole" the relation to what is uploaded before it, "until" that nothing of
+    it is sent once another object says so: the relation to that one, its field, and the values.
     """
 
     name = "simvue"
@@ -156,8 +157,8 @@ class Simvue(Dialect):
 
     def operations(self, changes: Sequence[Change]) -> Iterator[Draft]:
         """Yield the requests: a star and an upload in their own, after what made the object."""
-        folders, before = _by_path(_new(changes, "folders")), cache(partial(_new, changes))
-        over = self._over(changes)
+        plan = _Plan(changes)
+        over = self._over(plan)
         unsaid = {id(change.object) for along in over.values() for change in along}
         for change in changes:
             locks.refuse(change.object, "It")
@@ -165,36 +166,39 @@ class Simvue(Dialect):
                 continue
             now, later = _split(change)
             if now is not None:
-                draft = self._after(self.draft(now), folders, before)
+                draft = self._after(self.draft(now), plan)
                 along = over.get(id(change.object))
                 yield _with(draft, along) if along else draft
             for part in later:
                 yield from self._later(part)
 
-    def _over(self, changes: Sequence[Change]) -> dict[int, list[Change]]:
+    def _over(self, plan: _Plan) -> dict[int, list[Change]]:
         """Return what is not said any more, by the object whose change tells that it is over."""
-        kinds = {type(change.object) for change in changes}
+        kinds = {type(change.object) for change in plan.changes}
         until = {kind: self._option(kind.__mapper__, "until") for kind in kinds}
         found: dict[int, list[Change]] = {}
-        for change in changes if any(until.values()) else ():
+        for change in plan.changes if any(until.values()) else ():
             told = until[type(change.object)]
             if told is not None and change.kind == Kind.CREATE:
-                ended = _ended(change.object, changes, *told)
-                if ended is not None:
-                    found.setdefault(id(ended), []).append(change)
+                relation, name, values = told
+                ended = plan.referred(change.object, relation)
+                if ended is not None and _said(ended, name) in values:
+                    found.setdefault(id(ended.object), []).append(change)
         return found
 
-    def _after(
-        self, draft: Draft, folders: Mapping[str, list[Any]], before: Callable[[str], list[Any]]
-    ) -> Draft:
-        """Return a draft that waits for the new folders which its objects name, and for its "after"."""
-        first = self._option(type(draft.changes[0].object).__mapper__, "after")
-        if first is not None:
-            draft = draft._replace(after=(*draft.after, *before(first)))
-        if not folders or draft.kind != Kind.CREATE:
-            return draft
-        paths = {path: None for change in draft.changes for path in _above(change.object._row)}
-        awaited = [folder for path in paths for folder in folders.get(path, ())]
+    def _after(self, draft: Draft, plan: _Plan) -> Draft:
+        """Return a draft that waits for the new folders that its objects name, and as its options say."""
+        obj = draft.changes[0].object
+        option = partial(self._option, type(obj).__mapper__)
+        awaited = []
+        if (endpoint := option("after")) is not None:
+            awaited += plan.new(endpoint)
+        if (relation := option("whole")) is not None:
+            change = plan.referred(obj, relation)
+            awaited += [] if change is None else [change.object]
+        if plan.folders and draft.kind == Kind.CREATE:
+            paths = {path: None for change in draft.changes for path in _above(change.object._row)}
+            awaited += [folder for path in paths for folder in plan.folders.get(path, ())]
         return draft._replace(after=(*draft.after, *awaited)) if awaited else draft
 
     # -- several new ones in one list -------------------------------------------------------------
@@ -226,7 +230,15 @@ class Simvue(Dialect):
         if self._option(mapper, "put"):  # said again, it changes nothing
             body = request.body if isinstance(request.body, Json) and request.body.value else None
             request = request._replace(method="PUT", body=body, repeatable=True)
-            return draft._replace(request=request, repeatable=True, settle=Settle.REPEAT, read=None)
+            raw = [change.object._row.get(field.key) for field in mapper.path_fields]
+            return draft._replace(
+                request=request,
+                repeatable=True,
+                settle=Settle.REPEAT,
+                read=None,
+                # What is said last of the same is what counts.
+                lane=(mapper.endpoint, *(id(v) if isinstance(v, Stateful) else v for v in raw)),
+            )
         params = self._option(mapper, "params")
         if params and change.kind != Kind.DELETE:
             request = request._replace(params=tuple(params.items()))
@@ -327,19 +339,31 @@ def _split(change: Change) -> tuple[Any, list[Change]]:
     return now, later
 
 
-def _ended(
-    obj: Any, changes: Sequence[Change], relation: str, field: str, values: frozenset[str]
-) -> Any:
-    """Return what an object speaks of, where a change of that says that it is over."""
-    leads = type(obj).__mapper__.fields[relation]
-    key = leads.target.__mapper__.fields[field].key
-    raw = obj._row.get(leads.key)
-    place = ordering.target(leads, raw)
-    for change in changes:
-        other = change.object
-        if other is raw or (place is not None and ordering.identity(other) == place):
-            return other if change.sent.get(key) in values else None
-    return None
+class _Plan:
+    """The changes of a plan, and what is to be found among them."""
+
+    def __init__(self, changes: Sequence[Change]) -> None:
+        self.changes = changes
+        #: Returns the new objects of an endpoint.
+        self.new: Callable[[str], list[Any]] = cache(partial(_new, changes))
+        self.folders: dict[str, list[Any]] = _by_path(self.new("folders"))
+
+    @cached_property
+    def _by_object(self) -> dict[Any, Change]:
+        found: dict[Any, Change] = {id(change.object): change for change in self.changes}
+        return found | {ordering.identity(change.object): change for change in self.changes}
+
+    def referred(self, obj: Any, relation: str) -> Change | None:
+        """Return the change of what a relation leads to; None where the plan has none."""
+        field = type(obj).__mapper__.fields[relation]
+        raw = obj._row.get(field.key)
+        place = ordering.target(field, raw)
+        return self._by_object.get(id(raw)) or self._by_object.get(place)
+
+
+def _said(change: Change, name: str) -> Any:
+    """Return what a change says of a field; None where it says nothing."""
+    return change.sent.get(type(change.object).__mapper__.fields[name].key)
 
 
 def _with(draft: Draft, along: list[Change]) -> Draft:

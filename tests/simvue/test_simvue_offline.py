@@ -17,11 +17,13 @@ from objmapper.simvue import (
     Grid,
     GridMetrics,
     Metrics,
+    ObjectArtifact,
     Run,
     Tag,
     UserAlert,
     disconnect,
 )
+from objmapper.simvue.artifacts import Attachment
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
@@ -174,6 +176,54 @@ def test_an_abort_waits_for_its_run(client, asked, journal):
     assert asked == []
 
 
+@pytest.mark.parametrize("is_one_session", [True, False])
+def test_of_what_is_said_twice_of_the_same_the_last_counts(client, home, is_one_session):
+    known, alert = Run.new(folder="/"), UserAlert.new(name="u")
+    artifact = ObjectArtifact.new(name="o", obj=1)
+    known.alerts = [alert]
+    artifact.attach_to_run(known, "code")
+    sessions = [Session(offline=home / "it.journal")]
+    said = zip(("input", "code", "output") * 3, ("ok", "critical", "ok") * 3, strict=True)
+    for category, status in said:
+        if not is_one_session:
+            sessions[-1].close()
+            sessions.append(Session(offline=home / "it.journal"))
+        session = sessions[-1]
+        Artifact.objects.using(session).reference(artifact.id).attach_to_run(known.id, category)
+        UserAlert.objects.using(session).reference(alert.id).set_status(known.id, status)
+    sessions[-1].close()
+    report = sent(client, home / "it.journal")
+    lanes = {}
+    for operation in sorted(outcome.operation for outcome in report.outcomes):
+        lanes.setdefault(operation.lane, []).append(*operation.request.body.value.values())
+    categories, statuses = lanes.values()  # what is in one lane goes one after the other
+    assert (categories, statuses) == (["input", "code", "output"] * 3, ["ok", "critical", "ok"] * 3)
+    assert artifact.get_category(known) == "output"
+    assert alert.get_status(known) == "ok"
+
+
+def test_an_artifact_is_attached_when_it_is_uploaded(client, asked, journal):
+    """Of an upload that failed no run is told, and another one's artifact waits for none."""
+    run = Run.new(folder="/", offline=True)
+    artifacts = [ObjectArtifact.new(name=name, obj=name, offline=True) for name in "ab"]
+    for artifact in artifacts:
+        artifact.attach_to_run(run, "input")
+    session = inspect(run).session
+    lines = {op.objects[0]: op for op in session.plan() if op.kind in ("upload", "uploaded")}
+    attached = [op for op in session.plan() if type(op.objects[0]) is Attachment]
+    assert len(attached) == len(lines) == 2
+    for op in attached:
+        (mine,) = {lines[obj].number for obj in lines} & op.after
+        assert lines[op.objects[0].artifact].number == mine
+    sent(client, journal)
+    for artifact in Artifact.objects.all():
+        told = [line for line in asked if artifact.id in line]
+        assert told == [
+            f"PUT /artifacts/{artifact.id}",
+            f"PUT /runs/{Run.objects.get().id}/artifacts/{artifact.id}",
+        ]
+
+
 def beats(lines):
     return [line.split("/")[2] for line in lines if line.endswith("/heartbeat")]
 
@@ -242,12 +292,15 @@ def test_what_only_a_server_can_do_is_refused(client, asked):
     run = Run.new(folder="/", offline=True)
     run.commit()
     session = inspect(run).session
+    artifact = ObjectArtifact.new(name="o", obj=1, offline=True)
     for act in (
         lambda: run.grids,
+        artifact.load,
         lambda: list(Run.objects.using(session)),
     ):
         with pytest.raises(OfflineError, match="this session is offline"):
             act()
+    session.expunge(artifact)
     with session, pytest.raises(OfflineError):
         Run(identifier="x")
     assert asked == []
