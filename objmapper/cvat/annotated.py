@@ -10,6 +10,7 @@ from objmapper.cvat.annotation_labels import Labels
 from objmapper.cvat.annotation_models import (
     KINDS,
     Annotation,
+    Interval,
     Shape,
     Tag,
     Track,
@@ -28,7 +29,7 @@ _VIEW = "annotations"
 
 
 class AnnotationList(Sequence[M], Generic[M]):
-    """The tags, shapes or tracks of a task or job; of one that nobody has looked at there is no object.
+    """The tags, shapes, tracks or intervals of a task or job, made objects when they are looked at.
 
     What is appended is created by the next commit, what is removed is deleted by it.
     """
@@ -199,7 +200,6 @@ class Annotations:
         self.version: int = 0
         #: The labels that annotations may have here.
         self.labels: Labels = Labels(parent)
-        self._intervals: list[dict[str, Any]] = []
         self._is_read = False
 
     @property
@@ -218,10 +218,9 @@ class Annotations:
         return self._lists["tracks"]
 
     @property
-    def intervals(self) -> list[dict[str, Any]]:
-        """What a newer CVAT annotates in sound, as it came."""
-        self.load()
-        return self._intervals
+    def intervals(self) -> AnnotationList[Interval]:
+        """What is annotated in sound; CVAT 2.15 has none."""
+        return self._lists["intervals"]
 
     def list_of(self, kind: str) -> AnnotationList[Any]:
         """Return the list of a kind, by the name that a body of annotations has for it."""
@@ -282,7 +281,6 @@ class Annotations:
             rows = {kind: rows_in(body, kind, response.url) for kind in KINDS}
             for kind, found in rows.items():
                 self._lists[kind]._read(found, session)
-            self._intervals = rows_in(body, "intervals", response.url)
             version = body.get("version")
             self.version = version if isinstance(version, int) else 0
             self._is_read = True
@@ -300,7 +298,9 @@ class Annotations:
         for each in annotations:
             kind = kind_in(each)
             if kind is None:
-                raise TypeError(f"Annotations are tags, shapes and tracks, not {each!r}.")
+                raise TypeError(
+                    f"Annotations are tags, shapes, tracks and intervals, not {each!r}."
+                )
             if not is_new(each) or each._parent() not in (None, self.parent):
                 raise SessionError(f"{each!r} is one of another task or job: make a new one.")
             if self.can_ask and isinstance(each._row.get("label_id"), str):
@@ -339,7 +339,7 @@ class Annotations:
         found: dict[str, Any] = {"version": self.version}
         for kind, each in self._lists.items():
             found[kind] = [_told(annotation) for annotation in each]
-        return found | {"intervals": self.intervals}
+        return found
 
     def __repr__(self) -> str:
         return f"<annotations of {self.parent!r}>"

@@ -158,6 +158,13 @@ class Annotating(InOrganizations):
     def _annotating(self, kind: Kind, changes: list[Change]) -> Draft:
         items, obj = items_of(changes), changes[0].object
         for change, item in zip(changes, items, strict=True):
+            if (
+                _kind(change) == "intervals"
+                and kind == Kind.CREATE
+                and self.known_version() == (2, 15)
+            ):
+                told = "This CVAT has no intervals: they are newer than 2.15."
+                raise ValidationError.of([(change.object, None, [told])])
             if item.get("score") is None:
                 continue
             if self.known_version() == (2, 15):
@@ -231,7 +238,7 @@ def _read(
     body, found = row_of(response.json(), response), dict[int, Any]()
     kinds = _sorted(changes)
     if changes[0].kind == Kind.CREATE and not any(rows_in(body, k, response.url) for k, _ in kinds):
-        frames = ", ".join(str(item.get("frame")) for item in items[:5])
+        frames = ", ".join(str(item.get("frame", item.get("start"))) for item in items[:5])
         raise Conflict(
             f"{response.method} {response.url} answered {response.status}, and nothing was created: CVAT "
             f"drops what is on none of its frames, and there is none of {frames} here.",

@@ -37,7 +37,7 @@ def _content(item: Item) -> Any:
 
 def _said(item: Item) -> Any:
     said = {key: item.get(key, default) for key, default in _DEFAULTS.items()}
-    said |= {key: item.get(key) for key in ("type", "frame", "label_id")}
+    said |= {key: item.get(key) for key in ("type", "frame", "label_id", "start", "stop")}
     said["points"] = [float(each) for each in item.get("points") or ()]
     values = [(each["spec_id"], str(each["value"])) for each in item.get("attributes") or ()]
     said["attributes"] = sorted(values)
@@ -48,7 +48,7 @@ def _said(item: Item) -> Any:
 
 def whole(item: Item) -> Hashable:
     """Return all that an annotation says. Raises ContractError for one of no frame or label."""
-    for name in ("frame", "label_id"):
+    for name in ("frame" if "start" not in item else "start", "label_id"):
         if not isinstance(item.get(name), int):
             raise ContractError(f"an annotation has {item.get(name)!r:.40} as its {name}")
     return json.dumps(_content(item), sort_keys=True)
@@ -59,7 +59,10 @@ def drawn(item: Item) -> Hashable:
     first = min(item.get("shapes") or [item], key=lambda shape: shape.get("frame") or 0)
     said, begun = _content(item), _content(first)
     return json.dumps(
-        [said["label_id"], said["frame"], begun["frame"], begun["type"], begun["points"]]
+        [
+            *(said[name] for name in ("label_id", "frame", "start", "stop")),
+            *(begun[name] for name in ("frame", "type", "points")),
+        ]
     )
 
 
@@ -86,7 +89,7 @@ def paired(sent: Sequence[Item], rows: Sequence[Item], url: str) -> list[Any]:
             _pair(sent, left, found, says)
     missing = [item for number, item in enumerate(sent) if number not in found]
     if missing:
-        frames = ", ".join(str(item.get("frame")) for item in missing[:5])
+        frames = ", ".join(str(item.get("frame", item.get("start"))) for item in missing[:5])
         raise ContractError(
             f"{url} answered without {len(missing)} of {len(sent)} annotations that were sent, on the "
             f"frames {frames}: CVAT drops what is on a frame that it does not have."

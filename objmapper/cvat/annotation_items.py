@@ -32,6 +32,7 @@ _TELLING = {
     "tags": ("frame", "label_id"),
     "shapes": ("type", "frame", "label_id"),
     "tracks": ("frame", "label_id", "shapes"),
+    "intervals": ("start", "label_id"),
 }
 
 
@@ -95,8 +96,10 @@ class _Checking:
             return self.note("task", "Give it a task or a job: it lives in one.")
         shapes = self.item.get("shapes", ()) if self.kind == "tracks" else [self.item]
         self.frames([self.item, *self.item.get("shapes", ())], home.frames)
-        for shape in shapes if self.kind != "tags" else ():
+        for shape in shapes if self.kind in ("shapes", "tracks") else ():
             self.points(shape)
+        if self.kind == "intervals":
+            self.moments(home.frames)
         if self.kind == "tracks" and not self.item.get("shapes") and not self.item.get("elements"):
             self.note("shapes", "A track has a shape on one frame at least.")
         spec = self.label(home)
@@ -127,7 +130,7 @@ class _Checking:
         self.item["label_id"] = spec.id
         for kind in self.types():
             if not spec.takes(kind):
-                self.note("label", f"{spec.name!r} is for {spec.type}, not for a {kind}.")
+                self.note("label", f"{spec.name!r} is for {spec.type}, not for {kind}.")
                 break
         return spec
 
@@ -155,6 +158,8 @@ class _Checking:
         """Return what the item is drawn as; a label of tags is for those alone."""
         if self.kind == "tags":
             return ["tag"]
+        if self.kind == "intervals":
+            return ["interval"]
         if self.kind == "tracks":
             return ["skeleton"] if self.item.get("elements") else _types(self.item["shapes"])
         return _types([self.item])
@@ -164,13 +169,24 @@ class _Checking:
         changed = {"label_id", "type", "attributes"} & self.change.sent.keys()
         return self.change.kind == Kind.CREATE or bool(changed) or any(_names(self.item))
 
-    def frames(self, holders: Iterable[Item], frames: range | None) -> None:
+    def frames(self, holders: Iterable[Item], frames: range | None, name: str = "frame") -> None:
         if frames is None:
             return
         for holder in holders:
             if isinstance(holder.get("frame"), int) and holder["frame"] not in frames:
                 there = f"they are {frames.start} to {frames.stop - 1}." if frames else _NO_FRAMES
-                self.note("frame", f"There is no frame {holder['frame']}: {there}")
+                self.note(name, f"There is no frame {holder['frame']}: {there}")
+
+    def moments(self, frames: range | None) -> None:
+        """Note an interval that ends before it begins, or goes beyond what there is."""
+        start, stop = self.item.get("start"), self.item.get("stop")
+        if not isinstance(start, int):
+            return
+        self.frames([{"frame": start}], frames, "start")
+        if isinstance(stop, int) and stop < start:
+            self.note("stop", f"It ends at {stop}, before it begins at {start}.")
+        elif frames and isinstance(stop, int) and stop > frames.stop:
+            self.note("stop", f"It ends at {stop}; what there is ends at {frames.stop}.")
 
     def points(self, shape: Item) -> None:
         told = _points_told(str(shape.get("type")), shape.get("points", []))

@@ -1,4 +1,4 @@
-"""What is annotated on frames: tags, shapes, tracks, and what they are made of.
+"""What is annotated: tags, shapes and tracks on frames, intervals of sound, and what they are made of.
 
 Each is an object of the session with an id of its own kind; where it lives, a task or a job, is a
 part of it that no answer tells. Read from the answers of CVAT 2.15.0 and from the models of cvat-sdk
@@ -173,7 +173,7 @@ class LabelKey(fields.ForeignKey[Any]):
 
 
 class Annotation(CVATModel):
-    """What tags, shapes and tracks have in common.
+    """What tags, shapes, tracks and intervals have in common.
 
     It belongs to a task or to a job: it is read from there, and written there. ``annotation["color"]``
     is the value of an attribute, by name or id.
@@ -186,7 +186,6 @@ class Annotation(CVATModel):
     job: fields.ForeignKey[Job | None] = fields.ForeignKey(
         "Job", data_key="job_id", null=True, write_once=True
     )
-    frame = fields.Integer(required=True, validate=_FRAME)
     label: fields.ForeignKey[Label] = LabelKey()
     group = fields.Integer(null=True)
     source = fields.String()
@@ -242,6 +241,8 @@ class Annotation(CVATModel):
             names = [str(each.name or each.spec_id) for each in self.attributes]
         else:
             names = [each.name for each in spec.attributes]
+        if name in names:
+            return f"{self!r} has no value of {name!r}: set one, or read it anew with refresh()."
         there = ", ".join(map(repr, names)) or "none"
         return f"{self!r} has no attribute {name!r}; it has {there}.{near_misses(str(name), names)}"
 
@@ -256,7 +257,16 @@ class Annotation(CVATModel):
         return None if spec is None else self._attribute(spec.id)
 
 
-class Tag(Annotation):
+class OnFrame(Annotation):
+    """What tags, shapes and tracks have: the frame that they are on, or begin at."""
+
+    frame = fields.Integer(required=True, validate=_FRAME)
+
+    class Meta:
+        abstract = True
+
+
+class Tag(OnFrame):
     """A label of a whole frame."""
 
     class Meta:
@@ -265,7 +275,7 @@ class Tag(Annotation):
         dialect_options = {"annotations": "tags"}
 
 
-class Shape(Annotation):
+class Shape(OnFrame):
     """A shape on one frame: a rectangle, a polygon, a mask, a skeleton of elements.
 
     *score* is newer than 2.15.
@@ -286,7 +296,7 @@ class Shape(Annotation):
         dialect_options = {"annotations": "shapes"}
 
 
-class Track(Annotation):
+class Track(OnFrame):
     """A shape that moves: what it looks like on some frames, and between them."""
 
     shapes = fields.List(fields.Nested(TrackedShape))
@@ -298,8 +308,29 @@ class Track(Annotation):
         dialect_options = {"annotations": "tracks"}
 
 
+class Interval(Annotation):
+    """A label of what is heard from one moment to another, in frames; newer than 2.15.
+
+    *stop* is the first frame that does not belong to it; None: it goes on to the end.
+    """
+
+    start = fields.Integer(required=True, validate=_FRAME)
+    stop = fields.Integer(null=True, default=None, validate=_FRAME)
+    score = fields.Float(null=True, validate=_SHARE)
+
+    class Meta:
+        endpoint = "annotations/intervals"
+        natural_key = ("task", "job", "label", "start", "stop")
+        dialect_options = {"annotations": "intervals"}
+
+
 #: The kinds by the name that they have in a body of annotations.
-KINDS: dict[str, type[Annotation]] = {"tags": Tag, "shapes": Shape, "tracks": Track}
+KINDS: dict[str, type[Annotation]] = {
+    "tags": Tag,
+    "shapes": Shape,
+    "tracks": Track,
+    "intervals": Interval,
+}
 
 
 def kind_of(mapper: Any) -> str | None:
@@ -325,6 +356,8 @@ __all__ = [
     "Annotation",
     "AnnotationUpdateAction",
     "AttributeValue",
+    "Interval",
+    "OnFrame",
     "Shape",
     "ShapeElement",
     "Tag",

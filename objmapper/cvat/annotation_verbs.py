@@ -21,7 +21,7 @@ from objmapper.operation import Json, Request
 from objmapper.report import CommitReport
 from objmapper.state import Stateful, is_dirty, is_new, live_session, session_of
 
-_NAMES = ("version", *KINDS, "intervals")
+_NAMES = ("version", *KINDS)
 
 
 class Annotated(Stateful):
@@ -55,11 +55,9 @@ class Annotated(Stateful):
         problems = [problem for obj in made for problem in wire.problems(obj)]
         if problems:
             raise ValidationError.of(problems)
-        body: dict[str, Any] = {kind: [] for kind in KINDS}
+        body: dict[str, Any] = {kind: [] for kind in KINDS if kind != "intervals"}  # 2.15 has none
         for obj, item in zip(made, items_of(changes), strict=True):
-            body[str(kind_of(type(obj).__mapper__))].append(item)
-        if "intervals" in given:
-            body["intervals"] = given["intervals"]
+            body.setdefault(str(kind_of(type(obj).__mapper__)), []).append(item)
         self.annotations.forget()  # whatever becomes of it
         with session.using():
             session.send(Request("PUT", self.annotations.path(), body=Json(body), repeatable=True))
@@ -70,17 +68,13 @@ class Annotated(Stateful):
     ) -> CommitReport:
         """Create, change or delete annotations now, in one PATCH; return what became of each.
 
-        *data* is a mapping of ``tags``, ``shapes`` and ``tracks`` to lists, a value class of
+        *data* is a mapping of ``tags``, ``shapes``, ``tracks`` and ``intervals`` to lists, a value class of
         ``models``, what has a ``to_dict()``, or a list of annotations. To be changed or deleted they
         need their ids. Raises ValueError for another action, ValidationError before anything is sent,
         CommitError.
         """
         action = _action(action)
         session, given = live_session(self, "update_annotations()"), _given(data)
-        if given.get("intervals"):
-            raise ValidationError.of(
-                [(repr(self), "intervals", ["Only set_annotations() takes intervals."])]
-            )
         pairs = [(kind, item) for kind in KINDS for item in given.get(kind, ())]
         if action is AnnotationUpdateAction.CREATE:
             return self._create(session, [_made(self, *pair) for pair in pairs])
@@ -112,16 +106,17 @@ class Annotated(Stateful):
         tags: Iterable[int] | None = None,
         shapes: Iterable[int] | None = None,
         tracks: Iterable[int] | None = None,
+        intervals: Iterable[int] | None = None,
     ) -> None:
         """Delete annotations now: those of these ids, or all of them if no ids are given at all.
 
-        An empty list deletes nothing. Tags, shapes and tracks are counted each for themselves: *ids*
-        finds them in all three, and ValueError tells of one that it finds twice, or not at all;
-        *tags*, *shapes* and *tracks* say which are meant. Raises CommitError, and SessionError where
-        annotations from here wait to be sent and all are to be deleted.
+        An empty list deletes nothing. Tags, shapes, tracks and intervals are counted each for themselves:
+        *ids* finds them in all four, and ValueError tells of one that it finds twice, or not at all;
+        *tags*, *shapes*, *tracks* and *intervals* say which are meant. Raises CommitError, and SessionError
+        where annotations from here wait to be sent and all are to be deleted.
         """
         session = live_session(self, "remove_annotations()")
-        by_kind = {"tags": tags, "shapes": shapes, "tracks": tracks}
+        by_kind = {"tags": tags, "shapes": shapes, "tracks": tracks, "intervals": intervals}
         told = {kind: [*dict.fromkeys(each)] for kind, each in by_kind.items() if each is not None}
         if ids is None and not told:
             _refuse_waiting(self, session)
@@ -149,7 +144,7 @@ def _action(given: Any) -> AnnotationUpdateAction:
 def _given(data: Any) -> dict[str, list[Any]]:
     """Return annotations by kind. Raises TypeError and FieldDoesNotExist for what is none."""
     if isinstance(data, Annotations):
-        return {kind: list(data.list_of(kind)) for kind in KINDS} | {"intervals": data.intervals}
+        return {kind: list(data.list_of(kind)) for kind in KINDS}
     if hasattr(data, "to_dict") and not isinstance(data, Annotation | Mapping):
         data = data.to_dict()
     if isinstance(data, Mapping):
@@ -159,14 +154,14 @@ def _given(data: Any) -> dict[str, list[Any]]:
         return {kind: list(items) for kind, items in data.items() if kind != "version" and items}
     if isinstance(data, str | bytes | Annotation) or not isinstance(data, Iterable):
         raise TypeError(
-            "Annotations are a mapping of tags, shapes and tracks to lists, or a list of Tag, Shape "
-            f"and Track; a {type(data).__name__} was given."
+            "Annotations are a mapping of tags, shapes, tracks and intervals to lists, or a list of Tag, "
+            f"Shape, Track and Interval; a {type(data).__name__} was given."
         )
     found: dict[str, list[Any]] = {}
     for each in data:
         kind = kind_in(each)
         if kind is None:
-            raise TypeError(f"Annotations are tags, shapes and tracks, not {each!r}.")
+            raise TypeError(f"Annotations are tags, shapes, tracks and intervals, not {each!r}.")
         found.setdefault(kind, []).append(each)
     return found
 

@@ -126,7 +126,7 @@ class TestReading:
         view = task.annotations
         assert sent == []
         assert (len(view.tags), len(view.shapes), len(view.tracks)) == (0, 0, 0)
-        assert view.intervals == []
+        assert list(view.intervals) == []
         assert sent == [("GET", f"/tasks/{task.id}/annotations/", None)]
         assert task.annotations is view
 
@@ -669,7 +669,7 @@ class TestChecks:
                 "as many pixels as its box, 4; they are 3",
             ),
             ({"type": "skeleton", "label": "body"}, "A skeleton has no points"),
-            ({"label": "whole"}, "'whole' is for tag, not for a rectangle"),
+            ({"label": "whole"}, "'whole' is for tag, not for rectangle"),
             ({"label": "box", "type": "polygon", "points": [1, 2, 3, 4]}, "is for rectangle"),
             ({"rotation": 361}, "rotation"),
             ({"type": "circle"}, "type"),
@@ -710,7 +710,7 @@ class TestChecks:
             task.annotations.add(box(task=other))
         with pytest.raises(TypeError, match="The tags are Tags"):
             task.annotations.tags.append(box())
-        with pytest.raises(TypeError, match="Annotations are tags, shapes and tracks"):
+        with pytest.raises(TypeError, match="Annotations are tags, shapes, tracks and intervals"):
             task.annotations.add({"frame": 0})
 
     def test_what_is_known_by_its_id_alone_is_neither_changed_nor_deleted(self, session, task):
