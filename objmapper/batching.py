@@ -19,14 +19,14 @@ Answer = Response | ObjMapperError
 _TOO_MUCH = frozenset({400, 413, 422})
 
 
-def grouped(dialect: Any, operations: Iterable[Operation]) -> list[list[Operation]]:
-    """Return the operations of a wave in groups, each of which goes out in one request.
+def grouped(dialect: Any, operations: Iterable[Operation]) -> Iterable[list[Operation]]:
+    """Give the operations of a wave in groups, each of which goes out in one request.
 
     Operations of one lane never share a request with those of another: it would be in both lanes.
     """
     most = dialect.max_batch
     if most < 2:
-        return [[operation] for operation in operations]
+        return ([operation] for operation in operations)
     groups: list[list[Operation]] = []
     open_: dict[Hashable, list[Operation]] = {}
     for operation in operations:

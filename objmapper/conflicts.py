@@ -375,15 +375,15 @@ def _over_base(change: Change, keys: Iterable[str]) -> Change:
     """
     obj, by_key = change.object, mapper_of(change).by_key
     sent = {key: change.sent[key] for key in keys}
-    base, shown = {}, {}
+    base, shown, changes = {}, {}, change.changes
     for key in sent:
         field = by_key[key]
         value = base_value(obj, field)
         if key in change.base:
             base[key] = ABSENT if field.hides else value
-        if field.name in change.changes:
-            shown[field.name] = _shown(field, value), change.changes[field.name][1]
-    return change._replace(sent=sent, changes=shown, base=base)
+        if field.name in changes:
+            shown[field.name] = _shown(field, value), changes[field.name][1]
+    return change._replace(sent=sent, base=base).telling(shown)
 
 
 def _shown(field: Any, value: Any) -> Any:

@@ -94,8 +94,9 @@ class Change(NamedTuple):
     object: Any
     #: ``{wire name under which the row keeps it: wire value sent}``
     sent: Mapping[str, Any] = MappingProxyType({})
-    #: ``{field name: (old, new)}`` as users see it
-    changes: Mapping[str, tuple[Any, Any]] = MappingProxyType({})
+    #: What ``changes`` tells, in one piece, which the garbage collector need not walk through: a
+    #: field's name, its old and its new value, and so on.
+    told: tuple[Any, ...] = ()
     #: ``{wire name: marshalled JSON of a row}`` of values whose JSON is another one when it is sent
     rows: Mapping[str, bytes | Secret] = MappingProxyType({})
     #: ``{wire name: what the server had}`` of what an update sends: JSON of values that change in
@@ -107,6 +108,21 @@ class Change(NamedTuple):
     undoes: Change | None = None
     #: The object in whose request it goes without a word of its own; None for most.
     within: Any = None
+
+    @property
+    def changes(self) -> dict[str, tuple[Any, Any]]:
+        """``{field name: (old, new)}`` as users see it."""
+        parts = iter(self.told)
+        return {name: (old, new) for name, old, new in zip(parts, parts, parts, strict=True)}
+
+    def telling(self, changes: Mapping[str, tuple[Any, Any]]) -> Change:
+        """Return the change with other ``changes``."""
+        return self._replace(told=told(changes))
+
+
+def told(changes: Mapping[str, tuple[Any, Any]]) -> tuple[Any, ...]:
+    """Return ``{field name: (old, new)}`` in one piece, see ``Change.told``."""
+    return tuple(part for name, pair in changes.items() for part in (name, *pair))
 
 
 class Look(NamedTuple):
@@ -216,7 +232,7 @@ class Operation(NamedTuple):
         batch: int | None = None,
     ) -> Operation:
         """Return what a draft is in a plan."""
-        return cls._make((number, *draft, after, wave, held_by, batch))
+        return tuple.__new__(cls, (number, *draft, after, wave, held_by, batch))
 
     @property
     def draft(self) -> Draft:
@@ -448,4 +464,5 @@ __all__ = [
     "placed",
     "resolve",
     "shown",
+    "told",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +21,7 @@ from objmapper.operation import (
     Pending,
     has_pending,
     is_flat,
+    told,
 )
 from objmapper.state import ABSENT, base_value
 
@@ -56,13 +56,14 @@ def cut_cycles(changes: list[Change]) -> list[Change]:
     for holder, keys in _to_cut(_needed_by_creates(creates), creates):
         change = creates[id(holder)]
         by_key = type(holder).__mapper__.by_key
-        shown = {by_key[key].name: change.changes[by_key[key].name] for key in keys}
+        was = change.changes
+        shown = told({by_key[key].name: was[by_key[key].name] for key in keys})
         later.append(Change(Kind.UPDATE, holder, {key: change.sent[key] for key in keys}, shown))
         rest = {key: value for key, value in change.sent.items() if key not in keys}
         creates[id(holder)] = change._replace(sent=rest)
     for holder, keys in _to_cut(_needed_by_deletes(deletes), deletes):
         by_key = type(holder).__mapper__.by_key
-        shown = {by_key[key].name: (by_key[key].__get__(holder), None) for key in keys}
+        shown = told({by_key[key].name: (by_key[key].__get__(holder), None) for key in keys})
         base = {key: base_value(holder, by_key[key]) for key in keys}
         first.append(Change(Kind.UPDATE, holder, dict.fromkeys(keys), shown, base=base))
         # For `ordered`: what the object no longer refers to when its delete goes.
@@ -171,16 +172,17 @@ def ordered(drafts: Iterable[Draft], left_out: Sequence[LeftOut] = ()) -> tuple[
 
     What needs something that is left out is told so (``held_by``), and can't go.
     """
-    # A draft ends here, and where they come one by one no two of them are there at a time.
-    operations = tuple(map(Operation.of, itertools.count(1), drafts))
+    operations: list[Operation] = []
     creates: dict[int, int] = {}
     deletes: dict[Any, int] = {}
-    for operation in operations:
-        for change in operation.changes:
+    # A draft ends here, and where they come one by one no two of them are there at a time.
+    for number, draft in enumerate(drafts, 1):
+        operations.append(Operation.of(number, draft))
+        for change in draft.changes:
             if change.kind == CREATE:
-                creates[id(change.object)] = operation.number
+                creates[id(change.object)] = number
             elif change.kind == DELETE:
-                deletes[identity(change.object)] = operation.number
+                deletes[identity(change.object)] = number
     after: defaultdict[int, set[int]] = defaultdict(set)
     before: dict[int, int] = {}
     for operation in operations:
@@ -299,12 +301,12 @@ def references(change: Change) -> Iterable[tuple[str, tuple[Any, Any]]]:
 
 
 def _in_waves(
-    operations: tuple[Operation, ...],
+    operations: list[Operation],
     after: Mapping[int, set[int]],
     held: Mapping[int, Mapping[int, Any]],
 ) -> tuple[Operation, ...]:
     if not after and not held:
-        return operations
+        return tuple(operations)
     sorter = TopologicalSorter(after)
     try:
         sorter.prepare()

@@ -166,7 +166,7 @@ def changes_of(
             by_key = type(obj).__mapper__.by_key
             sent = {key: value for key, value in change.sent.items() if by_key[key].name in fields}
             shown = {name: value for name, value in change.changes.items() if name in fields}
-            change = change._replace(sent=sent, changes=shown)
+            change = change._replace(sent=sent).telling(shown)
         if change.sent:
             found.append(change)
     found += [Change(Kind.DELETE, obj) for obj in gone.values()]

@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from objmapper import batching, interrupt
@@ -43,6 +43,12 @@ def send(by: Any, operation: Operation) -> Outcome:
     except Exception as failure:
         answer = failure
     return _outcome(operation, answer, begun, age)
+
+
+#: What shares a request.
+Parcel = Sequence[Operation]
+#: What goes one after the other: parcels, or one operation that goes alone.
+Lane = Operation | list[Parcel]
 
 
 class Counted:
@@ -304,7 +310,7 @@ class Sender:
 
     def _thread(
         self,
-        lanes: deque[list[list[Operation]]],
+        lanes: deque[Lane],
         outcomes: queue.SimpleQueue[Outcome | None],
         over: patience.Over | None,
     ) -> None:
@@ -317,13 +323,13 @@ class Sender:
         finally:
             outcomes.put(None)
 
-    def _work(self, lanes: deque[list[list[Operation]]]) -> Iterator[Outcome]:
+    def _work(self, lanes: deque[Lane]) -> Iterator[Outcome]:
         while True:
             try:
                 lane = lanes.popleft()
             except IndexError:
                 return
-            for parcel in lane:
+            for parcel in lane if isinstance(lane, list) else ((lane,),):
                 if not self._begin(parcel):
                     return
                 # Here, on the thread that sent it, or another one would go out meanwhile.
@@ -335,45 +341,46 @@ class Sender:
                             self.stop()
                     yield outcome
 
-    def _sent(self, parcel: list[Operation]) -> list[Outcome]:
+    def _sent(self, parcel: Parcel) -> Sequence[Outcome]:
         if len(parcel) > 1:
             return send_together(self._session, parcel)
-        return [send(self._session, parcel[0])]
+        return (send(self._session, parcel[0]),)
 
-    def _begin(self, parcel: list[Operation]) -> bool:
+    def _begin(self, parcel: Parcel) -> bool:
         """Say whether operations may go out in one request now; if so, they count as begun."""
         with self._lock:
             if self._deadline is not None and self.is_late():
                 self.stop()
             if self.stopped or self._paused:
                 return False
-            numbers = [operation.number for operation in parcel]
-            self.begun.update(numbers)
-        return self._journal is None or self._is_marked(parcel, numbers)
+            for operation in parcel:
+                self.begun.add(operation.number)
+        return self._journal is None or self._is_marked(parcel)
 
-    def _is_marked(self, parcel: list[Operation], numbers: list[int]) -> bool:
+    def _is_marked(self, parcel: Parcel) -> bool:
         """Write that operations are about to be sent; what can't be written is not begun."""
         try:
             self._journal.begin(parcel)
         except JournalError as error:
             with self._lock:
-                self.begun.difference_update(numbers)
+                self.begun.difference_update(operation.number for operation in parcel)
                 self.broken = error
             self.stop()
             return False
         return True
 
 
-def _lanes(parcels: list[list[Operation]]) -> list[list[list[Operation]]]:
+def _lanes(parcels: Iterable[Parcel]) -> list[Lane]:
     """Group what must not go side by side; each other request is a lane of its own."""
-    lanes: list[list[list[Operation]]] = []
-    shared: dict[Any, list[list[Operation]]] = {}
+    lanes: list[Lane] = []
+    shared: dict[Any, list[Parcel]] = {}
     for parcel in parcels:
         name = parcel[0].lane
         if name in shared:
             shared[name].append(parcel)
-            continue
-        lanes.append([parcel])
-        if name is not None:
-            shared[name] = lanes[-1]
+        elif name is not None:
+            shared[name] = [parcel]
+            lanes.append(shared[name])
+        else:
+            lanes.append(parcel[0] if len(parcel) == 1 else [parcel])
     return lanes

@@ -311,7 +311,7 @@ def _as_one(changes: Sequence[Change]) -> Change:
         base = {**change.base, **base}
         for name, (old, new) in change.changes.items():
             shown[name] = (shown[name][0] if name in shown else old, new)
-    return first._replace(sent=sent, rows=rows, base=base, changes=shown)
+    return first._replace(sent=sent, rows=rows, base=base).telling(shown)
 
 
 def _within(outcomes: Iterable[Outcome]) -> Iterator[tuple[int, int]]:
@@ -339,8 +339,9 @@ def _restoring(made: Change) -> Change:
     """Return the update that gives an object back what it had. Raises UndoError."""
     obj, by_key = made.object, type(made.object).__mapper__.by_key
     sent: dict[str, Any] = {}
-    shown: dict[str, tuple[Any, Any]] = {}
+    told: tuple[Any, ...] = ()
     rows: dict[str, bytes | Secret] = {}
+    changes = made.changes
     for key in made.sent:
         field, base = by_key[key], made.base.get(key, ABSENT)
         if base is ABSENT:
@@ -352,9 +353,9 @@ def _restoring(made: Change) -> Change:
         sent[key] = wire_value(field, value)
         if field.mutable and not field.plain:
             rows[key] = freeze(base)
-        old, new = made.changes[field.name]
-        shown[field.name] = (new, old)
-    return Change(Kind.UPDATE, obj, sent, shown, rows, undoes=made)
+        old, new = changes[field.name]
+        told += (field.name, new, old)
+    return Change(Kind.UPDATE, obj, sent, told, rows, undoes=made)
 
 
 def _changed_since(view: View, part: Part, row: Mapping[str, Any]) -> list[str]:

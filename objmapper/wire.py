@@ -92,20 +92,21 @@ def update(obj: Any) -> Change:
 
 def _change(kind: Kind, obj: Any, keys: list[str]) -> Change:
     by_key, row = type(obj).__mapper__.by_key, obj._row
-    sent, shown, base = {}, {}, {}
+    sent, base = {}, {}
+    told: tuple[Any, ...] = ()
     rows: Mapping[str, Any] = _NO_ROWS
     for key in keys:
         field = by_key[key]
         sent[key] = wire_value(field, row.get(key))
         old = base_value(obj, field)
-        shown[field.name] = _shown_change(obj, field, old)
+        told += (field.name, *_shown_change(obj, field, old))
         if kind is UPDATE:
             base[key] = ABSENT if field.hides else old
         if field.mutable and not field.plain:
             with suppress(ValueError):
                 frozen = freeze(field.to_row(row.get(key)))
                 rows = {**rows, key: Secret(frozen) if field.hides else frozen}
-    return Change(kind, obj, sent, shown, rows, base or _NO_ROWS, obj._state.children)
+    return Change(kind, obj, sent, told, rows, base or _NO_ROWS, obj._state.children)
 
 
 def body(change: Change) -> dict[str, Any]:

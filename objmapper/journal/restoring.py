@@ -236,15 +236,16 @@ class Restorer:
         for key in part.hidden:
             if key in obj._row:
                 values.setdefault(key, obj._row[key])
-        sent, shown, rows = {}, {}, {}
+        sent, rows = {}, {}
+        told: tuple[Any, ...] = ()
         for key, value in values.items():
             field = mapper.by_key[key]
             sent[key] = wire.wire_value(field, value)
-            shown[field.name] = wire.shown_change(obj, field)
+            told += (field.name, *wire.shown_change(obj, field))
             if field.mutable and not field.plain:
                 frozen = freeze(field.to_row(value))
                 rows[key] = Secret(frozen) if field.hides else frozen
-        return Change(kind, obj, sent, shown, rows)
+        return Change(kind, obj, sent, told, rows)
 
 
 def _place(intent: Intent) -> tuple[Any, ...] | None:
