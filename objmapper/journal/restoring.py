@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from objmapper import planning, reviving, settling, wire
+from objmapper import ordering, planning, reviving, settling, wire
 from objmapper.encoding import loads
 from objmapper.exceptions import JournalError, TransportError
 from objmapper.journal.history import Item, Part
@@ -195,7 +195,7 @@ class Restorer:
             changes += [self._change(obj, part) for part in parts]
             before.append((obj, places.get(obj, ABSENT)))
             places[obj] = _place(intent)
-        drafts = planning.drafts_of(self.session, changes)
+        drafts = planning.drafts_of(self.session, _together(changes))
         for obj, place in before:  # where the program makes it now is for the program to say
             if place is ABSENT:
                 del places[obj]
@@ -246,6 +246,17 @@ class Restorer:
                 frozen = freeze(field.to_row(value))
                 rows[key] = Secret(frozen) if field.hides else frozen
         return Change(kind, obj, sent, told, rows)
+
+
+def _together(changes: list[Change]) -> list[Change]:
+    """Return the changes of one operation; what an undo deletes with its root goes in the same request."""
+    if len(changes) < 2 or any(change.kind != Kind.DELETE for change in changes):
+        return changes
+    root, *others = changes
+    told = ordering.identity(root.object)
+    if all(parent != told for other in others for _, parent in ordering.references(other)):
+        return changes
+    return [root, *(other._replace(within=root.object) for other in others)]
 
 
 def _place(intent: Intent) -> tuple[Any, ...] | None:

@@ -1,8 +1,12 @@
 """A journaled commit that is undone: nobody finishes what was taken back, and nothing goes twice."""
 
+import shutil
+
 import pytest
 
-from objmapper import CommitError, JournalError, inspect, signals
+from objmapper import CommitError, JournalError, Session, inspect, signals
+from objmapper.cvat import Client as CVATClient
+from objmapper.cvat import Label, Project, Task
 
 
 @pytest.fixture
@@ -112,6 +116,54 @@ def die_in_the_undo(place, models, at, done):
     migrate(session, models)
     place.die(session, at, done=done, on_error="undo")
     place.obey()
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL."""
+
+
+def with_labels(session):
+    session.add(Task(name="t", project=Project(name="p", labels=[Label(name="car")])))
+
+
+def die_when_the_project_is_deleted(client, path, done):
+    """Undo a commit, and die at its last request; return the journal as it lay on the disk."""
+    dead = path.parent / "dead"
+
+    def die(sender, request, **_):
+        if (request.method, request.path) == ("DELETE", "/projects/1"):
+            dead.mkdir()
+            for file in path.parent.glob(f"{path.name}*"):
+                shutil.copy(file, dead)
+            raise Killed
+
+    session = Session(client, journal=path)
+    with_labels(session)
+    report = session.commit()
+    signal = signals.response_received if done else signals.request_sent
+    with signal.connected_to(die), pytest.raises(Killed):
+        report.undo(workers=1)
+    session.members.clear()
+    session.close()
+    return dead / path.name
+
+
+@pytest.mark.parametrize("done", [True, False])
+@pytest.mark.parametrize("how", ["recovery", "another run"])
+def test_labels_go_with_their_project_in_an_undo_that_died(tmp_path, how, done):
+    """Of the labels of a project that is gone CVAT tells nothing: nobody is to ask for them."""
+    with CVATClient("embedded://cvat?check=1") as client:
+        path = die_when_the_project_is_deleted(client, tmp_path / "it.journal", done)
+        with Session(client, journal=path) as session:
+            if how == "recovery":
+                session.recover()
+            else:
+                with_labels(session)
+                session.commit()
+            assert session.uncertain == session.new == session.dirty == []
+            names = [[obj.name for obj in model.objects.all()] for model in (Project, Label, Task)]
+        assert names == ([[], [], []] if how == "recovery" else [["p"], ["car"], ["t"]])
+        assert client.server.violations == []
 
 
 def test_an_undo_that_the_disk_has_no_room_for_sends_nothing_and_keeps_its_report(world, models):
