@@ -136,6 +136,14 @@ def test_2_15_answers_with_the_parameters(old):
     assert told.items() <= taken.json().items()
 
 
+def test_a_form_has_as_many_files_as_it_likes(old):
+    # Beyond what frameworks permit unless they are told otherwise: 1,000 parts, 500 kB of fields.
+    # What is called ".." is left out, and costs no time.
+    many = form(*(("..", b"x") for _ in range(1_000)), ("a.png", png()))
+    assert old.multiple(many, filename_pattern="x" * 600_000).status_code == 200
+    assert old.finish().json()["client_files"] == ["a.png"]
+
+
 def test_one_request_is_enough(upload):
     assert upload.at_once(named("a.png")).status_code == 202
     assert upload.names() == ["a.png"]

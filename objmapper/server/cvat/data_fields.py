@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -128,6 +129,9 @@ def _is_form(call: Call) -> bool:
 
 def _form(call: Call) -> tuple[dict[str, Any], list[File]]:
     """A form's values, lists as ``name[0]``, ``name[1]`` or under one name, and its files."""
+    # CVAT has lifted the limits of its framework: a form has as many files as it likes, and 100 MiB of
+    # all else (settings/base.py).
+    call.request.max_form_parts, call.request.max_form_memory_size = sys.maxsize, 100 * 2**20
     form = call.request.form
     found: dict[str, Any] = {name: form.getlist(name)[-1] for name in form}
     found |= {name: form.getlist(name) for name in _LISTS if name in form}
