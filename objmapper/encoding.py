@@ -60,7 +60,9 @@ def _quickly(row: dict[str, Any]) -> str | None:
         text = _quick(row).decode()
     except TypeError:
         return None
-    return text if text.count("null") == [*values].count(None) else None
+    if "null" in text and text.count("null") != [*values].count(None):
+        return None
+    return text
 
 
 def loads(text: str | None, what: str = "a value") -> Any:

@@ -6,7 +6,6 @@ becomes the persistent one, and only what the program says otherwise than then i
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -36,35 +35,6 @@ from objmapper.state import (
     is_new,
     same,
 )
-
-
-class Names:
-    """The new objects of this run by what they are known by: one of each name."""
-
-    def __init__(self) -> None:
-        self._holders: dict[tuple[type, str], tuple[int, weakref.ref[Any]]] = {}
-
-    def claim(self, session: Any, obj: Any, name: str, made: set[int]) -> None:
-        """Let an object have a name; *made*: what the server has of this run's.
-
-        Raises JournalError where another one of this run has it, or has made what the server has.
-        """
-        held = self._holders.get((type(obj), name))
-        if held is None:
-            return
-        number, ref = held
-        other = ref()
-        if other is obj or not (number in made or (other is not None and other in session.members)):
-            return
-        told = "one that was created before" if other is None else repr(other)
-        raise JournalError(
-            f"{obj!r} and {told} both have {encoding.told(name)}: run again, the program could not "
-            "tell them apart. Give each a tag of its own: session.add(obj, tag=...)."
-        )
-
-    def hold(self, obj: Any, name: str, number: int) -> None:
-        """Remember whose name it is."""
-        self._holders[type(obj), name] = number, weakref.ref(obj)
 
 
 def number_new(journal: Any, session: Any, objects: list[Any]) -> list[Any]:
@@ -305,4 +275,4 @@ def _as_then(journal: Any, obj: Any, key: str, item: Item) -> bool:
     return wire.__class__ is not Pending and same(wire, then)
 
 
-__all__ = ["Names", "bind", "bound"]
+__all__ = ["bind", "bound"]

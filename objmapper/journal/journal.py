@@ -6,6 +6,7 @@ import itertools
 import os
 import time
 import weakref
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -13,10 +14,11 @@ from typing import Any
 from objmapper import encoding
 from objmapper.exceptions import JournalError
 from objmapper.journal import telling
-from objmapper.journal.binding import Names, bind, bound
+from objmapper.journal.binding import bind, bound
 from objmapper.journal.contents import Contents
 from objmapper.journal.history import CLOCK, DROPPED, SENDING, Book
 from objmapper.journal.models import Models
+from objmapper.journal.numbering import Names, Numbers
 from objmapper.journal.opened import Opened
 from objmapper.journal.recovery import recovered
 from objmapper.journal.standing import named, stands
@@ -60,8 +62,10 @@ class Journal:
         self.opened: float = time.time()
         self._operations = itertools.count(max(self.book.operations, default=0) + 1)
         self._objects = itertools.count(max(self.book.items, default=0) + 1)
-        #: The numbers of this session's objects.
-        self.numbers: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        #: The numbers of this session's objects, but of those that their keys alone tell.
+        self.numbers = Numbers()
+        #: By id: the objects that have their number no more, until what was intended of them is let go.
+        self._released: dict[int, Any] = {}
         #: The objects of earlier runs that are here again, by number.
         self.alive: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         #: What a recovery has made, rather than the program.
@@ -69,7 +73,7 @@ class Journal:
         #: What the program has made again, and no commit has bound yet.
         self.waiting: weakref.WeakSet[Any] = weakref.WeakSet()
         #: Whose the names of this run's new objects are.
-        self.claims = Names()
+        self.claims = Names(self.numbers)
         #: The numbers of what this run has created, or has made again and found created; and (``created``)
         #: of all that some run was to create.
         self.made: set[int] = set()
@@ -77,7 +81,7 @@ class Journal:
         self._gone: set[int] = set()
         self.created: set[int] = set(self.book.named.values())
         #: The numbers of what the server has, by root class and key.
-        self._by_key: dict[tuple[type, str], int] = {}
+        self._by_key: dict[type, dict[str, int]] = defaultdict(dict)
         #: For how many models those of earlier runs stand there.
         self._indexed = 0
         #: By number: what new objects are known by when the program is run again.
@@ -261,7 +265,7 @@ class Journal:
         self.made.add(number)
         self._gone.discard(number)
         if key is not None:
-            self._by_key[type(obj).__mapper__.root, key] = number
+            self._by_key[type(obj).__mapper__.root][key] = number
 
     def forget(self, obj: Any) -> None:
         """Let go of the name of an object that is deleted: another one may have it."""
@@ -323,10 +327,12 @@ class Journal:
         """Let an object be that of a number."""
         self.numbers[obj] = number
         self.alive[number] = obj
+        self._released.pop(id(obj), None)
 
     def release(self, obj: Any) -> None:
         """Forget which number an object has."""
-        number = self.numbers.pop(obj, None)
+        self._released[id(obj)] = obj
+        number = self.numbers.pop(obj)
         if number is not None and self.alive.get(number) is obj:
             del self.alive[number]
 
@@ -360,7 +366,7 @@ class Journal:
         else:
             key = f"[{encoding.dumps(field.dump(value))}]"
         if found is None and key is not None:
-            found = self._with_key((field.target.__mapper__.root, key))
+            found = self._with_key(field.target.__mapper__.root, key)
         return found if found in self.created else None
 
     def number(self, obj: Any) -> int:
@@ -368,17 +374,22 @@ class Journal:
         found = self.numbers.get(obj)
         if found is None:
             key = None if is_new(obj) else encoding.key_of(obj)
-            if key is None:
-                found = next(self._objects)
-            else:
-                place = type(obj).__mapper__.root, key
-                found = self._with_key(place)
-                if found is None:
-                    found = self._by_key[place] = next(self._objects)
+            found = next(self._objects) if key is None else self.number_by(obj, key)
             self.numbers[obj] = found
+            self._released.pop(id(obj), None)
         return found
 
-    def _with_key(self, place: tuple[type, str]) -> int | None:
+    def number_by(self, obj: Any, key: str) -> int:
+        """Return the number of an object that has a key, as long as it has that."""
+        found = self.numbers.get(obj)
+        if found is None:
+            root = type(obj).__mapper__.root
+            found = self._with_key(root, key)
+            if found is None:
+                found = self._by_key[root][key] = next(self._objects)
+        return found
+
+    def _with_key(self, root: type, key: str) -> int | None:
         """Return the number of what the server has by a root class and a key.
 
         A server may give the key of what was deleted to another object: the last one counts.
@@ -387,9 +398,9 @@ class Journal:
             self._indexed = len(self.models.here)
             for item in reversed(self.book.items.values()):
                 if item.key and item.state != "gone" and item.model in self.models.here:
-                    known = self.models.here[item.model].__mapper__.root, item.key
-                    self._by_key.setdefault(known, item.number)
-        found = self._by_key.get(place)
+                    known = self.models.here[item.model].__mapper__.root
+                    self._by_key[known].setdefault(item.key, item.number)
+        found = self._by_key[root].get(key)
         return None if found in self._gone else found
 
     def catch_up(self, session: Any) -> None:
@@ -400,13 +411,14 @@ class Journal:
     def reconcile(self, session: Any) -> None:
         """Write what became of open operations beside a commit: taken back, or settled by hand."""
         over: dict[str, set[int]] = {CREATE: self.made, DELETE: self._gone}
+        released, self._released = self._released, {}
         for operation in self._open:
-            if any(obj not in self.numbers for obj in operation.objects):
+            if released and any(id(obj) in released for obj in operation.objects):
                 # A recovery had made what the program makes itself now: it stands as it is written.
                 self._open.take(operation)
                 continue
             fates = {
-                stands(session, c, self.numbers[c.object] in over.get(c.kind, ()))
+                stands(session, c, self.numbers.get(c.object) in over.get(c.kind, ()))
                 for c in operation.changes
             }
             if None in fates:

@@ -42,9 +42,9 @@ _EVENTS = [
     for count in range(_MANY + 1)
 ]
 #: Bytes of a page: each transaction writes one at least.
-_PAGE = 2048
+_PAGE = 1024
 #: Pages of the log that gather before they are moved into the file.
-_LOG_PAGES = 8000
+_LOG_PAGES = 16_000
 
 
 class Intent(NamedTuple):

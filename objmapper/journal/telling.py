@@ -29,7 +29,7 @@ def intents(
 
     These are plain tuples: there are many, and the garbage collector looks at no others.
     """
-    header, dialect = client.idempotency_header, client.dialect
+    header, dialect, names = client.idempotency_header, client.dialect, journal.names
     rows = []
     for operation, number in numbered:
         request = operation.request
@@ -37,31 +37,27 @@ def intents(
         where = None if place is None else encoding.dumps(place)
         token = None if header is None else request.headers.get(header)
         for change in operation.changes:
+            obj, kind = change.object, str(change.kind)
+            key, name, base, again = encoding.key_of(obj), None, None, None
+            if key is None or kind != UPDATE or operation.rekeys:
+                known = journal.number(obj)
+            else:
+                known = journal.number_by(obj, key)
+            if kind == CREATE:
+                name = names.get(known)
+                key = key if name is None else None
+            else:
+                base = encoding.row_of(obj)
+                if known in journal.again:
+                    again = encoding.dumps(sorted(journal.again[known] & change.sent.keys()))
             sent, refs, hidden = encoding.sent_of(change, journal.number)
             if hidden is not None:
                 hidden = journal.contents.keep(number, dialect.contents(change), hidden)
-            again = _again(journal, change) if journal.again else None
-            said = sent, refs, hidden, again, token, where
-            rows.append((number, *_object(journal, change, tags), *said))
+            tag = encoding.quoted(tags[obj]) if obj in tags else None
+            model = journal.models.number(type(obj))
+            what = number, known, kind, model, name, tag, key, base
+            rows.append((*what, sent, refs, hidden, again, token, where))
     return rows
-
-
-def _object(journal: Any, change: Change, tags: Mapping[Any, str]) -> tuple[Any, ...]:
-    """Return what tells an object from others, and what the server has of it."""
-    obj, kind = change.object, change.kind
-    known: int = journal.number(obj)
-    name = journal.names.get(known) if kind == CREATE else None
-    tag = encoding.quoted(tags[obj]) if obj in tags else None
-    key = None if name is not None else encoding.key_of(obj)
-    base = None if kind == CREATE else encoding.row_of(obj)
-    return known, str(kind), journal.models.number(type(obj)), name, tag, key, base
-
-
-def _again(journal: Any, change: Change) -> str | None:
-    """Return the names of what a program says anew of an object that an earlier run has made."""
-    said = journal.again.get(journal.number(change.object))
-    anew = said is not None and change.kind != CREATE
-    return encoding.dumps(sorted(said & change.sent.keys())) if anew else None
 
 
 def told(journal: Any, outcome: Outcome, number: int) -> str:
