@@ -1,6 +1,6 @@
 """Send what an offline session has left in a journal, or what a process that died has not done.
 
-A folder is taken for the offline cache of simvue's own client.
+A folder is taken for the offline cache of simvue's own client, with the journal that objmapper has there.
 
 The server is the journal's own, unless it has none yet: then ``--url`` names it. A Simvue server and its
 token are those of the environment and of simvue.toml. It may be ended and run again at any time; while it
@@ -27,6 +27,7 @@ from objmapper.exceptions import CommitError, CommitInterrupted
 from objmapper.journal.showing import facts
 from objmapper.report import CommitReport
 from objmapper.session import Session
+from objmapper.simvue.client import OFFLINE_JOURNAL
 
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
@@ -102,14 +103,19 @@ def main(
     for module in modules:
         importlib.import_module(module)
     if Path(path).is_dir():
-        with closing(connected({"dialect": "simvue"}, url, user, dialect)) as sender:
-            imported = simvue.import_cache(path, client=sender)
-        print(imported)
-        return 0 if imported.ok else OPEN
-    with (
-        closing(connected(facts(path), url, user, dialect)) as client,
-        closing(Session(client, journal=path)) as session,
-    ):
+        with closing(connected({"dialect": "simvue"}, url, user, dialect)) as client:
+            imported = simvue.import_cache(path, client=client)
+            print(imported)
+            own = Path(path) / OFFLINE_JOURNAL
+            status = sent(client, own, secrets) if own.exists() else 0
+        return status if imported.ok else OPEN
+    with closing(connected(facts(path), url, user, dialect)) as client:
+        return sent(client, path, secrets)
+
+
+def sent(client: http_client.Client, path: str | Path, secrets: Secrets | None) -> int:
+    """Send what a journal holds, say what became of it and return the exit status."""
+    with closing(Session(client, journal=path)) as session:
         try:
             say(session.recover(secrets=secrets, on_error="continue"))
         except CommitInterrupted:

@@ -30,6 +30,7 @@ from objmapper.simvue import (
     Tenant,
     User,
     UserAlert,
+    disconnect,
     import_cache,
 )
 
@@ -486,6 +487,23 @@ def test_dispatch_takes_a_cache(configured, cache, capsys):
     path.unlink()
     assert main(["dispatch", str(cache)]) == 0
     assert Run.count(tags__contains="by command") == 1
+
+
+def test_dispatch_takes_what_both_have_kept_in_one_folder(configured, cache, capsys, monkeypatch):
+    monkeypatch.setenv("SIMVUE_OFFLINE_DIRECTORY", str(cache))
+    put_folder(cache)
+    put_run(cache, tags=["theirs"])
+    made = ObjectArtifact.new(name="by both", obj=[1, 2], offline=True)
+    made.attach_to_run(Run.new(folder="/", tags=["ours"], offline=True), "input")
+    disconnect()
+    assert main(["dispatch", str(cache)]) == 0
+    said = capsys.readouterr().out
+    assert said.endswith(" done, 0 files left\ndone before  0\ndone now     5\n")
+    assert (Run.count(tags__contains="theirs"), Run.count(tags__contains="ours")) == (1, 1)
+    ((_, run),) = Run.get(tags__contains="ours")
+    assert Artifact.from_name(run, "by both").load() == [1, 2]
+    assert main(["dispatch", str(cache)]) == 0
+    assert Run.count(tags__contains="ours") == 1
 
 
 def test_a_dispatch_that_is_killed_is_finished_by_another(configured, cache, served):
