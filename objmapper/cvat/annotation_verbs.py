@@ -15,7 +15,7 @@ from objmapper.cvat.annotation_models import (
     kind_in,
     kind_of,
 )
-from objmapper.cvat.base import by_field_name, plain
+from objmapper.cvat.base import by_field_name, listed, plain
 from objmapper.exceptions import FieldDoesNotExist, SessionError, ValidationError, cut, near_misses
 from objmapper.operation import Json, Request
 from objmapper.report import CommitReport
@@ -113,11 +113,11 @@ class Annotated(Stateful):
         An empty list deletes nothing. Tags, shapes, tracks and intervals are counted each for themselves:
         *ids* finds them in all four, and ValueError tells of one that it finds twice, or not at all;
         *tags*, *shapes*, *tracks* and *intervals* say which are meant. Raises CommitError, and SessionError
-        where annotations from here wait to be sent and all are to be deleted.
+        where annotations from here wait to be sent and all are to be deleted; TypeError for what is no list.
         """
         session = live_session(self, "remove_annotations()")
         by_kind = {"tags": tags, "shapes": shapes, "tracks": tracks, "intervals": intervals}
-        told = {kind: [*dict.fromkeys(each)] for kind, each in by_kind.items() if each is not None}
+        told = {kind: listed(kind, each) for kind, each in by_kind.items() if each is not None}
         if ids is None and not told:
             _refuse_waiting(self, session)
             self.annotations.forget()
@@ -125,7 +125,7 @@ class Annotated(Stateful):
                 session.send(Request("DELETE", self.annotations.path(), repeatable=True))
             _forget(self, session)
             return
-        asked = [*dict.fromkeys(ids)] if ids is not None else []
+        asked = listed("ids", ids) if ids is not None else []
         if asked or any(told.values()):
             session.delete_objects(_found(self.get_annotations(), asked, told))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from objmapper import FieldDoesNotExist, Model, Registry
+from objmapper.exceptions import cut
 from objmapper.state import live_session
 
 registry = Registry("cvat", dialect="cvat")
@@ -29,6 +30,14 @@ def by_field_name(model: type[Model], values: Mapping[str, Any]) -> dict[str, An
             raise TypeError(f"{model.__name__}.{name} is given twice, once as {key!r}.")
         found[name] = value
     return found
+
+
+def listed(name: str, given: Any) -> list[Any]:
+    """Return ids as a list, each once. Raises TypeError for what is no list of them, as a text."""
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        hint = "" if given is None else f" Did you mean [{cut(given)}]?"
+        raise TypeError(f"{name} is a list of ids; {cut(given)} was given.{hint}")
+    return list(dict.fromkeys(given))
 
 
 def plain(value: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from objmapper import Embedded, fields
+from objmapper.cvat.base import listed
 from objmapper.dialects.base import row_of
 from objmapper.exceptions import (
     BadRequest,
@@ -116,13 +117,18 @@ class Framed(Previewed):
     ) -> None:
         """Write a chunk, an archive of frames, to a path or an open binary file.
 
-        A file at that path is there whole or as it was. Raises as ``get_frame``, and OSError.
+        A file at that path is there whole or as it was. Raises as ``get_frame``, TypeError for what can't
+        be written to, and OSError.
         """
         request = _asked(self, "chunk", chunk_id, quality)
         if isinstance(output_file, str | os.PathLike):
             with _whole(Path(output_file)) as path:
                 _sent(self, request, path)
             return
+        if not callable(getattr(output_file, "write", None)):
+            raise TypeError(
+                f"output_file is a path or an open binary file, not {cut(output_file)}."
+            )
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "chunk")
             _sent(self, request, path)
@@ -149,7 +155,7 @@ class Framed(Previewed):
 
         Raises as ``get_frame``, and OSError; what is loaded by then stays, and of nothing no folder.
         """
-        numbers = list(dict.fromkeys(_number("frame_id", each) for each in frame_ids))
+        numbers = [_number("frame_id", each) for each in listed("frame_ids", frame_ids)]
         _check_pattern(filename_pattern, numbers)
         client = live_session(self, "download_frames()").client  # type: ignore[arg-type]
 
@@ -168,7 +174,7 @@ class Framed(Previewed):
 
         Raises ValueError for a frame that there is not, before anything is deleted.
         """
-        numbers = {_number("A frame's id", each) for each in ids}
+        numbers = {_number("A frame's id", each) for each in listed("ids", ids)}
         if not numbers:
             return
         meta = self.get_meta()

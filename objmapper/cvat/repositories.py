@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from objmapper import reading
 from objmapper.cvat import filters, wording
-from objmapper.cvat.base import CVATModel, by_field_name
+from objmapper.cvat.base import CVATModel, by_field_name, listed
 from objmapper.cvat.models import User
+from objmapper.exceptions import cut
 from objmapper.query import Q, Query
 from objmapper.queryset import Manager
 from objmapper.report import CommitReport
@@ -68,10 +69,10 @@ class Repository(Manager[M]):
         one more condition: a Q, an expression of ``F``, JSON Logic, or its JSON. *search* is a text that
         CVAT looks for, as ``search()``. *page_size*: how many are asked for at a time.
 
-        Raises FieldDoesNotExist, QueryError, UnsupportedLookup; TypeError for ``return_json``: what
-        objects are made of is told by ``values()`` and by ``to_dict()``.
+        Raises FieldDoesNotExist, QueryError, UnsupportedLookup; TypeError for ``page``, and for
+        ``return_json``: what objects are made of is told by ``values()`` and by ``to_dict()``.
         """
-        _refuse_json(lookups)
+        _refuse_others(lookups, sort)
         given = [] if filter is None or filter == "" else [filters.as_condition(filter)]
         words = [filters.worded(*pair) for pair in lookups.items()]
         query = self.query if search is None else filters.searched(self.query, search)
@@ -96,12 +97,9 @@ class Repository(Manager[M]):
     def remove_by_ids(self, ids: Iterable[int]) -> CommitReport:
         """Delete the objects of these ids; one that fails does not keep the others.
 
-        Raises CommitError, whose report tells every failure, and TypeError for a text: it is no list
-        of ids.
+        Raises CommitError, whose report tells every failure, and TypeError for what is no list of ids.
         """
-        if isinstance(ids, str | bytes):
-            raise TypeError(f"ids is a list of ids; {ids!r} was given. Did you mean [{ids!r}]?")
-        doomed = [self.reference(key) for key in dict.fromkeys(ids)]
+        doomed = [self.reference(key) for key in listed("ids", ids)]
         report: CommitReport = self.session.delete_objects(doomed, on_error="continue")
         return report
 
@@ -109,7 +107,15 @@ class Repository(Manager[M]):
         return f"<{type(self).__name__} of {self.model.__name__} at {self._client.base_url}>"
 
 
-def _refuse_json(lookups: Mapping[str, Any]) -> None:
+def _refuse_others(lookups: Mapping[str, Any], sort: Any) -> None:
+    """Raise TypeError for words that ask lists for what they are not."""
+    if sort is not None and not isinstance(sort, str):
+        raise TypeError(f"sort is a text of names, as '-updated_date,name', not {cut(sort)}.")
+    if "page" in lookups:
+        raise TypeError(
+            "list() takes no page=: it returns the objects of all pages. A query set is cut, as "
+            ".all()[20:40], and goes page by page, as .all().iterator(page_size=20)."
+        )
     if "return_json" in lookups:
         raise TypeError(
             "list() takes no return_json=: it returns objects. Ask .all().values() for dicts of what the "

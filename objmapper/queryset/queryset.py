@@ -26,6 +26,11 @@ QS = TypeVar("QS", bound="QuerySet[Any]")
 _OPTIONS = frozenset({"workers", "on_error", "progress", "deadline", "on_conflict"})
 
 
+def _check_count(name: str, given: Any, least: int) -> None:
+    if not isinstance(given, int) or given < least:
+        raise QueryError(f"{name} is {least} or more, not {given!r}.")
+
+
 class QuerySet(Chaining[M]):
     """The objects of one model that a query selects; nothing is sent before it is iterated.
 
@@ -89,10 +94,9 @@ class QuerySet(Chaining[M]):
         *page_size*: how many rows to ask for in one page; the dialect's choice by default. Raises
         QueryError for numbers that can't be.
         """
-        if page_size is not None and page_size < 1:
-            raise QueryError(f"page_size is 1 or more, not {page_size}.")
-        if prefetch_pages < 0:
-            raise QueryError(f"prefetch_pages is 0 or more, not {prefetch_pages}.")
+        if page_size is not None:
+            _check_count("page_size", page_size, 1)
+        _check_count("prefetch_pages", prefetch_pages, 0)
         query = replace(self.query, page_size=page_size or self.query.page_size)
         found: Iterator[M] = self.session.iterate(query, prefetch_pages)
         return found

@@ -824,6 +824,12 @@ class TestVerbs:
         assert [len(there(client, task)[kind]) for kind in ("tags", "shapes")] == [1, 0]
         with pytest.raises(ValueError, match="has no annotations 987654"):
             task.remove_annotations([shape, 987654])
+        with pytest.raises(
+            TypeError, match=r"ids is a list of ids; 5 was given\. Did you mean \[5\]"
+        ):
+            task.remove_annotations(5)
+        with pytest.raises(TypeError, match="tags is a list of ids; '5' was given"):
+            task.remove_annotations(tags="5")
         task.remove_annotations([shape])
         assert there(client, task)["tags"] == []
 

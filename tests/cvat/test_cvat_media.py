@@ -75,6 +75,16 @@ def test_a_frame_that_is_not_there_is_refused_in_the_servers_words(task, job):
         task.get_frame(0, quality="best")
 
 
+def test_what_is_no_list_of_frames_and_no_file_is_refused_at_once(task):
+    for wrong in (None, 7, "12"):
+        with pytest.raises(TypeError, match="frame_ids is a list of ids"):
+            task.download_frames(wrong)
+        with pytest.raises(TypeError, match="ids is a list of ids"):
+            task.remove_frames_by_ids(wrong)
+    with pytest.raises(TypeError, match="output_file is a path or an open binary file, not None"):
+        task.download_chunk(0, None)
+
+
 def test_a_chunk_is_written_to_a_path_or_a_file(task, job, images, tmp_path):
     path = tmp_path / "chunk.zip"
     task.download_chunk(0, path, quality="original")

@@ -208,6 +208,9 @@ class TestVerbs:
     def test_ids_that_can_be_none_are_refused_before_anything_is_sent(self, server, requests_of):
         with requests_of() as sent, pytest.raises(QueryError, match="'x' is no key"):
             server.tasks.remove_by_ids([1, "x"])
+        for wrong in ("12", 7, None):
+            with pytest.raises(TypeError, match="ids is a list of ids"):
+                server.tasks.remove_by_ids(wrong)
         assert len(sent) == 0
 
 

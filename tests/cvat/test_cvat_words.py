@@ -54,7 +54,7 @@ class TestWords:
             (F.assignee == None, lambda task: named(task) is None),  # noqa: E711 - as the SDK's users write
             (~(F.id == 2) & ((F.id < 3) | (F.id > 5)), lambda task: task.id in (1, 6)),
         ],
-        ids=repr,
+        ids=lambda each: repr(each) if isinstance(each, Q) else "",
     )  # fmt: skip
     def test_an_expression_of_the_sdk_s_means_what_python_means(self, server, condition, holds):
         expected = {task.id for task in server.tasks.all() if holds(task)}
@@ -150,6 +150,20 @@ class TestWords:
         for asked in (F.nam == "x", {"var": "nam"}):
             with pytest.raises(FieldDoesNotExist, match=r"no field 'nam.*name"):
                 server.tasks.list(filter=asked)
+
+    def test_what_lists_are_not_is_refused_with_what_there_is(self, server, requests_of):
+        with requests_of() as sent:
+            for asked, told in (
+                ({"page": 2}, "all pages"),
+                ({"return_json": True}, r"\.all\(\)\.values\(\)"),
+                ({"sort": 7}, "sort is a text of names"),
+            ):
+                with pytest.raises(TypeError, match=told):
+                    server.tasks.list(**asked)
+            for size in (0, "all", 1.5):
+                with pytest.raises(QueryError, match="page_size is 1 or more"):
+                    server.tasks.list(page_size=size)
+        assert len(sent) == 0
 
     def test_an_expression_has_no_truth_and_its_field_is_no_key(self):
         with pytest.raises(TypeError, match="truth value"):
