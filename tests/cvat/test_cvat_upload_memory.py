@@ -8,6 +8,7 @@ import pytest
 from objmapper.cvat import Client, Data, Task
 from objmapper.request import Multipart
 from objmapper.transport.bodies import Payload
+from objmapper.transport.deadline import BLOCK
 
 FILES, SIZE = 1_000, 20_000
 
@@ -33,7 +34,7 @@ def form(tmp_path_factory):
 def drained(form):
     """How many bytes a form has, read as a connection reads it."""
     body = Payload.of(form).open()
-    total = sum(len(piece) for piece in iter(lambda: body.read(2**16), b""))
+    total = sum(len(piece) for piece in body.pieces(BLOCK))
     assert total == len(body)
     body.close()
     return total
