@@ -18,6 +18,10 @@ from objmapper.transport.bodies import Streamed
 ANSWER_TIMES = 10.0
 #: How much of a body that is read while it is sent goes out at once.
 BLOCK = 2**20
+#: A body of so many bytes at most goes out in one piece with its head.
+SMALL = 2**15
+#: Of so many addresses it is kept which pool theirs is.
+_ADDRESSES = 100
 
 
 class _Watched(io.RawIOBase):
@@ -63,13 +67,27 @@ class _Answer(http.client.HTTPResponse):
 
 
 class _Sending:
-    """A connection, as far as a body that is read while it is sent goes."""
+    """A connection, as far as bodies go: those that are read while they are sent, and small ones.
+
+    A small one waits for no packet of its own: head and body are one look at the network for either
+    end, and for all that stands between them.
+    """
+
+    #: Whether what is sent next is a head that goes with its body; and that head.
+    _waits = False
+    _head: bytes | None = None
 
     def request(self, method: str, url: str, body: Any = None, *args: Any, **options: Any) -> None:
         pieces = body.pieces(BLOCK) if isinstance(body, Streamed) else body
+        self._head, self._waits = None, isinstance(body, bytes) and 0 < len(body) <= SMALL
         super().request(method, url, pieces, *args, **options)  # type: ignore[misc]
 
     def send(self, data: Any) -> None:
+        if self._waits:
+            self._head, self._waits = data, False
+            return
+        if self._head is not None:
+            data, self._head = self._head + data, None
         sock: Any = getattr(self, "sock", None)
         if not isinstance(data, memoryview) or not hasattr(sock, "send"):
             super().send(data)  # type: ignore[misc]
@@ -102,8 +120,26 @@ class DeadlineAdapter(HTTPAdapter):
     """An HTTPAdapter whose answers end, with TimeoutError if need be."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        #: By address, bundle and certificate: which pool that is.
+        self._pools: dict[Any, Any] = {}
         super().init_poolmanager(*args, blocksize=BLOCK, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def build_connection_pool_key_attributes(
+        self, request: Any, verify: Any, cert: Any = None
+    ) -> Any:
+        """Say which pool a request takes; of an address it is found out once.
+
+        requests parses the whole address for that, and looks for the bundle of certificates, each time.
+        """
+        told = "/".join(request.url.split("/", 3)[:3]), verify, cert
+        found = self._pools.get(told)
+        if found is None:
+            if len(self._pools) >= _ADDRESSES:
+                self._pools.clear()
+            found = super().build_connection_pool_key_attributes(request, verify, cert)
+            self._pools[told] = found
+        return found
 
     def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(proxy, blocksize=BLOCK, **kwargs)

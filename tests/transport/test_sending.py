@@ -4,6 +4,7 @@ import gc
 import json
 import os
 import random
+import socket
 import threading
 from io import BytesIO
 
@@ -16,7 +17,7 @@ from objmapper import signals
 from objmapper.exceptions import ContractError, TransportError, ValidationError
 from objmapper.operation import Json, Msgpack, Multipart, Pending, Request, Secret, Stream
 from objmapper.transport import Transport
-from objmapper.transport.deadline import DeadlineAdapter
+from objmapper.transport.deadline import SMALL, DeadlineAdapter
 
 # As whoever builds a path writes a key into it.
 KEYS = {
@@ -624,3 +625,75 @@ def test_nothing_is_left_open(server):
     transport.close()
     del transport
     gc.collect()
+
+
+@pytest.fixture
+def listening():
+    """An address, and what its one connection brings at each look, until all that is told has come."""
+    came: list[bytes] = []
+
+    def answer(listener):
+        connection, _ = listener.accept()
+        with connection:
+            connection.settimeout(10)
+            body, length = b"", 1
+            while len(body) < length:
+                came.append(connection.recv(2**20))
+                head, _, body = b"".join(came).partition(b"\r\n\r\n")
+                length = int(head.lower().partition(b"content-length: ")[2].split()[0])
+            connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, args=(listener,))
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", came
+        thread.join()
+
+
+def test_head_and_body_of_a_small_request_come_in_one_piece(listening):
+    url, came = listening
+    transport = Transport(url)
+    assert transport.send(Request("PATCH", "/tasks/1", body=Json({"name": "n"}))).status == 204
+    transport.close()
+    (piece,) = came
+    assert piece.startswith(b"PATCH /tasks/1 HTTP/1.1\r\n")
+    assert piece.endswith(b'\r\n\r\n{"name":"n"}')
+
+
+@pytest.mark.parametrize("size", [SMALL - 9, SMALL - 8, 10 * SMALL])
+def test_a_body_of_any_size_comes_whole(size, listening):
+    url, came = listening
+    transport = Transport(url)
+    assert transport.send(Request("POST", "/x", body=Json({"a": "b" * size}))).status == 204
+    transport.close()
+    assert b"".join(came).endswith(b'\r\n\r\n{"a":"%s"}' % (b"b" * size))
+
+
+def test_pools_are_those_of_the_address_and_of_what_is_trusted_there():
+    adapter = DeadlineAdapter()
+    urls = ["https://a.invalid/x", "https://a.invalid/y/z?q=/", "https://b.invalid/x"]
+    urls += ["http://a.invalid/x", "https://a.invalid:444/x"]
+    pools = [
+        adapter.get_connection_with_tls_context(requests.Request("GET", url).prepare(), verify)
+        for url in urls
+        for verify in (True, False)
+    ]
+    first, *others = pools[::2]
+    assert first is others[0]
+    assert [(pool.scheme, pool.host, pool.port) for pool in others] == [
+        ("https", "a.invalid", 443),
+        ("https", "b.invalid", 443),
+        ("http", "a.invalid", 80),
+        ("https", "a.invalid", 444),
+    ]
+    assert (pools[0].cert_reqs, pools[1].cert_reqs) == ("CERT_REQUIRED", "CERT_NONE")
+    adapter.close()
+
+
+def test_an_adapter_that_meets_many_addresses_forgets_which_pools_were_theirs():
+    adapter = DeadlineAdapter()
+    for number in range(1000):
+        prepared = requests.Request("GET", f"http://host-{number}.invalid/").prepare()
+        adapter.get_connection_with_tls_context(prepared, True)
+    assert len(adapter._pools) <= 100
+    adapter.close()
