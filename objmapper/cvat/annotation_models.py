@@ -191,6 +191,9 @@ class Annotation(CVATModel):
     source = fields.String()
     attributes = AttributeValues()
 
+    if TYPE_CHECKING:  # each kind has one: that it is on, begins at, or is heard from
+        frame: fields.Integer[int]
+
     class Meta:
         abstract = True
 
@@ -322,6 +325,13 @@ class Interval(Annotation):
         endpoint = "annotations/intervals"
         natural_key = ("task", "job", "label", "start", "stop")
         dialect_options = {"annotations": "intervals"}
+
+    if not TYPE_CHECKING:
+
+        @property
+        def frame(self) -> int:
+            """The start, for who goes through annotations of all kinds."""
+            return self.start
 
 
 #: The kinds by the name that they have in a body of annotations.

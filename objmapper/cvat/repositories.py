@@ -16,7 +16,7 @@ from objmapper.cvat.base import CVATModel, by_field_name, listed
 from objmapper.cvat.models import User
 from objmapper.exceptions import cut
 from objmapper.query import Q, Query
-from objmapper.queryset import Manager
+from objmapper.queryset import Manager, QuerySet
 from objmapper.report import CommitReport
 
 M = TypeVar("M", bound=CVATModel)
@@ -44,14 +44,15 @@ class Repository(Manager[M]):
     def _chain(self, query: Query) -> Any:
         return self.queryset_class(self.model, query, self.session)
 
-    def search(self, text: str) -> Any:
+    def search(self, text: str) -> QuerySet[M]:
         """Return what CVAT finds of a text: a query set, to be filtered and sorted as any other.
 
         Each word, whatever its case, is in one of the names that CVAT searches: those of tasks and
         their projects, of people, and the like. Raises QueryError for what is no text; UnsupportedLookup,
         when it is asked, for what CVAT does not search.
         """
-        return self._chain(filters.searched(self.query, text))
+        found: QuerySet[M] = self._chain(filters.searched(self.query, text))
+        return found
 
     def list(
         self,

@@ -6,8 +6,9 @@ import pytest
 import requests
 from cvat_sdk import make_client, models
 from cvat_sdk.api_client.exceptions import ForbiddenException, UnauthorizedException
+from cvat_sdk.core import filters as core_filters
 from cvat_sdk.core.client import AccessTokenCredentials, Client, PasswordCredentials
-from cvat_sdk.core.filters import F
+from cvat_sdk.core.filters import F, all_, any_, not_
 
 from objmapper.cvat import Task, data_requests, write_requests
 
@@ -85,6 +86,41 @@ def test_a_filter_of_the_sdk_finds_what_ours_finds(sdk, ours, theirs, mine):
     wanted = {task.id for task in Task.objects.filter(**mine)}
     assert wanted
     assert {task.id for task in sdk.tasks.list(**theirs)} == wanted
+
+
+ASKED = [
+    {"filter": F.name == "task 1-02"},
+    {"filter": (F.id > 2) & ~(F.subset == "val") | (F.id == 1)},
+    {"filter": any_(F.id.between(2, 3), F.assignee == "annotator1")},
+    {"filter": not_(all_(F.owner.one_of(["admin"]), F.project_id == 1))},
+    {"filter": {"in": ["1-0", {"var": "name"}]}},
+    {"filter": '{"<=": [2, {"var": "id"}, 4]}'},
+    {"name__ne": "task 1-02", "id__between": (1, 4)},
+    {"assignee__isset": False},
+    {"assignee__in": ["annotator1", "annotator2"], "filter": F.id < 7},
+    {"search": "task 1-0", "sort": "name", "page_size": 3},
+    {"project_id": 2, "search": "ADMIN", "filter": F.assignee.is_set()},
+]
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=str)
+def test_a_list_is_asked_of_ours_in_the_same_words(sdk, ours, asked):
+    """The same call, with the SDK's own expressions, and with ours of the same names."""
+    wanted = [task.id for task in sdk.tasks.list(**asked)]
+    assert wanted
+    assert [task.id for task in ours.tasks.list(**asked)] == wanted
+
+
+def test_expressions_are_written_as_the_sdk_s_are(sdk, ours):
+    from objmapper.cvat import filters
+
+    def asked(of):
+        return of.any_(
+            of.F.id.one_of([1, 2]), of.not_(of.F["name"].contains("1-")) & (of.F.id <= 6)
+        )
+
+    wanted = [task.id for task in sdk.tasks.list(filter=asked(core_filters))]
+    assert [task.id for task in ours.tasks.list(filter=asked(filters))] == wanted
 
 
 def test_projects_are_removed_by_their_ids(sdk, wire):

@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 from typing import assert_type
 
-from objmapper import Session
+from objmapper import Q, Session
 from objmapper.cvat import (
     AnnotationUpdateAction,
     AuthStore,
@@ -14,6 +14,7 @@ from objmapper.cvat import (
     Comment,
     Config,
     Data,
+    Interval,
     Invitation,
     Issue,
     Job,
@@ -34,6 +35,7 @@ from objmapper.cvat import (
     make_client_from_profile,
     models,
 )
+from objmapper.cvat.filters import F
 from objmapper.cvat.models import Attribute, JobType, Role, Stage, State, Status, Storage, Summary
 from objmapper.report import CommitReport
 
@@ -59,6 +61,10 @@ def repositories(client: Client) -> None:
     assert_type(client.tasks.get(id=42), Task)
     assert_type(client.tasks.first(), Task | None)
     assert_type(client.projects.list(name="x"), list[Project])
+    assert_type(client.tasks.list(F.owner == "admin", search="x", sort="-id"), list[Task])
+    assert_type(client.tasks.list(filter={"var": "assignee"}, id__between=(1, 2)), list[Task])
+    assert_type(F.id.one_of([1]) & ~F["name"].contains("x"), Q)
+    assert_type(client.tasks.search("x").filter(id=7)[0], Task)
     assert_type(client.tasks.remove_by_ids([1, 2]), CommitReport)
     assert_type(client.users.retrieve_current_user(), User)
     for job in client.jobs.filter(state=State.NEW).order_by("-id")[:10]:
@@ -83,6 +89,9 @@ def annotations(task: Task, job: Job) -> None:
     assert_type(job.annotations.tags.create(frame=0, label="car"), Tag)
     assert_type(job.get_annotations().tracks[:2], list[Track])
     assert_type([each.frame for each in task.annotations], list[int])
+    interval = task.annotations.intervals[0]
+    assert_type(interval, Interval)
+    assert_type((interval.start, interval.stop, interval.frame), tuple[int, int | None, int])
     assert_type(
         task.update_annotations([shape], action=AnnotationUpdateAction.DELETE), CommitReport
     )
