@@ -57,8 +57,8 @@ class Members:
 
     def candidates(self) -> list[Any]:
         """Return what may have changed, in the order in which it was touched."""
-        touched = list(self.touched.items())
-        return [o for number, o in touched if number not in self.deleted and not is_new(o)]
+        touched = list(self.touched.values())
+        return [o for o in touched if id(o) not in self.deleted and not is_new(o)]
 
     def pending(self) -> tuple[list[Any], list[Any]]:
         """Return what a commit of the whole session looks at: objects to write, and to delete."""

@@ -112,7 +112,20 @@ def closure(session: Any, roots: Iterable[Any]) -> list[Any]:
     """Return *roots* with the new objects that they refer to, parents first, and their children."""
     found: dict[int, Any] = {}
     seen: set[int] = set()
-    waiting = [(root, False) for root in reversed(list(roots))]
+    for root in roots:
+        if root._state.children or _new_parents(root):
+            _walk(root, found, seen)
+        elif id(root) not in seen:
+            seen.add(id(root))
+            found[id(root)] = root
+    for obj in found.values():
+        session.members.check(obj)
+    return list(found.values())
+
+
+def _walk(root: Any, found: dict[int, Any], seen: set[int]) -> None:
+    """Put a root where its new parents stand before it, and its children after it."""
+    waiting = [(root, False)]
     while waiting:
         obj, ready = waiting.pop()
         if not ready:
@@ -126,9 +139,6 @@ def closure(session: Any, roots: Iterable[Any]) -> list[Any]:
                 waiting += [(parent, False) for parent in reversed(parents)]
                 continue
         found[id(obj)] = obj
-    for obj in found.values():
-        session.members.check(obj)
-    return list(found.values())
 
 
 def _children(obj: Any) -> list[Any]:

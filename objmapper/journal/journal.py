@@ -156,10 +156,10 @@ class Journal:
                 left_out.add(operation.number)
             else:
                 going.append(operation)
+        if not any(operation.changes for operation in going):
+            return
         numbers = list(itertools.islice(self._operations, len(going)))
         intents = telling.intents(self, self._client, zip(going, numbers, strict=True), tags)
-        if not intents:
-            return
         dropped = [(number, DROPPED, time.time(), None) for number in instead]
         self._store.add(self.models.unwritten, intents, dropped)
         self.models.unwritten.clear()
@@ -233,12 +233,13 @@ class Journal:
         Raises JournalError, and then they may not be sent.
         """
         now, known = time.time(), self._open.numbers
-        numbers = [known[id(op)] for op in operations if id(op) in known]
         marks: list[Any] = []
-        for number in numbers:
-            marks += (number, SENDING, now, None)
+        for operation in operations:
+            number = known.get(id(operation))
+            if number is not None:
+                marks += (number, SENDING, now, None)
         self._store.happened(self._happened, marks)
-        self._marked.update(numbers)
+        self._marked.update(marks[::4])
 
     def _drop(self, operation: Operation) -> None:
         self._happened += (self._open.take(operation), DROPPED, time.time(), None)

@@ -9,6 +9,7 @@ returned.
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import sqlite3
 import threading
@@ -41,6 +42,8 @@ _EVENTS = [
     "INSERT INTO event VALUES " + ", ".join(["(NULL, ?, ?, ?, ?)"] * count)
     for count in range(_MANY + 1)
 ]
+#: Intents that are in memory at once: so many that the garbage collector does not notice.
+_SOME = 200
 #: Bytes of a page: each transaction writes one at least.
 _PAGE = 1024
 #: Pages of the log that gather before they are moved into the file.
@@ -107,7 +110,7 @@ if hasattr(os, "register_at_fork"):  # nothing forks on Windows
     os.register_at_fork(after_in_child=_leave_to_parent)
 
 
-def _inserting(intents: Sequence[tuple[Any, ...]]) -> tuple[str, Iterable[tuple[Any, ...]]]:
+def _inserting(intents: list[tuple[Any, ...]]) -> tuple[str, Iterable[tuple[Any, ...]]]:
     """Return the statement that writes intents, and its values.
 
     What none of them says is left out: to write a column costs more than what most of them hold.
@@ -146,6 +149,7 @@ class Store:
             self.database = sqlite3.connect(
                 os.path.abspath(self.path), timeout=0, isolation_level=None, check_same_thread=False
             )
+        self._cursor = self.database.cursor()
         _OPEN.add(self)
         try:
             with self._told():
@@ -228,13 +232,22 @@ class Store:
             "the file, and compare with what the server has."
         )
 
-    def _used(self) -> _Use:
+    def _inherited(self) -> JournalError:
+        return JournalError(
+            f"The journal {self.path!r} was opened before this process was forked off: a process "
+            "opens a journal of its own."
+        )
+
+    @contextmanager
+    def _used(self) -> Iterator[sqlite3.Connection]:
+        """Have the database while nobody else uses it."""
         if self.is_inherited:
-            raise JournalError(
-                f"The journal {self.path!r} was opened before this process was forked off: a process "
-                "opens a journal of its own."
-            )
-        return _Use(self)
+            raise self._inherited()
+        try:
+            with self.lock:
+                yield self.database
+        except sqlite3.Error as error:
+            raise self.error(error) from error
 
     # -- writing ----------------------------------------------------------------------------------
 
@@ -246,14 +259,17 @@ class Store:
     def add(
         self,
         models: Iterable[tuple[int, str, str]],
-        intents: Sequence[tuple[Any, ...]],
+        intents: Iterator[tuple[Any, ...]],
         events: Sequence[tuple[int, str, float, str | None]] = (),
     ) -> None:
-        """Write intents, and the models and events that go with them: all of it or nothing."""
+        """Write intents, and the models and events that go with them: all of it or nothing.
+
+        Intents are made while they are written, and what models they need turns out then.
+        """
         with self._used() as database, _whole(database):
+            while some := list(itertools.islice(intents, _SOME)):
+                database.executemany(*_inserting(some))
             database.executemany("INSERT INTO model VALUES (?, ?, ?)", models)
-            if intents:
-                database.executemany(*_inserting(intents))
             database.executemany(_EVENTS[1], events)
         if self.listener is not None:
             self.listener.over([value for event in events for value in event])
@@ -264,17 +280,23 @@ class Store:
         Of each event there are the four values, one after the other. What is written waits no more;
         others may add to it meanwhile.
         """
-        with self._used() as database:
-            values = waiting[:]
-            count = len(values)
-            values += marks
-            events = len(values) >> 2
-            if events > _MANY:
-                with _whole(database):
-                    database.executemany(_EVENTS[1], zip(*[iter(values)] * 4, strict=True))
-            elif events:  # one statement is one transaction
-                database.execute(_EVENTS[events], values)
-            del waiting[:count]
+        if self.is_inherited:
+            raise self._inherited()
+        try:
+            with self.lock:
+                values = waiting[:]
+                count = len(values)
+                values += marks
+                events = len(values) >> 2
+                if events > _MANY:
+                    with _whole(self.database):
+                        some = zip(*[iter(values)] * 4, strict=True)
+                        self.database.executemany(_EVENTS[1], some)
+                elif events:  # one statement is one transaction
+                    self._cursor.execute(_EVENTS[events], values)
+                del waiting[:count]
+        except sqlite3.Error as error:
+            raise self.error(error) from error
         if self.listener is not None:
             self.listener.over(values)
 
@@ -329,21 +351,3 @@ def _whole(database: sqlite3.Connection) -> Iterator[None]:
         with suppress(sqlite3.Error):
             database.execute("ROLLBACK")
         raise
-
-
-class _Use:
-    """The database while nobody else uses it; a class, as it is entered once a request."""
-
-    __slots__ = ("_store",)
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._store.lock.acquire()
-        return self._store.database
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        self._store.lock.release()
-        if isinstance(error, sqlite3.Error):
-            raise self._store.error(error) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from objmapper import answering, encoding
@@ -24,13 +24,10 @@ _NOTHING = "[1,[null]]"
 
 def intents(
     journal: Any, client: Any, numbered: Iterable[tuple[Operation, int]], tags: Mapping[Any, str]
-) -> list[tuple[Any, ...]]:
-    """Return what is written of operations, by the journal's numbers; see ``store.Intent``.
-
-    These are plain tuples: there are many, and the garbage collector looks at no others.
-    """
+) -> Iterator[tuple[Any, ...]]:
+    """Yield what is written of operations, by the journal's numbers; see ``store.Intent``."""
     header, dialect, names = client.idempotency_header, client.dialect, journal.names
-    rows = []
+    tagged = bool(tags)
     for operation, number in numbered:
         request = operation.request
         place = dialect.place_in(request)
@@ -53,11 +50,10 @@ def intents(
             sent, refs, hidden = encoding.sent_of(change, journal.number)
             if hidden is not None:
                 hidden = journal.contents.keep(number, dialect.contents(change), hidden)
-            tag = encoding.quoted(tags[obj]) if obj in tags else None
+            tag = encoding.quoted(tags[obj]) if tagged and obj in tags else None
             model = journal.models.number(type(obj))
             what = number, known, kind, model, name, tag, key, base
-            rows.append((*what, sent, refs, hidden, again, token, where))
-    return rows
+            yield (*what, sent, refs, hidden, again, token, where)
 
 
 def told(journal: Any, outcome: Outcome, number: int) -> str:
