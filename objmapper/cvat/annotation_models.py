@@ -186,13 +186,11 @@ class Annotation(CVATModel):
     job: fields.ForeignKey[Job | None] = fields.ForeignKey(
         "Job", data_key="job_id", null=True, write_once=True
     )
+    frame = fields.Integer(required=True, validate=_FRAME)
     label: fields.ForeignKey[Label] = LabelKey()
     group = fields.Integer(null=True)
     source = fields.String()
     attributes = AttributeValues()
-
-    if TYPE_CHECKING:  # each kind has one: that it is on, begins at, or is heard from
-        frame: fields.Integer[int]
 
     class Meta:
         abstract = True
@@ -260,16 +258,7 @@ class Annotation(CVATModel):
         return None if spec is None else self._attribute(spec.id)
 
 
-class OnFrame(Annotation):
-    """What tags, shapes and tracks have: the frame that they are on, or begin at."""
-
-    frame = fields.Integer(required=True, validate=_FRAME)
-
-    class Meta:
-        abstract = True
-
-
-class Tag(OnFrame):
+class Tag(Annotation):
     """A label of a whole frame."""
 
     class Meta:
@@ -278,7 +267,7 @@ class Tag(OnFrame):
         dialect_options = {"annotations": "tags"}
 
 
-class Shape(OnFrame):
+class Shape(Annotation):
     """A shape on one frame: a rectangle, a polygon, a mask, a skeleton of elements.
 
     *score* is newer than 2.15.
@@ -299,7 +288,7 @@ class Shape(OnFrame):
         dialect_options = {"annotations": "shapes"}
 
 
-class Track(OnFrame):
+class Track(Annotation):
     """A shape that moves: what it looks like on some frames, and between them."""
 
     shapes = fields.List(fields.Nested(TrackedShape))
@@ -326,7 +315,7 @@ class Interval(Annotation):
         natural_key = ("task", "job", "label", "start", "stop")
         dialect_options = {"annotations": "intervals"}
 
-    if not TYPE_CHECKING:
+    if not TYPE_CHECKING:  # it takes the place of the field
 
         @property
         def frame(self) -> int:
@@ -367,7 +356,6 @@ __all__ = [
     "AnnotationUpdateAction",
     "AttributeValue",
     "Interval",
-    "OnFrame",
     "Shape",
     "ShapeElement",
     "Tag",

@@ -159,6 +159,7 @@ def test_they_are_read_with_all_others(sound, task):
     assert (found.start, found.stop, found.score, found.label.name) == (3, None, 0.5, "speaker")
     assert list(task.annotations) == [found]
     assert [each.frame for each in task.annotations] == [3]
+    assert "frame" not in found.to_dict()
     [told] = task.annotations.to_dict()["intervals"]
     assert (told["label_id"], told["start"], told["stop"]) == (7, 3, None)
     assert Interval.objects.get(task=1, id=found.id) is found
