@@ -596,7 +596,7 @@ def open_files():
     return len(os.listdir("/dev/fd"))
 
 
-def one_session(client, *, asks):
+def one_session(client, *, asks, plans):
     with Session(client) as session:
         if asks:
             first, second, *_ = Task.objects.order_by("id")
@@ -605,14 +605,15 @@ def one_session(client, *, asks):
             assert first.project.id == 0
             assert len(session.dirty) == 2
         session.add(Task(name="new", project=Project(name="new")))
-        assert len(session.plan()) == (4 if asks else 2)
+        if plans:
+            assert len(session.plan()) == (4 if asks else 2)
         session.rollback()
 
 
 def test_ten_thousand_sessions_leave_memory_and_sockets_as_they_were(canned):
     def some(count):
         for number in range(count):
-            one_session(canned, asks=number % 5 == 0)
+            one_session(canned, asks=number % 25 == 0, plans=number % 5 == 0)
         gc.collect()
         return len(gc.get_objects()), sys.getallocatedblocks(), open_files()
 
