@@ -311,7 +311,9 @@ def referred(session: Any, via: tuple[Any, Any, Any]) -> Iterator[tuple[Any, Any
             yield key, holder
 
 
-def reload(session: Any, obj: Any, *, overwrite: bool = False) -> None:
+def reload(
+    session: Any, obj: Any, *, overwrite: bool = False, timeout: tuple[float, float] | None = None
+) -> None:
     """Load one object anew from its detail URL. Raises DoesNotExist."""
     mapper = type(obj).__mapper__
     if mapper.keyless:
@@ -321,7 +323,7 @@ def reload(session: Any, obj: Any, *, overwrite: bool = False) -> None:
         naturalkey.find_key(session, obj)
         key = mapper.key_in(obj._row)
     versions.check(session.dialect, mapper)
-    row = _row_of(session, obj, key)
+    row = _row_of(session, obj, key, timeout)
     before = obj._state
     page = Page(session.ref, mapper, [mapper.identity_in(obj._row)], mode=before.page.mode)
     loading.specialise(obj, mapper.classes_of([row])[0])
@@ -334,7 +336,9 @@ def reload(session: Any, obj: Any, *, overwrite: bool = False) -> None:
     loading.announce(session, [obj])
 
 
-def _row_of(session: Any, obj: Any, key: Any) -> dict[str, Any]:
+def _row_of(
+    session: Any, obj: Any, key: Any, timeout: tuple[float, float] | None
+) -> dict[str, Any]:
     """Return what the server has of one object. Raises DoesNotExist."""
     mapper, dialect = type(obj).__mapper__, session.dialect
     gone = f"{obj!r} is not on the server (any more), or not visible"
@@ -345,6 +349,8 @@ def _row_of(session: Any, obj: Any, key: Any) -> dict[str, Any]:
             raise mapper.model.DoesNotExist(f"{gone}.")
         return rows[key]
     request = dialect.refresh_request(obj, key)
+    if timeout is not None:
+        request = request._replace(timeout=timeout)
     try:
         response = session.send(request)
     except NotFound as error:

@@ -7,23 +7,29 @@ CVAT 2.80 gives each a name, and tells of it under ``/requests``; 2.15 tells of 
 from __future__ import annotations
 
 import enum
+import math
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
-from objmapper import Embedded, fields
+from objmapper import Embedded, fields, reading
 from objmapper.cvat.base import CVATModel, registry
 from objmapper.dialects.base import unwrap
 from objmapper.exceptions import (
     BackgroundRequestError,
     BackgroundRequestTimeout,
+    ConnectError,
     ContractError,
     ObjectDoesNotExist,
+    ServerError,
+    Timeout,
+    TooManyRequests,
     cut,
 )
 from objmapper.operation import Request as HTTPRequest
 from objmapper.progress import Progress, progress_bar
 from objmapper.state import live_session
+from objmapper.transport import patience
 from objmapper.transport.masking import masked_url
 
 #: Seconds before the second look; each one after it waits twice as long, up to the ceiling.
@@ -31,6 +37,8 @@ _FIRST = 0.1
 #: Seconds between two looks at most: as often as the published client looks.
 CEILING = 5.0
 _WHOLE = 100
+#: Seconds that a look may take at least, when the time to wait is over sooner.
+_LEAST = 1.0
 #: How much of the server's reason a message tells: the last lines of a traceback say most.
 _TOLD = 600
 
@@ -42,6 +50,10 @@ class RequestStatus(enum.StrEnum):
     STARTED = "started"
     FAILED = "failed"
     FINISHED = "finished"
+
+
+#: What a server may say of work in the background; "cancelled" is said of what it knows no more.
+_KNOWN = frozenset({*RequestStatus, "cancelled"})
 
 
 class Operation(Embedded):
@@ -73,27 +85,42 @@ class Told(NamedTuple):
     progress: float | None
     message: str
 
+    @classmethod
+    def of(cls, status: Any, progress: Any, message: Any) -> Told:
+        """Take what a server says; what is no number and no text says nothing."""
+        known = isinstance(progress, int | float) and progress == progress
+        return cls(
+            str(status), progress if known else None, message if isinstance(message, str) else ""
+        )
+
+
+#: Looks once, in so many seconds for the connection and for the answer.
+Look = Callable[[tuple[float, float]], Told]
+
 
 def watched(
-    look: Callable[[], Told],
+    look: Look,
     *,
     what: str,
     request_id: str | None,
-    sleep: Callable[[float], None],
+    transport: Any,
     timeout: float | None,
     period: float | None,
     progress: bool | Progress,
 ) -> None:
     """Look until the work is finished, at once first, then ever more rarely.
 
-    Raises BackgroundRequestError, BackgroundRequestTimeout, ValueError for times that make no sense.
+    A server that does not answer, or asks to be asked later, is waited for no longer than the work.
+
+    Raises BackgroundRequestError, BackgroundRequestTimeout, ContractError, ValueError for times that
+    make no sense.
     """
     ceiling = _seconds("status_check_period", CEILING if period is None else period)
-    end = None if timeout is None else time.monotonic() + _seconds("timeout", timeout)
+    watch = _Watch(look, what, request_id, transport.timeout, timeout)
     pause = min(_FIRST, ceiling)
     with progress_bar(progress, _WHOLE, what) as tell:
         while True:
-            told = look()
+            told = watch.told()
             if told.status == RequestStatus.FINISHED:
                 if tell is not None:
                     tell(_WHOLE, _WHOLE)
@@ -102,17 +129,68 @@ def watched(
                 raise _failure(what, request_id, told)
             if tell is not None and told.progress is not None:
                 tell(int(max(0.0, min(1.0, told.progress)) * _WHOLE), _WHOLE)
-            left = None if end is None else end - time.monotonic()
-            if left is not None and left <= 0:
-                raise BackgroundRequestTimeout(
-                    f"{what} is {told.status} after {timeout:g} s, and was waited for no longer. The "
-                    "server goes on with it: wait() again, or cancel() it.",
-                    request_id=request_id,
-                    status=told.status,
-                    reason=told.message,
-                )
-            sleep(pause if left is None else min(pause, left))
+            if watch.is_over():
+                raise watch.expired()
+            transport.wait(min(pause, watch.left()))
             pause = min(2 * pause, ceiling)
+
+
+class _Watch:
+    """Work that is looked at, and how long that may take."""
+
+    def __init__(
+        self,
+        look: Look,
+        what: str,
+        request_id: str | None,
+        limits: tuple[float, float],
+        timeout: float | None,
+    ) -> None:
+        self.look, self.what, self.request_id = look, what, request_id
+        self.limits, self.timeout = limits, timeout
+        self.end = math.inf
+        if timeout is not None:
+            self.end = time.monotonic() + _seconds("timeout", timeout)
+        self.last: Told | None = None
+
+    def left(self) -> float:
+        return self.end - time.monotonic()
+
+    def is_over(self) -> bool:
+        return self.left() <= 0
+
+    def told(self) -> Told:
+        """Look once; what goes wrong as the time is over says only that it is."""
+        connect, read = (min(each, max(_LEAST, self.left())) for each in self.limits)
+        try:
+            if self.timeout is None:
+                told = self.look((connect, read))
+            else:
+                with patience.until(self.is_over):
+                    told = self.look((connect, read))
+        except (ConnectError, Timeout, TooManyRequests, ServerError) as error:
+            if not self.is_over():
+                raise
+            raise self.expired(error) from error
+        if told.status not in _KNOWN:
+            raise ContractError(
+                f"{self.what}: the server tells {cut(told.status)} of how it stands."
+            )
+        self.last = told
+        return told
+
+    def expired(self, error: Exception | None = None) -> BackgroundRequestTimeout:
+        """Return the error that says that the time is over."""
+        last = self.last or Told("", None, "")
+        said = f" is {last.status}" if last.status else ", of which the server has told nothing,"
+        why = f" The last look at it failed: {error}" if error is not None else ""
+        return BackgroundRequestTimeout(
+            f"{self.what}{said} after {self.timeout:g} s, and was waited for no longer. The server "
+            f"goes on with it: wait() again, or cancel() it.{why}",
+            request_id=self.request_id,
+            status=last.status,
+            reason=masked_url(last.message),
+        )
 
 
 def _seconds(name: str, value: Any) -> float:
@@ -208,19 +286,21 @@ class Request(CVATModel):
             self._look,
             what=f"The request {self.id!r}",
             request_id=self.id,
-            sleep=session.client.transport.wait,
+            transport=session.client.transport,
             timeout=timeout,
             period=period_of(session.client, status_check_period),
             progress=progress,
         )
         return self
 
-    def _look(self) -> Told:
+    def _look(self, timeout: tuple[float, float]) -> Told:
+        session = live_session(self, "wait()")
         try:
-            self.refresh()
+            with session.using():
+                reading.reload(session, self, overwrite=True, timeout=timeout)
         except ObjectDoesNotExist:
             return Told("cancelled", None, "")
-        return Told(str(self.status), self.progress, self.message or "")
+        return Told.of(self.status, self.progress, self.message)
 
     def cancel(self) -> None:
         """Cancel it, now; CVAT cancels what has not begun yet, and knows it no more then.
@@ -241,7 +321,7 @@ def period_of(client: Any, given: float | None) -> float | None:
     return found
 
 
-def look_at_task(session: Any, task: Any) -> Callable[[], Told]:
+def look_at_task(session: Any, task: Any) -> Look:
     """Return what looks at how far a task's data are, by the request's name or, without, as 2.15 does."""
     name = task._row.get("rq_id")
     if name is not None:
@@ -249,16 +329,14 @@ def look_at_task(session: Any, task: Any) -> Callable[[], Told]:
         return request._look
     *path, _ = session.dialect.address(task)
 
-    def look() -> Told:
+    def look(timeout: tuple[float, float]) -> Told:
         with session.using():
-            response = session.send(HTTPRequest("GET", (*path, "/status")))
+            response = session.send(HTTPRequest("GET", (*path, "/status"), timeout=timeout))
         body = response.json()
-        state, message = unwrap(body, "state", response), body.get("message")
+        state = unwrap(body, "state", response)
         if not isinstance(state, str):
             raise ContractError(f"{response.url} tells {cut(state)} as a state.")
-        progress = body.get("progress")
-        known = progress if isinstance(progress, int | float) else None
-        return Told(state.lower(), known, message if isinstance(message, str) else "")
+        return Told.of(state.lower(), body.get("progress"), body.get("message"))
 
     return look
 

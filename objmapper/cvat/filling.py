@@ -83,7 +83,7 @@ class Filled:
             background.look_at_task(session, task),
             what=f"The data of {self!r}: making frames of them",
             request_id=task.data_request_id,
-            sleep=session.client.transport.wait,
+            transport=session.client.transport,
             timeout=timeout,
             period=background.period_of(session.client, status_check_period),
             progress=progress,

@@ -3,6 +3,7 @@
 import json
 from importlib import resources
 
+import faulty
 import pytest
 from PIL import Image
 
@@ -10,10 +11,16 @@ from objmapper import (
     BackgroundRequestError,
     BackgroundRequestTimeout,
     BadRequest,
+    ContractError,
+    Forbidden,
+    SessionError,
+    TransportError,
     UnsupportedLookup,
+    signals,
 )
-from objmapper.cvat import Client, Request
+from objmapper.cvat import Client, Request, background
 from objmapper.cvat.background import Operation, RequestStatus
+from objmapper.operation import Request as HTTPRequest
 
 DOCUMENT = json.loads(resources.files("objmapper.schemas").joinpath("cvat.json").read_text("utf-8"))
 SPEC = {"name": "t", "labels": [{"name": "car"}]}
@@ -128,6 +135,169 @@ def test_a_request_that_never_ends_is_waited_for_as_long_as_was_asked(opened):
         request.wait(0.02)
     assert isinstance(caught.value, TimeoutError)
     assert caught.value.status in ("queued", "started")
+
+
+@pytest.mark.parametrize("version", ["2.80", "2.15"])
+def test_what_was_waited_for_long_enough_is_waited_for_again(image, version):
+    with Client(f"embedded://cvat?check=1&lag=2&version={version}") as client:
+        task = client.tasks.create(SPEC)
+        task.upload_data([image], wait_for_completion=False)
+        for _ in range(2):  # each wait looks once, and the third look finds it done
+            with pytest.raises(BackgroundRequestTimeout, match=r"wait\(\) again, or cancel\(\) it"):
+                task.wait_for_data(1e-9)
+        task.wait_for_data(1e-9)
+        assert task.size == 1
+        assert client.server.violations == []
+
+
+def test_what_was_waited_for_long_enough_can_be_cancelled(opened):
+    client, task = opened(lag=10_000)
+    (request,) = client.requests.list()
+    with pytest.raises(BackgroundRequestTimeout) as caught:
+        request.wait(1e-9)
+    assert (caught.value.status, caught.value.request_id) == ("queued", request.id)
+    request.cancel()
+    assert client.requests.count() == 0
+    with pytest.raises(BackgroundRequestError, match="was cancelled"):
+        task.wait_for_data()
+    with pytest.raises(SessionError, match=r"cancel\(\)"):
+        request.cancel()
+
+
+@pytest.mark.parametrize("message", [None, "disk full"], ids=["finished", "failed"])
+def test_what_has_ended_is_not_cancelled(opened, message):
+    client, task = opened(lag=1)
+    if message is not None:
+        client.server.fail_next_request(message)
+    request = client.requests.retrieve(task.data_request_id)
+    request.refresh()
+    assert request.status in (RequestStatus.FINISHED, RequestStatus.FAILED)
+    with pytest.raises(BadRequest, match="not yet been started"):
+        request.cancel()
+    request.refresh()
+    assert request.message == (message or "")
+
+
+def test_a_task_whose_data_somebody_cancels_meanwhile_is_removed(image):
+    with Client("embedded://cvat?check=1&lag=50") as client:
+
+        def cancel(sender, request, response, **_):
+            path = request.shown_path
+            if path.startswith("/requests/") and request.method == "GET" and response.status == 200:
+                client.send(HTTPRequest("POST", f"{path}/cancel"))
+
+        signals.response_received.connect(cancel)
+        with pytest.raises(BackgroundRequestError, match="was cancelled") as caught:
+            client.tasks.create_from_data(SPEC, [image], status_check_period=0.001)
+        signals.response_received.disconnect(cancel)
+        assert "is removed" in caught.value.__notes__[0]
+        assert client.tasks.count() == 0
+        assert client.server.violations == []
+
+
+# -- a server that is told what to say ---------------------------------------------------------------
+
+
+def told(status="queued", **more):
+    told = {"id": "r", "status": status, "message": "", "operation": {"type": "create:task"}}
+    return faulty.say({**told, **more})
+
+
+@pytest.fixture
+def connected(monkeypatch):
+    """``connected(*acts)``: a client of a server that plays them, and that server."""
+    monkeypatch.setattr(background, "_LEAST", 0.05)
+    opened = []
+
+    def connect(*acts):
+        server = faulty.FaultyServer().then(*acts)
+        client = Client(server.url, check_server_version=False)
+        opened.extend((client, server))
+        return client, server
+
+    yield connect
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture
+def played(connected):
+    """``played(*acts)``: a request of a server that plays them, and that server."""
+
+    def play(*acts):
+        client, server = connected(faulty.say({"version": "2.80.0"}), told(), *acts)
+        return client.requests.retrieve("r"), server
+
+    return play
+
+
+@pytest.fixture
+def older(connected):
+    """``older(*states)``: a task of a server that has no requests, and tells these states."""
+
+    def play(*states):
+        row = faulty.say({"id": 1, "name": "t"})
+        client, _ = connected(row, *map(faulty.say, states), row)
+        return client.tasks.retrieve(1)
+
+    return play
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        faulty.stall(),
+        faulty.answer(b"", 429, Retry_After="100"),
+        faulty.answer(b"", 503, Retry_After="100"),
+    ],
+    ids=["stalls", "429", "503"],
+)
+def test_a_server_that_can_not_be_asked_is_waited_for_no_longer_than_was_asked(played, act):
+    request, server = played(act)
+    with pytest.raises(
+        BackgroundRequestTimeout, match=r"has told nothing, after 0\.01 s"
+    ) as caught:
+        request.wait(0.01)
+    error = caught.value
+    assert (error.status, error.request_id) == ("", "r")
+    assert isinstance(error.__cause__, TransportError)
+    assert len(server.seen) == 3
+    server.then(told("finished"))
+    assert request.wait(60) is request
+
+
+def test_what_refuses_a_look_in_time_is_an_error_of_its_own(played):
+    request, _ = played(faulty.answer(b"", 403))
+    with pytest.raises(Forbidden):
+        request.wait(60)
+
+
+@pytest.mark.filterwarnings("ignore:.*does not know")
+@pytest.mark.parametrize("status", ["lost", None, 7, ["queued"]])
+def test_a_state_that_none_can_be_in_ends_the_wait(played, status):
+    request, _ = played(told(status))
+    with pytest.raises(ContractError, match=r"of how it stands|declared as Enum"):
+        request.wait()
+
+
+@pytest.mark.parametrize("progress", ["half", [1], {}])
+def test_a_progress_that_is_none_ends_the_wait(played, progress):
+    request, _ = played(told("started", progress=progress))
+    with pytest.raises(ContractError, match="declared as Float"):
+        request.wait(progress=lambda *at: None)
+
+
+def test_an_older_server_may_say_nothing_sensible_beside_how_it_stands(older):
+    heard = []
+    task = older({"state": "Started", "progress": "half", "message": 7}, {"state": "Finished"})
+    task.wait_for_data(progress=lambda *at: heard.append(at), status_check_period=0.001)
+    assert heard == [(100, 100)]
+
+
+@pytest.mark.parametrize("state", ["Lost", "", None, 7])
+def test_a_state_of_an_older_server_that_none_can_be_in_ends_the_wait(older, state):
+    with pytest.raises(ContractError, match=r"of how it stands|as a state"):
+        older({"state": state}).wait_for_data()
 
 
 @pytest.mark.parametrize("wrong", [0, -1, "soon", True, float("nan")])
