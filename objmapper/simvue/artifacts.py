@@ -127,15 +127,19 @@ class Artifact(SimvueObject):
         run_id: str | Run,
         name: str,
         *,
+        force_overwrite: bool = False,
         server_url: str | None = None,
         server_token: str | None = None,
     ) -> Artifact:
-        """Return the artifact of that name of a run. Raises DoesNotExist, MultipleObjectsReturned."""
+        """Return the artifact of that name of a run; with *force_overwrite* the first of several.
+
+        Raises DoesNotExist, MultipleObjectsReturned.
+        """
         session = session_for(server_url, server_token)
         found = cls._of_run(session, run_id, (("name", name),))
         if not found:
             raise cls.DoesNotExist(f"Run {id_of(run_id)!r} has no artifact {name!r}.")
-        if len(found) > 1:
+        if len(found) > 1 and not force_overwrite:
             raise cls.MultipleObjectsReturned(
                 f"Run {id_of(run_id)!r} has {len(found)} artifacts called {name!r}."
             )
@@ -232,16 +236,18 @@ class FileArtifact(Artifact):
         mime_type: str | None = None,
         metadata: dict[str, Any] | None = None,
         snapshot: bool = False,
+        upload_timeout: float | None = None,
         **values: Any,
     ) -> Self:
         """Return an artifact of a file, which ``commit()`` makes and uploads.
 
         The file is read now for its checksum, and again when it is sent: *snapshot* keeps what it is
-        now, in memory, and beside the journal of its session. Raises OSError for a file that can't be
-        read.
+        now, in memory, and beside the journal of its session. *upload_timeout* is in seconds, for each
+        step of the upload, in the place of the client's. Raises OSError for a file that can't be read,
+        ValueError for a time that is none.
         """
         path = Path(file_path).expanduser()
-        content = Content(path.read_bytes() if snapshot else path)
+        content = Content(path.read_bytes() if snapshot else path, timeout=upload_timeout)
         kind = mime_type or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         return cls(
             original_path=str(path.absolute()),
@@ -265,14 +271,17 @@ class ObjectArtifact(Artifact):
         storage: str | None = None,
         metadata: dict[str, Any] | None = None,
         allow_pickling: bool = False,
+        upload_timeout: float | None = None,
         **values: Any,
     ) -> Self:
         """Return an artifact of an object, which ``commit()`` makes and uploads.
 
-        Raises TypeError for an object that can only be pickled, unless *allow_pickling*.
+        *upload_timeout* is as for a file. Raises TypeError for an object that can only be pickled,
+        unless *allow_pickling*.
         """
         written, kind = serialise(obj, allow_pickling=allow_pickling)
-        return cls(**_told(name, Content(written), kind, storage, metadata), **values)
+        content = Content(written, timeout=upload_timeout)
+        return cls(**_told(name, content, kind, storage, metadata), **values)
 
     def load(self, *, allow_pickling: bool = False) -> Any:
         """Download it and return the object; a pickle, which may run anything, only if that is allowed.

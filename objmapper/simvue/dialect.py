@@ -314,12 +314,19 @@ def _uploading(obj: Any, content: Content) -> Request:
     url, form = row.get("url"), row.get("fields")
     if not isinstance(url, str) or not isinstance(form, dict | None):
         raise ContractError(f"{obj!r}: the server told no address to upload it to.")
-    if form:
-        files = {"file": (str(row.get("name") or "file"), content.open)}
-        return Request("POST", url, body=Multipart(form, files), repeatable=True, outside=True)
-    kind = row.get("mime_type") or "application/octet-stream"
-    body = Stream(content.open, content.size, str(kind))
-    return Request("PUT", url, body=body, repeatable=True, outside=True)
+    kind = str(row.get("mime_type") or "application/octet-stream")
+    request = Request(
+        "PUT",
+        url,
+        body=Stream(content.open, content.size, kind),
+        repeatable=True,
+        outside=True,
+        timeout=content.timeout,
+    )
+    if not form:
+        return request
+    files = {"file": (str(row.get("name") or "file"), content.open)}
+    return request._replace(method="POST", body=Multipart(form, files))
 
 
 def _uploaded(response: Response) -> list[Any]:

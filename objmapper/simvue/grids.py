@@ -124,14 +124,10 @@ class GridMetrics(SimvueObject):
 
     @classmethod
     def new(
-        cls,
-        *,
-        run: str | Run,
-        data: Iterable[GridMetricSet | Mapping[str, Any]],
-        offline: bool = False,
+        cls, *, run: str | Run, data: Iterable[GridMetricSet | Mapping[str, Any]], **options: Any
     ) -> Self:
-        """Return metrics of *run*, which ``commit()`` sends."""
-        return cls(run=run, data=list(data), offline=offline)
+        """Return metrics of *run*, which ``commit()`` sends; *options* are those of every object."""
+        return cls(run=run, data=list(data), **options)
 
     @classmethod
     def get(  # type: ignore[override]

@@ -250,11 +250,17 @@ def _mapper(obj: Any) -> Any:
 class Content:
     """What an artifact holds: bytes in memory, or a file that is read when it is sent."""
 
-    def __init__(self, source: bytes | Path, *, is_alone: bool = False) -> None:
+    def __init__(
+        self, source: bytes | Path, *, is_alone: bool = False, timeout: float | None = None
+    ) -> None:
+        if timeout is not None and not timeout > 0:
+            raise ValueError(f"upload_timeout is a number of seconds above 0, not {timeout!r}.")
         #: The bytes, or the file.
         self.source: bytes | Path = source
         #: Whether it is in no file of the user's, so that a journal has to keep it.
         self.is_alone: bool = is_alone or isinstance(source, bytes)
+        #: Seconds for the connection to the storage, and for each step there; None: the client's.
+        self.timeout: tuple[float, float] | None = None if timeout is None else (timeout, timeout)
         digest, size = hashlib.sha256(), 0
         with self.open() as file:
             while piece := file.read(_PIECE):

@@ -87,9 +87,9 @@ class S3Storage(Storage):
         *,
         name: str,
         bucket: str,
-        endpoint_url: str,
-        access_key_id: str,
-        secret_access_key: str,
+        endpoint_url: str | None = None,
+        access_key_id: str | None = None,
+        secret_access_key: str | None = None,
         region_name: str | None = None,
         ca_cert: str | None = None,
         disable_check: bool = False,
@@ -99,17 +99,17 @@ class S3Storage(Storage):
         **values: Any,
     ) -> Self:
         """Return a new storage, which ``commit()`` sends."""
-        config: dict[str, Any] = {
-            "bucket": bucket,
+        config = {
             "endpoint_url": endpoint_url,
             "access_key_id": access_key_id,
             "secret_access_key": secret_access_key,
+            "region_name": region_name,
+            "ca_cert": ca_cert,
         }
-        config |= {} if region_name is None else {"region_name": region_name}
-        config |= {} if ca_cert is None else {"ca_cert": ca_cert}
+        said = {key: value for key, value in config.items() if value is not None}
         return cls(
             name=name,
-            config=S3Config(**config),
+            config=S3Config(bucket=bucket, **said),
             disable_check=disable_check,
             is_tenant_useable=is_tenant_useable,
             is_default=is_default,

@@ -95,10 +95,10 @@ class Events(SimvueObject):
 
     @classmethod
     def new(
-        cls, *, run: str | Run, events: Iterable[Event | Mapping[str, Any]], offline: bool = False
+        cls, *, run: str | Run, events: Iterable[Event | Mapping[str, Any]], **options: Any
     ) -> Self:
-        """Return events of *run*, which ``commit()`` sends."""
-        return cls(run=run, events=list(events), offline=offline)
+        """Return events of *run*, which ``commit()`` sends; *options* are those of every object."""
+        return cls(run=run, events=list(events), **options)
 
     @classmethod
     def get(  # type: ignore[override]
@@ -152,14 +152,10 @@ class Metrics(SimvueObject):
 
     @classmethod
     def new(
-        cls,
-        *,
-        run: str | Run,
-        metrics: Iterable[MetricSet | Mapping[str, Any]],
-        offline: bool = False,
+        cls, *, run: str | Run, metrics: Iterable[MetricSet | Mapping[str, Any]], **options: Any
     ) -> Self:
-        """Return metrics of *run*, which ``commit()`` sends."""
-        return cls(run=run, metrics=list(metrics), offline=offline)
+        """Return metrics of *run*, which ``commit()`` sends; *options* are those of every object."""
+        return cls(run=run, metrics=list(metrics), **options)
 
     @classmethod
     def get(  # type: ignore[override]

@@ -97,6 +97,34 @@ def test_what_an_object_is_given_when_it_is_made_is_known():
         assert set_there == GIVEN.get(name, set()), name
 
 
+#: What is said there and does nothing, or what there is no need of here.
+UNSAID = {"clear_staged", "spans"}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_what_a_verb_is_told_there_it_may_be_told_here(name):
+    theirs, ours, missing = CLASSES[name], getattr(binding, name), []
+    for verb in [each for each in dir(theirs) if each[0] != "_"]:
+        said, here = getattr(theirs, verb), getattr(ours, verb, None)
+        if not callable(said) or not callable(here):
+            continue
+        known = inspect.signature(here).parameters
+        # What every object takes when it is made, and its fields, are taken by keyword.
+        open_ = any(each.kind is each.VAR_KEYWORD for each in known.values()) and (
+            {"offline", "server_url", "server_token"} | ours.__mapper__.fields.keys()
+        )
+        for each in inspect.signature(inspect.unwrap(said)).parameters.values():
+            taken = each.name in known or each.name in (open_ or ())
+            if not taken and each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL):
+                missing.append(f"{verb}({each.name})")
+            elif taken and each.default is not each.empty and each.name in known:
+                mine = known[each.name]
+                if mine.default is mine.empty and mine.kind is not mine.VAR_KEYWORD:
+                    missing.append(f"{verb}({each.name}) must be said")
+    told = {f"{verb}({each})" for verb in dir(theirs) for each in {"cls", "self", *UNSAID}}
+    assert sorted(set(missing) - told) == []
+
+
 @pytest.mark.parametrize("row", rows(), ids=lambda row: f"{min(row[0])}-{min(row[1])}")
 def test_what_is_called_the_same_is_there_by_that_name(row):
     classes, names, here = row

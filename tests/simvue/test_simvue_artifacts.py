@@ -1,5 +1,6 @@
 """Artifacts: made, uploaded, attached, loaded; what their bytes must be."""
 
+import faulty
 import numpy
 import pandas
 import pytest
@@ -10,6 +11,7 @@ from objmapper import (
     NotFound,
     ReadOnlyFieldError,
     Session,
+    Timeout,
     ValidationError,
     signals,
 )
@@ -84,6 +86,16 @@ def test_the_storage_that_is_named_is_taken(client, path):
     with pytest.raises(CommitError, match="No storage 'third' is enabled"):
         FileArtifact.new(name="f", file_path=path, storage="third").commit()
     client.session.rollback()
+
+
+def test_a_storage_in_a_bucket_needs_no_more_than_its_name(client):
+    storage = S3Storage.new(name="s", bucket="b")
+    client.session.add(storage)
+    (operation,) = client.session.plan()
+    assert operation.request.resolved().body.value["config"] == {"bucket": "b"}
+    storage.commit()
+    storage.refresh()
+    assert storage.config.bucket == "b"
 
 
 def test_a_storage_in_a_bucket_takes_a_form(client, path):
@@ -266,6 +278,41 @@ def _other(client):
     artifact = ObjectArtifact.new(name="x", obj=[3])
     artifact.commit()
     return artifact.id
+
+
+def test_of_several_of_a_name_the_first_is_taken_where_that_is_said(client, path):
+    run = Run.new(folder="/")
+    made = [ObjectArtifact.new(name="o", obj=n) for n in range(2)]
+    for artifact in made:
+        artifact.attach_to_run(run, "input")
+    with pytest.raises(Artifact.MultipleObjectsReturned, match="2 artifacts"):
+        Artifact.from_name(run, "o")
+    assert Artifact.from_name(run, "o", force_overwrite=True) in made
+
+
+@pytest.mark.parametrize("kind", ["file", "object"])
+def test_how_long_a_storage_may_take_is_said_with_the_artifact(path, faulty_server, kind):
+    where = f"{faulty_server.url}/storage/x"
+    faulty_server.then(faulty.say({"id": "k" * 22, "url": where}), faulty.stall())
+    options = {"retries": 0, "settle_after": 0, "check_server_version": False}
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjk5OTk5OTk5OTl9.c2lnbmF0dXJl"
+    with Client(faulty_server.url, token, **options) as client:
+        artifact = (
+            FileArtifact.new(name="f", file_path=path, upload_timeout=0.1)
+            if kind == "file"
+            else ObjectArtifact.new(name="f", obj=1, upload_timeout=0.1)
+        )
+        with pytest.raises(CommitError) as slow:
+            artifact.commit()
+        (entry,) = slow.value.report.uncertain
+        assert isinstance(entry.error, Timeout)
+        client.session.expunge(artifact)
+
+
+def test_a_time_that_is_none_is_refused(path):
+    for wrong in (0, -1):
+        with pytest.raises(ValueError, match="upload_timeout"):
+            FileArtifact.new(name="f", file_path=path, upload_timeout=wrong)
 
 
 def test_a_commit_of_the_session_uploads_what_is_new(client, asked, path):

@@ -1,5 +1,6 @@
 """What simvue 2.6.2 does wrongly, done rightly here, as far as no other test tells; and own endpoints."""
 
+import datetime as dt
 import re
 from pathlib import Path
 
@@ -12,9 +13,13 @@ from objmapper.server import serve
 from objmapper.simvue import (
     Artifact,
     Client,
+    Events,
     EventsAlert,
     FileArtifact,
     Folder,
+    Grid,
+    GridMetrics,
+    Metrics,
     MetricsThresholdAlert,
     ObjectArtifact,
     Run,
@@ -119,12 +124,30 @@ def test_what_a_sender_noted_of_versions_locks_nobody_out(home, monkeypatch):
 
 
 def test_an_object_artifact_goes_to_the_server_that_is_named(home):
-    """There the server that is named is dropped."""
+    """There the server that is named is dropped; others that are told in lots go there as well."""
     with serve("simvue") as running:
         named = {"server_url": running.url, "server_token": running.server.credentials["TOKEN"]}
         artifact = ObjectArtifact.new(name="o", obj=[1], **named)
         assert artifact.commit().ok
         assert [found for _, found in Artifact.get(**named)] == [artifact]
+        run = Run.new(folder="/", **named)
+        told = {"message": "m", "timestamp": dt.datetime(2026, 1, 1, tzinfo=dt.UTC)}
+        point = {**told, "time": 0, "step": 0}
+        del point["message"]
+        grid = Grid.new(name="g", grid=[[0, 1]], labels=["x"], **named)
+        grid.attach_metric_for_run(run, "A")
+        array = {**point, "array": [1, 2], "grid": grid, "metric": "A"}
+        for said in (
+            Events.new(run=run, events=[told], **named),
+            Metrics.new(run=run, metrics=[{**point, "values": {"x": 1}}], **named),
+            GridMetrics.new(run=run, data=[array], **named),
+        ):
+            assert said.commit().ok
+        assert [event.message for event in Events.get(run, **named)] == ["m"]
+        assert Metrics.names([run], **named) == ["x"]
+        assert [each["array"] for each in GridMetrics.get(runs=[run], metrics=["A"], **named)] == [
+            [1, 2]
+        ]
 
 
 def test_a_run_without_artifacts_has_none(client):
