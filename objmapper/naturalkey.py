@@ -11,6 +11,7 @@ from typing import Any
 
 from objmapper import loading
 from objmapper.fields import ForeignKey
+from objmapper.operation import Change
 from objmapper.paging import row_pages
 from objmapper.query import Condition, Query
 from objmapper.state import ABSENT, Page, base_value, freeze
@@ -153,6 +154,21 @@ def narrowed(session: Any, query: Query, keys: Sequence[Parts]) -> Query:
         elif wires:
             query = query.having(Condition((field,), "exact", *wires.values()))
     return query
+
+
+def with_base(change: Change) -> Change:
+    """Return a change with what the server had of its object before, where a row has told it since."""
+    theirs = change.object._state.theirs
+    lacking = [key for key, base in change.base.items() if base is ABSENT] if theirs else []
+    if not lacking:
+        return change
+    by_key = type(change.object).__mapper__.by_key
+    told = {
+        key: by_key[key].tolerant(theirs[key])
+        for key in lacking
+        if key in theirs and not by_key[key].hides
+    }
+    return change._replace(base={**change.base, **told})
 
 
 def adopt(session: Any, obj: Any, row: dict[str, Any]) -> None:

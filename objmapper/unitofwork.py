@@ -143,8 +143,8 @@ class Commit:
             waited_for = self.lost_before(operation)
             if waited_for:
                 self.note(Outcome(operation, Fate.SKIPPED, waited_for=waited_for))
-            elif not self.sender.stopped and self.keys_are_known(operation):
-                ready.append(operation)
+            elif not self.sender.stopped and (known := self.with_keys(operation)) is not None:
+                ready.append(known)
         return ready
 
     def send(self, waiting: list[Operation]) -> None:
@@ -224,17 +224,23 @@ class Commit:
         lost = [self.lost[number] for number in sorted(operation.after) if number in self.lost]
         return (*operation.held_by, *(obj for before in lost for obj in before.objects))
 
-    def keys_are_known(self, operation: Operation) -> bool:
-        """Look for the keys that a request needs and that no answer has told."""
+    def with_keys(self, operation: Operation) -> Operation | None:
+        """Look for the keys that a request needs and that no answer has told; None: there is none.
+
+        What is read so tells what its objects had before, as well: it can be put back.
+        """
         keyless = self.session.members.keyless
-        for obj in ordering.needs_of(operation) if keyless else ():
+        waiting = [obj for obj in ordering.needs_of(operation) if obj in keyless] if keyless else []
+        for obj in waiting:
             try:
-                if obj in keyless:
+                if obj in keyless:  # it did not come with another one's
                     naturalkey.find_key(self.session, obj)
             except ObjMapperError as error:
                 self.note(Outcome(operation, Fate.SKIPPED, error=error, waited_for=(obj,)))
-                return False
-        return True
+                return None
+        if not waiting:
+            return operation
+        return operation._replace(changes=tuple(map(naturalkey.with_base, operation.changes)))
 
     def take(self, outcome: Outcome) -> None:
         """Bring an answer into its objects, and remember what became of the operation."""

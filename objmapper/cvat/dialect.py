@@ -15,7 +15,7 @@ from objmapper.cvat.annotating import Annotating
 from objmapper.cvat.annotation_models import kind_of
 from objmapper.cvat.filters import Searched
 from objmapper.cvat.label_names import Said, one_by_one
-from objmapper.cvat.label_parts import attributes_told, points_told, with_base
+from objmapper.cvat.label_parts import attributes_told, points_told
 from objmapper.cvat.places import PERSONAL, asks_for_none
 from objmapper.dialects.base import (
     RowPage,
@@ -420,7 +420,6 @@ class CVAT(Annotating):
     def with_labels(self, parent: Any, change: Change | None, labels: list[Change]) -> Draft:
         """Return the parent's POST or PATCH with its labels in it."""
         body = wire.body(change) if change is not None else {}
-        labels = [with_base(label) for label in labels]
         said = [item for label in labels for item in self.label_items(label)]
         body["labels"] = one_by_one(said, ("color",))
         creates = change is not None and change.kind == Kind.CREATE

@@ -13,8 +13,8 @@ from typing import Any
 from objmapper import naturalkey
 from objmapper.cvat.label_names import Said, one_by_one
 from objmapper.exceptions import ObjMapperError, ValidationError
-from objmapper.operation import Change, Kind
-from objmapper.state import ABSENT, live_session
+from objmapper.operation import Change
+from objmapper.state import live_session
 
 _REMOVING = (2, 80)
 #: What an attribute is said by: CVAT takes all of it.
@@ -130,20 +130,6 @@ def _identify(before: list[Item], after: list[Item], rows: Iterable[Item]) -> No
         if "attributes" in at:
             row = there[at["name"]]
             _identify(at["attributes"], part.get("attributes", []), row.get("attributes") or ())
-
-
-def with_base(change: Change) -> Change:
-    """Return an edit that tells what the server had, also of what was never read: it can be undone."""
-    lacking = [key for key, base in change.base.items() if base is ABSENT]
-    if change.kind != Kind.UPDATE or not lacking:
-        return change
-    try:
-        row = _row(change.object)
-    except ObjMapperError:  # who sends it tells of it
-        return change
-    by_key = type(change.object).__mapper__.by_key
-    told = {key: by_key[key].tolerant(row[key]) for key in lacking if key in row}
-    return change._replace(base={**change.base, **told})
 
 
 def _row(label: Any) -> Item:

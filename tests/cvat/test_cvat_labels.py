@@ -186,11 +186,14 @@ class TestJustMade:
         pose.revert()
         server.session.expunge(pose)
 
-    def test_what_was_never_read_is_put_back(self, server, project):
+    def test_what_was_never_read_is_put_back(self, server, project, requests_of):
         label = Label(name="tram", project=project)
         label.commit()
         before = rows(server, project)["tram"]
         label.color, label.name = "#010203", "bus"
+        with requests_of() as sent:
+            assert len(server.session.plan().operations) == 1
+        assert len(sent) == 0
         report = label.commit()
         assert rows(server, project)["bus"]["color"] == "#010203"
         report.undo()
