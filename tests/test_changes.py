@@ -6,6 +6,7 @@ import decimal
 import gc
 import json
 import math
+import os
 from typing import Any
 
 import pytest
@@ -868,6 +869,7 @@ def test_revert_of_a_new_object_leaves_it_as_empty_as_can_be():
 # -- the whole, at random -------------------------------------------------------------------------
 
 words = st.text("ab", max_size=2)
+EXAMPLES = int(os.environ.get("OBJMAPPER_EXAMPLES", "300"))
 OPERATIONS = st.one_of(
     st.tuples(st.just("set"), st.sampled_from(["name", "status"]), words),
     st.tuples(st.just("set"), st.just("size"), st.none() | st.integers(0, 2)),
@@ -917,7 +919,7 @@ def perform(task: Task, stored: dict[str, Any], operation: tuple[str, str, Any])
         getattr(task, verb)()
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
 @given(st.lists(OPERATIONS, max_size=12))
 def test_whatever_is_done_changes_are_the_difference_to_the_server(operations):
     server = SmallServer()

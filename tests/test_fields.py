@@ -5,6 +5,7 @@ import decimal
 import enum
 import json
 import math
+import os
 import pickle
 import uuid
 import warnings
@@ -546,7 +547,8 @@ everything = model_of(
 )
 
 
-ANYTHING = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+EXAMPLES = int(os.environ.get("OBJMAPPER_EXAMPLES", "60"))
+ANYTHING = settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -1,6 +1,7 @@
 """Whatever is said to it, the server answers inside its contract and never by a fault of its own."""
 
 import json
+import os
 from contextlib import contextmanager
 
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from objmapper.server import embedded
 
-FIXED = settings(max_examples=400, deadline=None, derandomize=True, database=None)
+EXAMPLES = int(os.environ.get("OBJMAPPER_EXAMPLES", "200"))
+FIXED = settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
 
 NAMES = (
     "id name color type attributes sublabels svg deleted location cloud_storage_id values mutable"
