@@ -9,7 +9,7 @@ from objmapper import loading, versions
 from objmapper.exceptions import AlreadyExists, Conflict, ContractError
 from objmapper.operation import CREATE, DELETE, Change, Fate, Outcome, Response
 from objmapper.report import was_there
-from objmapper.state import ABSENT, Lifecycle, Page, changed_keys, own, same
+from objmapper.state import ABSENT, Page, changed_keys, own, same
 
 
 def taken_in(session: Any, outcome: Outcome) -> Outcome:
@@ -214,11 +214,12 @@ def _check(change: Change, row: Any, response: Response | None, rekeys: bool = F
 def _settle(session: Any, change: Change, row: Any, *, full: bool, born: bool = True) -> None:
     obj = change.object
     mapper = type(obj).__mapper__
-    before = None if row is None else mapper.identity_in(obj._row)
+    is_birth = born and change.kind == CREATE
+    before = None if row is None or is_birth else mapper.identity_in(obj._row)
     if change.undoes is not None:
         loading.as_left(obj, change.undoes)
     loading.acknowledge(obj, change.sent, row, change.rows)
-    if change.kind == CREATE and born:
+    if is_birth:
         _give_birth(session, obj, full=full and row is not None)
     elif before is not None and mapper.identity_in(obj._row) != before:
         session.members.rekeyed(obj, before)
@@ -236,6 +237,6 @@ def _give_birth(session: Any, obj: Any, *, full: bool) -> None:
     keys = () if key is None else (key,)  # a tuple, as the garbage collector leaves it alone
     state.page = Page(session.ref, mapper, keys, full=full)
     state.page.made = True
-    state.full, state.session, state.lifecycle = full, session.ref, Lifecycle.PERSISTENT
+    state.full, state.session, state.lifecycle = full, session.ref, loading.PERSISTENT
     state.children = None
     session.members.born(obj, key)

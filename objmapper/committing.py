@@ -112,10 +112,11 @@ def _run(
 ) -> CommitReport:
     session = run.session
     conflicts.check_names(on_conflict, planned)
+    transient = Lifecycle.TRANSIENT
     for operation in planned:
         for change in operation.changes:
             obj = change.object
-            if obj._state.lifecycle is Lifecycle.TRANSIENT:
+            if obj._state.lifecycle is transient:
                 session.members.add(obj)  # what pending objects refer to comes along
     if session.offline:
         return _kept(session, planned)

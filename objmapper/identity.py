@@ -63,10 +63,14 @@ class Window(LRUCache[int, list[Any]]):
         #: What is still too few for a page.
         self._few: list[Any] = []
         self._number = 0
+        #: How many few there may be before any has to leave.
+        self._room = int(maxsize)
 
     def keep(self, page: list[Any]) -> None:
         """Keep a page's objects alive, and let go of as many of the oldest."""
         self._few += page
+        if len(self._few) < _WORTH_AN_ENTRY and len(self._few) <= self._room:
+            return
         over = len(self._leaving) + int(self.currsize) + len(self._few) - int(self.maxsize)
         while over > 0 and (self._leaving or self):
             if not self._leaving:
@@ -80,12 +84,14 @@ class Window(LRUCache[int, list[Any]]):
         if len(self._few) >= _WORTH_AN_ENTRY:
             self._number += 1
             self[self._number], self._few = self._few, []
+        self._room = int(self.maxsize) - int(self.currsize) - len(self._leaving)
 
     def clear(self) -> None:
         super().clear()
         self._leaving.clear()
         self._few.clear()
         self.left.clear()
+        self._room = int(self.maxsize)
 
 
 class IdentityMap:

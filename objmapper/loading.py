@@ -364,7 +364,7 @@ def settle(obj: Any) -> bool:
 
 
 #: Asked for each object of a commit: Python 3.11 finds a member slowly through its class.
-_PERSISTENT = Lifecycle.PERSISTENT
+PERSISTENT = Lifecycle.PERSISTENT
 
 
 def share(obj: Any) -> None:
@@ -372,7 +372,7 @@ def share(obj: Any) -> None:
     state = obj._state
     if (
         state.__class__ is InstanceState
-        and state.lifecycle is _PERSISTENT
+        and state.lifecycle is PERSISTENT
         and state.full == state.page.full
         and state.session is state.page.session
         and not (state.originals or state.snapshots or state.children)

@@ -83,6 +83,9 @@ DELETE: Final = Kind.DELETE
 DONE: Final = Fate.DONE
 UNCERTAIN: Final = Fate.UNCERTAIN
 CONFLICT: Final = Fate.CONFLICT
+REPEAT: Final = Settle.REPEAT
+LOOK_UP: Final = Settle.LOOK_UP
+ASK: Final = Settle.ASK
 
 
 class Change(NamedTuple):
@@ -432,11 +435,14 @@ class Plan:
 
 
 __all__ = [
+    "ASK",
     "CONFLICT",
     "CREATE",
     "DELETE",
     "DONE",
+    "LOOK_UP",
     "MASK",
+    "REPEAT",
     "UNCERTAIN",
     "UPDATE",
     "Body",

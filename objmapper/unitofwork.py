@@ -101,15 +101,16 @@ class Commit:
     def begin(self) -> None:
         """Enter what is to be sent. Raises SessionError if another commit is about to send it."""
         under_way = self.session.members.under_way
-        objects = {id(c.object): c.object for operation in self.plan for c in operation.changes}
-        for number in under_way & objects.keys():
-            raise SessionError(
-                f"{objects[number]!r} is sent by a commit that is under way, and would be sent "
-                "twice: commit it when that one has ended."
-            )
+        objects = [change.object for operation in self.plan for change in operation.changes]
+        for obj in objects if under_way else ():
+            if id(obj) in under_way:
+                raise SessionError(
+                    f"{obj!r} is sent by a commit that is under way, and would be sent twice: commit "
+                    "it when that one has ended."
+                )
         if self.journal is not None:
             self.journal.intend(self.session, self.plan)
-        under_way.update(objects)
+        under_way.update(map(id, objects))
 
     def rewrite(self, before: Operation, outcome: Outcome) -> None:
         """Remember an operation that was merged with what others have changed, in the journal too."""

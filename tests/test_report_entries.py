@@ -72,3 +72,25 @@ def test_of_what_nobody_looks_at_no_entry_is_kept(reported):
     assert Entry not in map(type, kept)
     assert [*report.created]
     assert {*map(type, kept)} == {Entry}
+
+
+def test_values_of_a_commit_have_all_their_fields(reported):
+    _, report = reported
+    for entry in [*report.created, *report.failed]:
+        operation, outcome = entry.operation, entry.outcome
+        for value in (operation, operation.draft, *operation.changes, operation.request, outcome):
+            assert len(value) == len(value._fields)
+
+
+def test_an_operation_says_what_its_draft_says(reported):
+    _, report = reported
+    operation = report.created[0].operation
+    draft = operation.draft
+    same = [name for name in draft._fields if name != "after"]
+    assert len(same) == len(draft) - 1
+    assert all(getattr(operation, name) is getattr(draft, name) for name in same)
+    assert operation.needs is draft.after
+    other = draft._replace(kind="star", after=(operation,))
+    placed = operation.at(7, frozenset({3}), 2, ()).of_draft(other)
+    assert (placed.draft, placed.kind, placed.needs) == (other, "star", (operation,))
+    assert (placed.number, placed.after, placed.wave, placed.batch) == (7, {3}, 2, None)

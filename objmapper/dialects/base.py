@@ -21,7 +21,7 @@ from objmapper.exceptions import (
     cut,
 )
 from objmapper.fields.relations import ForeignKey, HasMany, wire_key
-from objmapper.operation import CREATE, UPDATE, Change, Draft, Settle
+from objmapper.operation import ASK, CREATE, LOOK_UP, REPEAT, UPDATE, Change, Draft
 from objmapper.query import And, Condition, Node, Order, Query
 from objmapper.request import Json, Pending, Request, Response, whole
 from objmapper.versions import ETAG, strong
@@ -373,7 +373,7 @@ class Dialect(Batches):
             method, body, read = self.update_method, Json(self.body(change)), self.reader(mapper)
         repeatable = kind in self.idempotent
         request = Request(method, whole(self.address(obj)), body=body, repeatable=repeatable)
-        settle = Settle.REPEAT if repeatable else Settle.LOOK_UP
+        settle = REPEAT if repeatable else LOOK_UP
         return Draft(kind, (change,), request, repeatable, settle, read=read)
 
     def contents(self, change: Change) -> Mapping[str, Any]:
@@ -395,7 +395,7 @@ class Dialect(Batches):
             CREATE,
             (change,),
             Request(method, whole(path), body=Json(self.body(change))),
-            settle=Settle.LOOK_UP if chosen or mapper.natural_key else Settle.ASK,
+            settle=LOOK_UP if chosen or mapper.natural_key else ASK,
             read=self.reader(mapper),
         )
 
