@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from types import ModuleType
 
@@ -25,7 +26,8 @@ def _running(kind: str, *arguments: str, **options: str) -> Iterator[dict[str, s
         try:
             yield dict(
                 line.strip().partition("=")[::2]
-                for line in iter(process.stdout.readline, "READY\n")
+                # Of a server that can't start there is nothing, and an end.
+                for line in takewhile(lambda line: line != "READY\n", process.stdout)
             )
         finally:
             process.terminate()

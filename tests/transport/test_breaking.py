@@ -4,7 +4,9 @@ No test measures time; timeouts are small and what is counted is what the server
 """
 
 import gzip
+import random
 import socket
+from io import BytesIO
 
 import faulty
 import pytest
@@ -201,6 +203,26 @@ def test_a_certificate_that_is_named_is_taken(tls_server, certificate, monkeypat
     transport = Transport(tls_server.url, timeout=5)
     assert transport.send(WRITE).status == 200
     transport.close()
+
+
+def test_a_body_of_many_pieces_arrives_whole_under_tls(tls_server, certificate):
+    content = random.Random(2).randbytes(2_500_000)
+    transport = Transport(tls_server.url, verify=str(certificate), timeout=30)
+    body = Stream(lambda: BytesIO(content), len(content))
+    assert transport.send(Request("PUT", "/a", body=body)).status == 200
+    transport.close()
+    assert tls_server.seen[0].body == content
+
+
+def test_a_server_that_takes_no_more_of_a_body_ends_in_time():
+    size = 2**26  # more than any buffer on the way takes
+    with socket.create_server(("127.0.0.1", 0)) as listener, open("/dev/zero", "rb") as zeros:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        transport = Transport(url, backoff=0, retries=0, timeout=0.3)
+        with pytest.raises(Timeout) as raised:
+            transport.send(Request("PUT", "/a", body=Stream(lambda: zeros, size)))
+        transport.close()
+    assert raised.value.sent is True
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
