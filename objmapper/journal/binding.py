@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from objmapper import answering, encoding, offline, planning
+from objmapper import answering, encoding, offline, planning, versions
 from objmapper.exceptions import JournalError, TransportError
 from objmapper.journal.history import Item
 from objmapper.journal.restoring import Restorer
@@ -18,6 +18,7 @@ from objmapper.operation import (
     Change,
     Draft,
     Fate,
+    Kind,
     Operation,
     Outcome,
     Pending,
@@ -105,9 +106,12 @@ def bind(journal: Any, session: Any, chosen: planning.Chosen, wait: Wait) -> Non
     if lost:
         offline.refuse(session, f"Whether {known[0]!r} is deleted has to be asked of the server")
     gone = restorer.deleted(lost, wait) if lost else ()
-    for obj, item in items:
-        if item.number in gone:
+    for _, item in items:
+        if item.number in gone or item.number in journal.gone:
             item.state, item.open = "gone", []
+    if journal.book.undoing:
+        _give_up_undo(journal, session.dialect, {item.number for _, item in items})
+    for obj, item in items:
         _keep_key(obj, item)
         if item.state == "there":
             _enter(restorer, obj, item)
@@ -115,6 +119,27 @@ def bind(journal: Any, session: Any, chosen: planning.Chosen, wait: Wait) -> Non
     restorer.doubtful(sorted(doubtful))
     for obj in known:
         journal.waiting.discard(obj)
+
+
+def _give_up_undo(journal: Any, dialect: Any, known: set[int]) -> None:
+    """Leave undone what an earlier run was about to take back: the program says all of it again.
+
+    *known*: the numbers of what it has made again. Whether something else is deleted stays to be asked.
+    """
+    book = journal.book
+    for number in sorted(book.undoing):
+        parts = book.parts(number)
+        if any(part.is_lost_deletion and item.number not in known for item, part in parts):
+            continue
+        book.undoing.discard(number)
+        if parts:
+            journal.drop(number)
+        for item, part in parts:
+            item.open.remove(part)
+            if part.is_unknown and part.intent.kind == Kind.UPDATE:
+                mapper = journal.models.model(item.model).__mapper__
+                version = versions.key_of(dialect, mapper) if mapper.is_versioned else None
+                item.forget(part.keys if version is None else {*part.keys, version})
 
 
 @contextmanager

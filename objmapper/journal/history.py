@@ -20,6 +20,8 @@ SENDING = "sending"
 DROPPED = "dropped"
 #: What is written of no operation, but of the server's clock.
 CLOCK = "clock"
+#: What is written of an operation that takes back what was done, before it is sent.
+UNDOING = "undoing"
 #: What is something to do whatever is sent with it.
 _WHOLE = frozenset({Kind.CREATE.value, Kind.DELETE.value})
 _UNKNOWN = frozenset({SENDING, Fate.UNCERTAIN.value})
@@ -38,6 +40,8 @@ class Part:
     #: What is never written here; and in which files beside the journal some of it lies.
     hidden: list[str]
     contents: dict[str, str] = field(default_factory=dict)
+    #: Whether it takes back what was done.
+    undoes: bool = False
 
     @property
     def is_unknown(self) -> bool:
@@ -119,7 +123,7 @@ class Item:
         self.tag = self.tag if intent.tag is None else _text(intent.tag)
         if kind == Kind.CREATE:
             self.name, self.open = intent.name, []
-        elif kind == Kind.DELETE:
+        elif kind == Kind.DELETE and part.fate != DROPPED:
             self.open = []
         for earlier in self.open:
             earlier.leave_out(part.keys)
@@ -137,7 +141,18 @@ class Item:
         else:
             self.state = "there"
             self.row |= part.values | part.keys_sent(keys) | row
-            self._say(part, {*part.keys} if kind == Kind.CREATE else {*(loads(intent.again) or ())})
+            said = {*part.keys} if kind == Kind.CREATE else {*(loads(intent.again) or ())}
+            if part.undoes:  # what the program said is so no longer
+                said |= part.keys & {*self.values, *self.refs, *self.hidden}
+            self._say(part, said)
+
+    def forget(self, keys: set[str]) -> None:
+        """Know of what was said no longer whether it is so: said again, it goes again."""
+        self.full = False
+        for kept in (self.values, self.refs, self.row):
+            for key in keys & kept.keys():
+                del kept[key]
+        self.hidden -= keys
 
     def _say(self, part: Part, keys: set[str]) -> None:
         """Remember what the program said when it made the object."""
@@ -173,6 +188,8 @@ class Book:
         #: By operation: what became of it last; and when it was sent first.
         self.fates: dict[int, Event] = {}
         self.begun: dict[int, float] = {}
+        #: The operations that take back what was done.
+        self.undoing: set[int] = set()
         self._clock: list[tuple[float, datetime]] = []
         #: By object: what a reference to it reads in a row.
         #: The keys of the objects that are on the server, by number.
@@ -189,6 +206,9 @@ class Book:
                 self._clock.append((event.at, datetime.fromisoformat(told)))
             except (TypeError, ValueError) as error:
                 raise JournalError(f"a time in the journal is none: {error}.") from None
+            return
+        if event.fate == UNDOING:
+            self.undoing.add(event.operation)
             return
         self.fates[event.operation] = event
         if event.fate == SENDING:
@@ -215,6 +235,7 @@ class Book:
             sent,
             _refs(intent.refs, sent),
             *_hidden(intent.hidden),
+            undoes=intent.operation in self.undoing,
         )
         later = self.fates.get(waits)
         rest = part.without(left, waits, later and later.fate) if left else None
@@ -245,6 +266,11 @@ class Book:
             return key, dict(row), bool(full), {*left}, waits
         except (TypeError, ValueError, KeyError) as error:
             raise JournalError(f"an outcome in the journal makes no sense: {error}.") from None
+
+    def parts(self, operation: int) -> list[tuple[Item, Part]]:
+        """Return what is not done of an operation, with the objects."""
+        items = [self.items[intent.object] for intent in self.operations[operation]]
+        return [(i, part) for i in items for part in i.open if part.intent.operation == operation]
 
     def open(self) -> Iterator[Item]:
         """Yield the objects of which something is not done."""

@@ -16,7 +16,7 @@ from objmapper.exceptions import JournalError
 from objmapper.journal import telling
 from objmapper.journal.binding import bind, bound
 from objmapper.journal.contents import Contents
-from objmapper.journal.history import CLOCK, DROPPED, SENDING, Book
+from objmapper.journal.history import CLOCK, DROPPED, SENDING, UNDOING, Book
 from objmapper.journal.models import Models
 from objmapper.journal.numbering import Names, Numbers
 from objmapper.journal.opened import Opened
@@ -78,7 +78,7 @@ class Journal:
         #: of all that some run was to create.
         self.made: set[int] = set()
         #: The numbers of what this run has deleted: the server may give their keys to others.
-        self._gone: set[int] = set()
+        self.gone: set[int] = set()
         self.created: set[int] = set(self.book.named.values())
         #: The numbers of what the server has, by root class and key.
         self._by_key: dict[type, dict[str, int]] = defaultdict(dict)
@@ -160,8 +160,11 @@ class Journal:
             return
         numbers = list(itertools.islice(self._operations, len(going)))
         intents = telling.intents(self, self._client, zip(going, numbers, strict=True), tags)
-        dropped = [(number, DROPPED, time.time(), None) for number in instead]
-        self._store.add(self.models.unwritten, intents, dropped)
+        now = time.time()
+        events = [(number, DROPPED, now, None) for number in instead]
+        if any(change.undoes is not None for op in going for change in op.changes):
+            events += [(number, UNDOING, now, None) for number in numbers]
+        self._store.add(self.models.unwritten, intents, events)
         self.models.unwritten.clear()
         self._open.add_all(going, numbers)
         self.sync()
@@ -244,6 +247,10 @@ class Journal:
     def _drop(self, operation: Operation) -> None:
         self._happened += (self._open.take(operation), DROPPED, time.time(), None)
 
+    def drop(self, number: int) -> None:
+        """Remember that an operation of an earlier process is not to be sent any more."""
+        self._happened += (number, DROPPED, time.time(), None)
+
     def note(self, outcome: Outcome) -> None:
         """Remember what became of an operation; it is written before another one begins."""
         operation, fate, detail = outcome.operation, outcome.fate, None
@@ -264,7 +271,7 @@ class Journal:
         """Remember what the server has of this run, by the key if it has told one."""
         number = self.number(obj)
         self.made.add(number)
-        self._gone.discard(number)
+        self.gone.discard(number)
         if key is not None:
             self._by_key[type(obj).__mapper__.root][key] = number
 
@@ -274,7 +281,7 @@ class Journal:
         if number is not None:
             self.names.pop(number, None)
             self.made.discard(number)
-            self._gone.add(number)
+            self.gone.add(number)
 
     def give_up(self, operations: Iterable[Operation]) -> None:
         """Remember that operations are not to be sent any more, as the rest of their commit is undone."""
@@ -402,7 +409,7 @@ class Journal:
                     known = self.models.here[item.model].__mapper__.root
                     self._by_key[known].setdefault(item.key, item.number)
         found = self._by_key[root].get(key)
-        return None if found in self._gone else found
+        return None if found in self.gone else found
 
     def catch_up(self, session: Any) -> None:
         """Write what became of open operations, now."""
@@ -411,7 +418,7 @@ class Journal:
 
     def reconcile(self, session: Any) -> None:
         """Write what became of open operations beside a commit: taken back, or settled by hand."""
-        over: dict[str, set[int]] = {CREATE: self.made, DELETE: self._gone}
+        over: dict[str, set[int]] = {CREATE: self.made, DELETE: self.gone}
         released, self._released = self._released, {}
         for operation in self._open:
             if released and any(id(obj) in released for obj in operation.objects):

@@ -101,6 +101,9 @@ class Restorer:
                 session.members.mark_deleted(obj)
             else:
                 self.change(obj, self.values(mapper, part))
+                if part.intent.again is not None:
+                    said = self.journal.again.setdefault(item.number, set())
+                    said |= {*(loads(part.intent.again, "names") or ())}
         return obj
 
     def _over(self, model: Any, row: dict[str, Any], item: Item) -> Any:

@@ -109,6 +109,54 @@ def test_after_an_undo_that_died_the_program_is_simply_run_again(world, models, 
             session.commit()
             assert all(inspect(obj).lifecycle == "persistent" for obj in session)
         assert after(world)
+    with world.session() as session:
+        session.recover()  # what was left of the undo is not finished any more
+    assert after(world)
+
+
+def said(place, models, note):
+    """Return a session in which the program says a note of a task, and the report of its commit."""
+    session = place.session()
+    session.add(models.Task(name="t", note=note))
+    return session, session.commit()
+
+
+def noted(place):
+    return [row["note"] for row in place.server.tables["tasks"].rows.values()]
+
+
+def test_what_an_undo_took_back_goes_when_the_program_says_it_again(place, models):
+    said(place, models, "first")[0].close()
+    session, report = said(place, models, "second")
+    report.undo()
+    session.rollback()
+    session.close()
+    assert noted(place) == ["first"]
+    said(place, models, "second")[0].close()
+    assert noted(place) == ["second"]
+    since = len(place.writes())
+    said(place, models, "second")[0].close()
+    assert place.writes()[since:] == []
+
+
+# Its writes: a project, the note, a task that is refused; the undo's are the last two.
+@pytest.mark.parametrize("done", [True, False])
+@pytest.mark.parametrize("at", [4, 5])
+@pytest.mark.parametrize("note", ["first", "second"])
+def test_the_program_is_right_whatever_an_undo_that_died_has_taken_back(
+    place, models, note, at, done
+):
+    said(place, models, "first")[0].close()
+    session = place.session()
+    refused = models.Task(name="refused", project=models.Project(name="p"))
+    session.add_all([models.Task(name="t", note="second"), refused])
+    place.server.fail("POST", "/tasks/", 400, {})
+    place.die(session, at, done=done, on_error="undo")
+    said(place, models, note)[0].close()
+    assert noted(place) == [note]
+    with place.session() as session:
+        session.recover()
+    assert noted(place) == [note]
 
 
 def die_in_the_undo(place, models, at, done):

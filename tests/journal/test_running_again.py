@@ -106,6 +106,44 @@ def test_only_what_the_program_says_otherwise_than_then_is_sent(place, models):
     assert place.server.tables["tasks"].rows[3]["tags"] == ["night"]
 
 
+def test_what_a_recovery_has_sent_of_it_was_said_by_the_program(place, models):
+    with place.session() as session:
+        session.add(models.Task(name="t", note="first"))
+        session.commit()
+    session = place.session()
+    session.add(models.Task(name="t", note="second"))
+    place.die(session, 1, done=False)
+    with place.session() as session:
+        session.recover()
+    assert place.server.tables["tasks"].rows[1]["note"] == "second"
+    with place.session() as session:
+        session.add(models.Task(name="t", note="first"))
+        session.commit()
+    assert place.server.tables["tasks"].rows[1]["note"] == "first"
+
+
+def test_what_a_recovery_has_deleted_in_the_same_session_is_made_again(place, models):
+    with closing(place.session()) as session:
+        task = models.Task(name="t")
+        session.add(task)
+        session.commit()
+        session.delete(task)
+        place.server.fail("DELETE", "/tasks/1", 403, {}, times=2)
+        with pytest.raises(CommitError):
+            session.commit()
+    with place.session() as session:
+        with pytest.raises(CommitError):
+            session.recover()
+        session.commit()
+        assert place.names() == []
+        session.add(models.Task(name="t"))
+        session.commit()
+        assert place.names() == ["t"]
+    with place.session() as session:
+        session.add(models.Task(name="t"))
+        assert session.commit().requests == 0
+
+
 def test_what_is_said_otherwise_goes_again_if_it_was_not_done(place, models):
     run(place, models)
     with closing(place.session()) as session:
