@@ -140,8 +140,13 @@ def by_hand(session: Any, obj: Any, found: Any) -> None:
             f"{obj!r} is there, what is unknown is its change: session.settle(obj) compares it with "
             "what the server has, obj.refresh() takes that over."
         )
+    if change.within is not None:
+        raise SessionError(
+            f"{obj!r} was to be deleted with {change.within!r}: settle that one, the two have one fate."
+        )
+    along = [each for each in changes if each.within is obj]
     if change.kind == Kind.DELETE and found is None:
-        answering.take_in(session, [(change, None)], full=False)
+        answering.take_in(session, [(each, None) for each in (change, *along)], full=False)
     elif change.kind == Kind.CREATE and found is not None:
         row = _row(session, change, found)
         other = answering.other_of(session, obj, row)
@@ -151,7 +156,8 @@ def by_hand(session: Any, obj: Any, found: Any) -> None:
                 "those first, or session.expunge() one of the two."
             )
         answering.take_in(session, [(change, row)], full=True)
-    members.uncertain.pop(id(obj), None)
+    for each in (change, *along):
+        members.uncertain.pop(id(each.object), None)
 
 
 def _row(session: Any, change: Change, found: Any) -> dict[str, Any]:
