@@ -78,9 +78,10 @@ def _is_named(journal: Any, session: Any, obj: Any) -> bool:
 
 
 def _number(journal: Any, session: Any, obj: Any, name: str) -> int:
-    found: int | None = journal.book.named.get((journal.models.number(type(obj)), name))
+    named = journal.book.named
+    found: int | None = named.get((journal.models.number(type(obj)), name)) if named else None
     if found is None:
-        found = journal.number(obj)
+        found = journal.fresh(obj)
         journal.created.add(found)
         return found
     other = journal.alive.get(found)

@@ -382,8 +382,14 @@ class Journal:
         found = self.numbers.get(obj)
         if found is None:
             key = None if is_new(obj) else encoding.key_of(obj)
-            found = next(self._objects) if key is None else self.number_by(obj, key)
-            self.numbers[obj] = found
+            found = self.fresh(obj, None if key is None else self.number_by(obj, key))
+        return found
+
+    def fresh(self, obj: Any, number: int | None = None) -> int:
+        """Give an object that has none a number: one of its own, unless it is told."""
+        found = next(self._objects) if number is None else number
+        self.numbers[obj] = found
+        if self._released:
             self._released.pop(id(obj), None)
         return found
 

@@ -10,19 +10,25 @@ from objmapper import encoding
 from objmapper.exceptions import JournalError
 
 
+class _Numbered(weakref.ref[Any]):
+    """A reference to an object that has a number."""
+
+    __slots__ = ("number",)
+    number: int
+
+
 class Numbers:
     """Numbers of objects, as long as these live.
 
-    A WeakKeyDictionary would keep a reference of its own for each, with a callback; here it is the
-    one that every other user of the object has, and what was of the dead goes all at once.
+    A WeakKeyDictionary would make a reference whenever it is asked; here what was of the dead goes
+    all at once.
     """
 
     def __init__(self) -> None:
-        #: By id: references, and numbers; and by number the id of who got it last.
-        self._refs: dict[int, weakref.ref[Any]] = {}
-        self._numbers: dict[int, int] = {}
-        self._last: dict[int, int] = {}
-        self._most = 1000
+        #: By id of the object; and by number, of who got it last.
+        self._refs: dict[int, _Numbered] = {}
+        self._last: dict[int, _Numbered] = {}
+        self._most = 2000
 
     def __contains__(self, obj: object) -> bool:
         return self.get(obj) is not None
@@ -34,40 +40,34 @@ class Numbers:
         return found
 
     def __setitem__(self, obj: Any, number: int) -> None:
-        place = id(obj)
-        self._refs[place], self._numbers[place] = weakref.ref(obj), number
-        self._last[number] = place
-        if len(self._refs) > self._most:
+        self._refs[id(obj)] = self._last[number] = ref = _Numbered(obj)
+        ref.number = number
+        if len(self._refs) + len(self._last) > self._most:
             self._bury()
 
     def get(self, obj: Any) -> int | None:
         """Return an object's number, None where it has none."""
         ref = self._refs.get(id(obj))
-        return self._numbers[id(obj)] if ref is not None and ref() is obj else None
+        return ref.number if ref is not None and ref() is obj else None
 
     def pop(self, obj: Any) -> int | None:
         """Take an object's number away, and return it; None where it had none."""
         found = self.get(obj)
         if found is not None:
-            del self._refs[id(obj)], self._numbers[id(obj)]
+            del self._refs[id(obj)]
         return found
 
     def holder(self, number: int) -> Any | None:
         """Return the object that got a number last; None where that has died, or has it no more."""
-        place = self._last.get(number)
-        if place is None or self._numbers.get(place) != number:
-            return None
-        return self._refs[place]()
+        ref = self._last.get(number)
+        obj = None if ref is None else ref()
+        return obj if obj is None or self.get(obj) == number else None
 
     def _bury(self) -> None:
         """Forget the dead, as soon as there may be as many of them as of the living."""
-        dead = [place for place, ref in self._refs.items() if ref() is None]
-        for place in dead:
-            del self._refs[place]
-            number = self._numbers.pop(place)
-            if self._last.get(number) == place:
-                del self._last[number]
-        self._most = 2 * len(self._refs) + 1000
+        self._refs = {place: ref for place, ref in self._refs.items() if ref() is not None}
+        self._last = {number: ref for number, ref in self._last.items() if ref() is not None}
+        self._most = 2 * (len(self._refs) + len(self._last)) + 2000
 
 
 class Names:
