@@ -314,7 +314,7 @@ class Referee:
         for change in operation.changes:
             if id(change.object) not in left:
                 self.session.members.under_way.discard(id(change.object))
-        has_all = operation._replace(changes=tuple(done))
+        has_all = operation.writing(tuple(done))
         if not going:
             return outcome._replace(operation=has_all, fate=Fate.DONE, response=None, error=None)
         if done:

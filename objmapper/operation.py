@@ -174,8 +174,8 @@ class Draft(NamedTuple):
     look: Look | None = None
 
 
-#: Where in an operation stands what its draft says.
-_OF_DRAFT = slice(1, 1 + len(Draft._fields))
+#: Where in an operation stands what its draft says, beside kind and changes.
+_OF_DRAFT = slice(3, 1 + len(Draft._fields))
 
 
 class Operation(NamedTuple):
@@ -189,8 +189,9 @@ class Operation(NamedTuple):
     number: int
     #: Create, update or delete (see Kind), or the name of an action.
     kind: str
-    #: The objects that it writes, each with what it sends.
-    changes: tuple[Change, ...]
+    #: The one change of most operations, or several: see ``changes``. A tuple for each would be one
+    #: more thing for the garbage collector to walk through.
+    writes: Change | tuple[Change, ...]
     #: What is sent; keys of new objects stand in it as Pending.
     request: Request
     #: Whether sending it twice does what sending it once does.
@@ -235,18 +236,31 @@ class Operation(NamedTuple):
         batch: int | None = None,
     ) -> Operation:
         """Return what a draft is in a plan."""
-        return tuple.__new__(cls, (number, *draft, after, wave, held_by, batch))
+        kind, changes = draft[:2]
+        writes = changes[0] if len(changes) == 1 else changes
+        rest = draft[2:]
+        return tuple.__new__(cls, (number, kind, writes, *rest, after, wave, held_by, batch))
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The objects that it writes, each with what it sends."""
+        writes = self.writes
+        return (writes,) if isinstance(writes, Change) else writes
 
     @property
     def draft(self) -> Draft:
         """What the dialect made of the changes."""
         values: tuple[Any, ...] = self
-        return Draft._make(values[_OF_DRAFT])
+        return Draft._make((self.kind, self.changes, *values[_OF_DRAFT]))
 
     @property
     def objects(self) -> tuple[Any, ...]:
         """The objects that it writes."""
         return tuple(change.object for change in self.changes)
+
+    def writing(self, changes: tuple[Change, ...]) -> Operation:
+        """Return it with other changes."""
+        return self.of_draft(self.draft._replace(changes=changes))
 
     def of_draft(self, draft: Draft) -> Operation:
         """Return another request in its place."""

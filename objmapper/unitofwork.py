@@ -241,7 +241,7 @@ class Commit:
                 return None
         if not waiting:
             return operation
-        return operation._replace(changes=tuple(map(naturalkey.with_base, operation.changes)))
+        return operation.writing(tuple(map(naturalkey.with_base, operation.changes)))
 
     def take(self, outcome: Outcome) -> None:
         """Bring an answer into its objects, and remember what became of the operation."""

@@ -86,11 +86,14 @@ def test_an_operation_says_what_its_draft_says(reported):
     _, report = reported
     operation = report.created[0].operation
     draft = operation.draft
-    same = [name for name in draft._fields if name != "after"]
-    assert len(same) == len(draft) - 1
+    same = [name for name in draft._fields if name not in ("after", "changes")]
+    assert len(same) == len(draft) - 2
+    assert (operation.changes, len(draft.changes)) == (draft.changes, 1)
     assert all(getattr(operation, name) is getattr(draft, name) for name in same)
     assert operation.needs is draft.after
     other = draft._replace(kind="star", after=(operation,))
     placed = operation.at(7, frozenset({3}), 2, ()).of_draft(other)
     assert (placed.draft, placed.kind, placed.needs) == (other, "star", (operation,))
+    assert placed.writing(draft.changes * 2).changes == draft.changes * 2
+    assert placed.writing(()).changes == ()
     assert (placed.number, placed.after, placed.wave, placed.batch) == (7, {3}, 2, None)

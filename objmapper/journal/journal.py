@@ -187,7 +187,7 @@ class Journal:
                 alone = Operation.of(number, operation.draft._replace(changes=(change,)))
                 numbered.append((alone, number))
             if parts:
-                found.append(operation._replace(changes=parts))
+                found.append(operation.writing(parts))
         intents = telling.intents(self, self._client, numbered, tags)
         before = [operation for operation in self._open if id(operation.objects[0]) in fresh]
         now = time.time()
