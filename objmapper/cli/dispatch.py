@@ -118,6 +118,10 @@ def sent(client: http_client.Client, path: str | Path, secrets: Secrets | None) 
     with closing(Session(client, journal=path)) as session:
         try:
             say(session.recover(secrets=secrets, on_error="continue"))
+            if (
+                session.dirty
+            ):  # the server had it already, and otherwise: that waits for another commit
+                say(session.commit(on_error="continue"))
         except CommitInterrupted:
             raise
         except CommitError as error:

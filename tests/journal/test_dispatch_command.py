@@ -13,7 +13,7 @@ from objmapper import Session
 from objmapper.cli import main
 from objmapper.cvat import Project, Task, make_client
 from objmapper.server import serve
-from objmapper.simvue import FileStorage, Folder, Run, S3Storage, disconnect
+from objmapper.simvue import Client, FileStorage, Folder, Run, S3Storage, Tag, disconnect
 
 USER = ("admin", "hunter2-x")
 
@@ -63,6 +63,23 @@ def test_what_is_refused_stays_and_is_status_3(cvat, path, capsys):
     assert "failed: <Task name='homeless'>" in said
     assert USER[1] not in said
     assert main(["journal", str(path)]) == 3
+
+
+def test_what_the_server_has_otherwise_already_is_sent_as_well(path, capsys, monkeypatch):
+    with Session(offline=path) as session:
+        session.add(Tag(name="hot", colour="#0000ff"))
+        session.commit()
+    with serve("simvue") as server:
+        monkeypatch.setenv("SIMVUE_URL", server.url)
+        monkeypatch.setenv("SIMVUE_TOKEN", server.server.credentials["TOKEN"])
+        with Client() as client:
+            client.request("POST", "/tags", json={"name": "hot", "colour": "#ff0000"})
+            for now in ("1\ndone before  0\ndone now     1", "0"):
+                assert main(["dispatch", str(path)]) == 0
+                assert capsys.readouterr().out.partition("done now     ")[2] == f"{now}\n"
+            assert [tag.colour for tag in Tag.objects.using(client.session)] == ["#0000ff"]
+    assert main(["journal", str(path)]) == 0
+    assert "not done  nothing" in capsys.readouterr().out
 
 
 def test_a_simvue_is_found_as_its_user_has_configured_it(path, capsys, monkeypatch):
