@@ -89,7 +89,7 @@ def check(session: Any, report: CommitReport) -> None:
         raise TypeError(f"A commit is undone by its report, and {report!r} is none.")
     if report.session is not session:
         raise SessionError("This report is of another session's commit, which can undo it.")
-    if any(change.undoes for outcome in report.outcomes for change in outcome.operation.changes):
+    if any(map(_undoes, (outcome.operation for outcome in report.outcomes))):
         raise SessionError(
             "This report is of an undo; session.commit() sends what it took back again."
         )
@@ -99,12 +99,24 @@ def check(session: Any, report: CommitReport) -> None:
 
 def _left(report: CommitReport) -> list[Outcome]:
     """Return what is done or uncertain of a commit, and was not taken back yet."""
-    gone = {id(entry.object) for entry in report.undone}
+    gone = _taken_back(report)
     return [
         outcome
         for outcome in report.outcomes
         if not gone.issuperset(map(id, outcome.operation.objects))
     ]
+
+
+def _taken_back(report: CommitReport) -> set[int]:
+    """Return what was taken back of a commit, by number (id) of the object.
+
+    What an earlier undo had sent, and this commit found done, may be there again.
+    """
+    return {id(entry.object) for entry in report.undone if not _undoes(entry.operation)}
+
+
+def _undoes(operation: Operation | None) -> bool:
+    return operation is not None and any(c.undoes is not None for c in operation.changes)
 
 
 def settle(session: Any, report: CommitReport, wait: settling.Wait) -> None:
@@ -134,7 +146,7 @@ class _Undo:
 
     def __init__(self, session: Any, report: CommitReport) -> None:
         self.session, self.report = session, report
-        gone = {id(entry.object) for entry in report.undone}
+        gone = _taken_back(report)
         parts = ((id(part.object), part) for part in _parts(report.outcomes))
         self.parts = {number: part for number, part in parts if number not in gone}
         #: By number (id) of the object: what takes its part back, and why that can't be.

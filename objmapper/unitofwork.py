@@ -333,6 +333,10 @@ class Commit:
             report.recall(kind, obj)
         for outcome in self.settled:
             report.add(outcome._replace(requests=0, retries=0))
+        if (
+            self.settled
+        ):  # what an earlier undo has sent is nothing that this commit could take back
+            report.outcomes = [o for o in report.outcomes if o.operation.changes[0].undoes is None]
         for operation in self.plan:
             report.add(self.outcomes[operation.number])
         if self.referee is not None:

@@ -882,6 +882,39 @@ def test_what_was_settled_in_between_is_not_guessed(server, session):
     assert new.id in server.tables["tasks"].rows
 
 
+@pytest.mark.parametrize("later", ["report.undo()", 'on_error="undo"'])
+def test_what_is_made_again_after_its_undo_was_settled_is_taken_back_as_well(
+    server, session, later
+):
+    new = Task(name="n")
+    session.add(new)
+    report = session.commit()
+    key = new.id
+    server.hook = lambda seen: (
+        seen.method == "DELETE" and server.fail("GET", f"/tasks/{key}", 503, times=99)
+    )
+    lost(server, "DELETE", f"/tasks/{key}", done=True)
+    assert failing(report.undo).uncertain.objects == [new]
+    server.hook = lambda seen: None
+    server.faults.clear()
+    if later == "report.undo()":
+        again = session.commit()
+        again.undo()
+    else:
+        session.add(Task(name="refused", project=Project(name="p")))
+        session.client.workers = 1
+        server.hook = lambda seen: (
+            seen.body is not None
+            and seen.body["name"] == "refused"
+            and server.fail("POST", "/tasks", 400)
+        )
+        again = failing(session.commit, on_error="undo")
+    assert again.created == []
+    assert new in again.undone
+    assert "n" not in {row["name"] for row in server.tables["tasks"].rows.values()}
+    session.rollback()
+
+
 @pytest.mark.parametrize("done", [True, False])
 def test_an_undo_of_unknown_fate_is_settled_by_the_next_commit(server, session, done):
     new, known = Task(name="n"), session.get(Task, 1)
