@@ -36,6 +36,9 @@ def test_each_embedded_server_has_a_database_and_a_host_of_its_own():
             assert made.status_code == 201
             assert session.get(f"{one.base_url}/api/projects").json()["count"] == 1
             assert session.get(f"{other.base_url}/api/projects").json()["count"] == 0
+            with embedded("embedded://cvat") as later:
+                session.mount(later.base_url, later.adapter())
+                assert session.get(f"{later.base_url}/api/projects").json()["count"] == 0
 
 
 def test_in_process_no_credentials_count_as_the_superuser(server, session):
