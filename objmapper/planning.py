@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from objmapper import batching, ordering, saving, signals, versions, wire
-from objmapper.exceptions import SessionError, StalePlanError, ValidationError
+from objmapper.exceptions import DetachedError, SessionError, StalePlanError, ValidationError
 from objmapper.operation import (
     DELETE,
     Change,
@@ -253,6 +253,7 @@ def ask_receivers(
             for error in errors:
                 if not isinstance(error, signals.Veto):
                     raise error
+            _refuse_closed(session)
             vetoed += [LeftOut(change, error) for error in errors[:1]]
 
 
@@ -262,6 +263,16 @@ def tell_begin(session: Any) -> None:
         _refuse_asked(session, ["pre_commit"])
         with _asking_about(session, "pre_commit"):
             signals.pre_commit.tell(type(session), session=session)
+        _refuse_closed(session)
+
+
+def _refuse_closed(session: Any) -> None:
+    """Raise DetachedError where a receiver has closed the session: it holds nothing that could be sent."""
+    if session.closed:
+        raise DetachedError(
+            "A receiver has closed the session that is being committed: nothing was sent. Close it when "
+            "the commit has ended, in a receiver of post_commit at the earliest."
+        )
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from ears import Project, Task, writes
 
 from objmapper import (
     CommitError,
+    DetachedError,
+    Session,
     ValidationError,
     signals,
 )
@@ -251,6 +253,19 @@ def test_a_vetoed_object_is_not_validated(server, session, ear):
 
 
 # -- receivers that fail --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["pre_commit", "pre_create"])
+def test_a_commit_whose_session_a_receiver_closes_is_no_success(server, ear, name):
+    def close(session, **told):
+        session.close()
+
+    ear.hear(name, then=close)
+    with Session(server.client()) as session:
+        session.add(Task(name="x"))
+        with pytest.raises(DetachedError, match="nothing was sent"):
+            session.commit()
+    assert writes(server) == []
 
 
 def fail(**told):
