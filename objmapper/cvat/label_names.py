@@ -63,7 +63,8 @@ def _renamed(waiting: list[Said], keys: Sequence[str]) -> list[Item]:
             done = {*map(id, free)}
             waiting = [each for each in waiting if id(each) not in done]
             continue
-        first = waiting[0]
+        # One of a ring: what waits for a name of the ring, too, has given up its own.
+        first = next(each for each in waiting if (each.among, each.was) in held)
         kept = {key: first.item[key] for key in ("id", *keys) if key in first.item}
         found.append({**kept, "name": f"~{len(found)} {first.was}"[:64]})
         held.discard((first.among, first.was))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import re
 from typing import TYPE_CHECKING, Any, Self
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from objmapper import Embedded, fields, validate
 from objmapper.dialects.base import row_of, rows_of, unwrap
@@ -122,9 +122,11 @@ class Run(SimvueObject):
         session = session_about(self)
         if not session.offline:
             return say(session, Heartbeat(run=of(self)))
-        waiting = _waiting.get(self)
+        known = _waiting.get(self)
+        waiting = None if known is None else known()
         if waiting is None or waiting not in session:
-            waiting = _waiting[self] = Heartbeat(run=of(self))
+            waiting = Heartbeat(run=of(self))
+            _waiting[self] = ref(waiting)
         return say(session, waiting)
 
     def abort(self, reason: str) -> CommitReport:
@@ -165,8 +167,8 @@ class Heartbeat(SimvueObject):
         dialect_options = {"put": True, "shape": part(None), "until": ("run", "status", OVER)}
 
 
-#: The heartbeats that wait in offline sessions, by run.
-_waiting: WeakKeyDictionary[Run, Heartbeat] = WeakKeyDictionary()
+#: The heartbeats that wait in offline sessions, which keep them, by run.
+_waiting: WeakKeyDictionary[Run, ref[Heartbeat]] = WeakKeyDictionary()
 
 
 class Abort(SimvueObject):

@@ -83,7 +83,9 @@ class Streamed:
             self._file.close()
         source, self._left = next(self._sources)
         file = self._file = _file(source)
-        self._read_into = getattr(file, "readinto", None) or partial(_copy, file)
+        # Not what a wrapper passes on to the file within: that is not what its own read() gives.
+        own = hasattr(type(file), "readinto") and getattr(file, "readinto", None)
+        self._read_into = own or partial(_copy, file)
 
     def close(self) -> None:
         for file in (self._file, *(source for source, _ in self._sources)):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from objmapper import FieldDoesNotExist, NotFound, ReadOnlyFieldError, ValidationError
+from objmapper import CommitError, FieldDoesNotExist, NotFound, ReadOnlyFieldError, ValidationError
 from objmapper.cvat import Client, Label, Project, Task, models
 from objmapper.cvat.models import Attribute, Sublabel
 
@@ -239,6 +239,17 @@ class TestNamesThatChangeHands:
         colors = {row["id"]: row["color"] for row in rows(server, many).values()}
         self.renamed(server, many, names)
         assert {row["id"]: row["color"] for row in rows(server, many).values()} == colors
+
+    def test_what_takes_a_name_that_goes_round_in_a_ring_is_for_the_server_to_refuse(
+        self, server, many
+    ):
+        before = rows(server, many)
+        for name, other in {"a": "b", "b": "c", "c": "b"}.items():
+            many.labels.get(name=name).name = other
+        with pytest.raises(CommitError):
+            server.session.commit()
+        server.session.rollback()
+        assert rows(server, many) == before
 
     def test_a_swap_is_undone(self, server, many):
         before = rows(server, many)

@@ -4,6 +4,8 @@ What artifacts hold is in test_simvue_kept_contents.py.
 """
 
 import datetime as dt
+import gc
+import weakref
 
 import pytest
 
@@ -240,6 +242,16 @@ def test_of_the_heartbeats_of_a_run_one_waits(client, asked, journal):
     del asked[:]
     sent(client, journal)
     assert asked == []
+
+
+def test_what_waits_to_be_sent_keeps_no_run_alive_once_its_session_is_gone(home):
+    with Session(offline=home / "it.journal"):
+        run = Run.new(folder="/")
+        run.send_heartbeat()
+    gone = weakref.ref(run)
+    del run
+    gc.collect()
+    assert gone() is None
 
 
 @pytest.mark.parametrize("status", ["completed", "failed", "terminated", "lost"])

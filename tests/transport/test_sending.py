@@ -1,5 +1,6 @@
 """What goes over the wire: addresses, parameters, headers and bodies arrive as they were meant."""
 
+import codecs
 import gc
 import json
 import os
@@ -329,6 +330,14 @@ def test_a_session_of_the_user_may_read_a_body_at_once(server, connect):
         connect(http=http).send(Request("PUT", "/a", body=body))
     assert server.seen[0].headers["content-length"] == str(len(server.seen[0].body))
     assert CONTENT in server.seen[0].body
+
+
+def test_what_a_wrapper_makes_of_a_file_is_what_goes_out(server, connect):
+    def recoded():
+        return codecs.EncodedFile(BytesIO("Größe".encode("cp437")), "latin-1", "cp437")
+
+    connect().send(Request("PUT", "/a", body=Stream(recoded, 5)))
+    assert server.seen[0].body == "Größe".encode("latin-1")
 
 
 def test_what_is_no_file_and_gives_more_than_it_is_asked_for_breaks_the_request(server, connect):
