@@ -189,6 +189,9 @@ class Entries(Sequence[Entry]):
     def __add__(self, other: Iterable[Entry]) -> list[Entry]:
         return [*self, *other]
 
+    def __radd__(self, other: Iterable[Entry]) -> list[Entry]:
+        return [*other, *self]
+
     def __repr__(self) -> str:
         return repr(list(self))
 

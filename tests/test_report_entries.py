@@ -97,3 +97,9 @@ def test_an_operation_says_what_its_draft_says(reported):
     assert placed.writing(draft.changes * 2).changes == draft.changes * 2
     assert placed.writing(()).changes == ()
     assert (placed.number, placed.after, placed.wave, placed.batch) == (7, {3}, 2, None)
+
+
+def test_entries_go_before_and_after_a_list(reported):
+    _, report = reported
+    made, refused = list(report.created), list(report.failed)
+    assert report.created + report.failed == made + report.failed == made + refused

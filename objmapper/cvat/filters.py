@@ -16,6 +16,8 @@ from objmapper.cvat import wording
 from objmapper.exceptions import QueryError, cut
 from objmapper.query import Q, Query, Term
 
+#: So deep a filter may be nested: each level is one of Python's calls, here and in who asks.
+_DEEPEST = 100
 _COMPARED = {"==": "", "<": "__lt", "<=": "__lte", ">": "__gt", ">=": "__gte"}
 
 
@@ -145,25 +147,30 @@ def as_condition(given: Any) -> Q:
     if isinstance(logic, str):
         try:
             logic = json.loads(logic)
-        except (ValueError, RecursionError):
+        except ValueError:
             raise QueryError(f"filter={cut(given)} is no JSON.") from None
-    try:
-        return _read(logic)
-    except RecursionError:
-        raise QueryError("filter is nested too deep.") from None
+        except RecursionError:
+            raise _too_deep() from None
+    return _read(logic)
 
 
-def _read(logic: Any) -> Q:
+def _too_deep() -> QueryError:
+    return QueryError(f"filter is nested too deep: conditions go {_DEEPEST} deep into each other.")
+
+
+def _read(logic: Any, depth: int = 0) -> Q:
     """Return JSON Logic as a condition, which says the same when it is sent."""
+    if depth > _DEEPEST:
+        raise _too_deep()
     if isinstance(logic, Mapping) and len(logic) == 1:
         [(word, said)] = logic.items()
         if word == "var" and isinstance(said, str):
             return worded(f"{said}__isset", True)
         if word == "!":
-            return ~_read(said)
+            return ~_read(said, depth + 1)
         if isinstance(said, list | tuple) and said:
             if word in ("and", "or"):
-                return Q(*map(_read, said), _joiner=str(word))
+                return Q(*(_read(each, depth + 1) for each in said), _joiner=str(word))
             found = _compared(word, said)
             if found is not None:
                 return found

@@ -112,10 +112,9 @@ class _Upload:
                 response = self.piece(address, offset)
             except (Conflict, ConnectError, Timeout, ServerError, NotFound) as error:
                 failures += 1
-                if failures > self.retries:
+                if failures > self.retries or not self.pause(error, failures):
                     raise
                 is_sure = False
-                self.pause(error, failures)
                 continue
             reached = told_offset(response.headers, self.file.size)
             if reached is None or reached <= offset:
@@ -154,11 +153,14 @@ class _Upload:
             raise ContractError(f"{response.url} tells {told!r} as what is there of an upload.")
         return None if found == self.file.size else found
 
-    def pause(self, error: TransportError, failures: int) -> None:
-        """Give a server that breaks some time; one that only counts otherwise needs none."""
-        if not (isinstance(error, StatusError) and error.status == 409):
-            policy = self.by.client.transport.policy
-            self.by.client.transport.wait(min(policy.max_backoff, policy.backoff * 2**failures / 4))
+    def pause(self, error: TransportError, failures: int) -> bool:
+        """Give a server that breaks some time, and say whether to go on; one that only counts otherwise
+        needs none.
+        """
+        transport, policy = self.by.client.transport, self.by.client.transport.policy
+        counts = isinstance(error, StatusError) and error.status == 409
+        seconds = 0 if counts else min(policy.max_backoff, policy.backoff * 2**failures / 4)
+        return bool(transport.waits_to_repeat(seconds))
 
 
 def told_offset(headers: Mapping[str, str], size: int) -> int | None:

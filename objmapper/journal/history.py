@@ -312,6 +312,8 @@ def _hidden(text: str | None) -> tuple[list[str], dict[str, str]]:
     """Return the names of what is hidden, and the files that have it; of most there is none."""
     found = loads(text) or ()
     if not isinstance(found, dict):
+        if isinstance(found, str | int | float) or {*map(type, found)} - {str}:
+            raise JournalError(f"an intent in the journal makes no sense: {found!r:.60} is hidden")
         return list(found), {}
     return list(found), {key: str(name) for key, name in found.items() if name is not None}
 

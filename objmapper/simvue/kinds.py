@@ -15,6 +15,7 @@ from objmapper.fields.base import Field
 from objmapper.fields.relations import wire_key
 from objmapper.operation import MASK, Pending
 from objmapper.state import Stateful
+from objmapper.transport.policy import checked_timeout
 
 #: How times travel: UTC, without saying so.
 MOMENT = "%Y-%m-%dT%H:%M:%S.%f"
@@ -253,14 +254,17 @@ class Content:
     def __init__(
         self, source: bytes | Path, *, is_alone: bool = False, timeout: float | None = None
     ) -> None:
-        if timeout is not None and not timeout > 0:
-            raise ValueError(f"upload_timeout is a number of seconds above 0, not {timeout!r}.")
+        try:
+            limits = None if timeout is None else checked_timeout((timeout, timeout))
+        except ValueError:
+            told = f"upload_timeout is a number of seconds above 0, not {cut(timeout)}."
+            raise ValueError(told) from None
         #: The bytes, or the file.
         self.source: bytes | Path = source
         #: Whether it is in no file of the user's, so that a journal has to keep it.
         self.is_alone: bool = is_alone or isinstance(source, bytes)
         #: Seconds for the connection to the storage, and for each step there; None: the client's.
-        self.timeout: tuple[float, float] | None = None if timeout is None else (timeout, timeout)
+        self.timeout: tuple[float, float] | None = limits
         digest, size = hashlib.sha256(), 0
         with self.open() as file:
             while piece := file.read(_PIECE):

@@ -15,6 +15,7 @@ from objmapper.cvat import Client, Data, Task, make_client, tus
 from objmapper.cvat.data import LocalFile
 from objmapper.exceptions import Conflict, JournalError, ValidationError
 from objmapper.server import embedded, serve
+from objmapper.transport import patience
 
 ADMIN = ("admin", "secret")
 SPEC = {"name": "t", "labels": [{"name": "car"}]}
@@ -230,6 +231,13 @@ def test_a_file_of_that_name_is_an_error_unless_it_may_be_there(talk):
     assert talk(there).upload(may_be_there=True) is None
     with pytest.raises(Conflict, match="File with same name already exists"):
         talk(there).upload()
+
+
+def test_an_upload_that_breaks_is_not_gone_on_with_when_its_commit_is_over(talk):
+    told = talk(begun(), faulty.answer(b"", 409), reached(6, 200), reached(10))
+    with patience.until(lambda: len(told.server.seen) == 2), pytest.raises(Conflict):
+        told.upload()
+    assert [each[0] for each in told.seen()] == ["POST", "PATCH"]
 
 
 def test_a_server_that_never_takes_a_piece_is_given_up(talk):

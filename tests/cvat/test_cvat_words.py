@@ -125,6 +125,8 @@ class TestWords:
         [
             ("{", "no JSON"),
             ("[" * 100_000, "no JSON|nested too deep"),
+            ('{"!": ' * 600 + '{"var": "id"}' + "}" * 600, "nested too deep"),
+            ('{"and": [' * 600 + '{"var": "id"}' + "]}" * 600, "nested too deep"),
             (7, "says nothing to CVAT"),
             ({}, "says nothing to CVAT"),
             ({"and": []}, "says nothing to CVAT"),

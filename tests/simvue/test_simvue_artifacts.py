@@ -310,7 +310,7 @@ def test_how_long_a_storage_may_take_is_said_with_the_artifact(path, faulty_serv
 
 
 def test_a_time_that_is_none_is_refused(path):
-    for wrong in (0, -1):
+    for wrong in (0, -1, float("inf"), "5", True):
         with pytest.raises(ValueError, match="upload_timeout"):
             FileArtifact.new(name="f", file_path=path, upload_timeout=wrong)
 
