@@ -205,15 +205,18 @@ class Transport:
             raise ValidationError(
                 "A value of the request refers to itself, or is nested too deeply. Nothing was sent."
             ) from None
+        shown = told(request)
+        if resolved.timeout is not request.timeout:  # it was made by now
+            shown = shown._replace(timeout=resolved.timeout)
         if resolved.outside:
-            return self._elsewhere(resolved, told(request))
+            return self._elsewhere(resolved, shown)
         path = str(resolved.path)
         url = with_params(self._base.below(path), resolved.params)
         shown_url = masked_url(url)
         if any(isinstance(value, Secret) for _, value in request.params):
             shown_url = masked_url(with_params(self._base.below(path), request.params, show=True))
         payload = Payload.of(resolved.body)
-        return Errand(self._exchange, resolved, told(request), url, shown_url, payload)
+        return Errand(self._exchange, resolved, shown, url, shown_url, payload)
 
     def server_time(self, at: float) -> datetime | None:
         """Return what the server's clock showed at *at* (``time.time()``), to the second and not later.

@@ -306,6 +306,7 @@ def test_how_long_a_storage_may_take_is_said_with_the_artifact(path, faulty_serv
             artifact.commit()
         (entry,) = slow.value.report.uncertain
         assert isinstance(entry.error, Timeout)
+        assert entry.error.request.timeout == (0.1, 0.1)
         client.session.expunge(artifact)
 
 
