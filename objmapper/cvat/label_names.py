@@ -18,18 +18,21 @@ class Said(NamedTuple):
 
     #: The item as it is sent.
     item: Item
-    #: What it is called on the server; None for a new one.
-    was: str | None
+    #: What it is called on the server, as that has told it; None for a new one.
+    told: Any
     #: What no two may be called alike within.
     among: Any = None
 
     @property
+    def was(self) -> str | None:
+        """What it is called on the server; None for a new one, and where that has told no text."""
+        return self.told if isinstance(self.told, str) else None
+
+    @property
     def name(self) -> str | None:
         """What it will be called; None once it is gone."""
-        if self.item.get("deleted"):
-            return None
-        found: str | None = self.item.get("name", self.was)
-        return found
+        found = None if self.item.get("deleted") else self.item.get("name", self.was)
+        return found if isinstance(found, str) else None
 
 
 def one_by_one(said: Sequence[Said], keys: Sequence[str] = ()) -> list[Item]:

@@ -35,9 +35,9 @@ def attributes_told(
     gone = [each for each in before if each.get("id") not in kept]
     version = known_version() if gone else _REMOVING
     if version is None or version < _REMOVING:
-        names = ", ".join(str(each["name"]) for each in gone)
+        names = ", ".join(str(each.get("name")) for each in gone)
         raise _refusal(change, "attributes", _kept(names, version))
-    was = {each["id"]: each["name"] for each in before if "id" in each}
+    was = {each["id"]: each.get("name") for each in before if "id" in each}
     said = [Said(each, was.get(each.get("id"))) for each in after]
     return [*one_by_one(said, _ATTRIBUTE), *({**each, "deleted": True} for each in gone)]
 
@@ -67,7 +67,9 @@ def points_told(change: Change) -> list[Said]:
     if "svg" in change.changes:
         raise _refusal(change, "svg", _fixed("drawing"))
     among = id(change.object)
-    return [Said(each, was[key]["name"], among) for key, each in now.items() if each != was[key]]
+    return [
+        Said(each, was[key].get("name"), among) for key, each in now.items() if each != was[key]
+    ]
 
 
 def _fixed(what: str) -> str:

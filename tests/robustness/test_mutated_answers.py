@@ -15,13 +15,15 @@ from everything import attempt
 from mutations import EXCHANGES, ORIGIN, REGISTRY, Mutator
 
 from objmapper import ObjMapperError, Session, inspect
-from objmapper.cvat import Client
+from objmapper.cvat import Client, Label
 from objmapper.fields import Enum
 
 MUTATIONS = int(os.environ.get("OBJMAPPER_MUTATIONS", "5000"))
 #: Every so many is also counted, iterated, changed, committed.
 THOROUGH = 20
 LOTS = 10
+#: What is not in an answer at all.
+ABSENT = object()
 REFUSALS = [
     (path, status, headers, json.dumps(body))
     for path, status, headers, body in EXCHANGES
@@ -140,6 +142,19 @@ def test_a_mutated_page_or_detail_is_read_or_refused(told, client, lot):
         except Exception as error:
             pytest.fail(f"mutation {number} of {model}: {error!r} by {told.content[:2000]!r}")
     assert len(numbers) / 4 < read < len(numbers)
+
+
+@pytest.mark.parametrize("name", [["a"], {"a": 1}, 7, None, ABSENT])
+def test_a_label_whose_name_is_no_text_is_renamed_or_refused(told, client, name):
+    row = {"id": 10, "task_id": 31, "color": "#ffffff", "attributes": [], "sublabels": []}
+    told.content = json.dumps(row if name is ABSENT else {**row, "name": name}).encode()
+    with Session(client) as session:
+        label = session.get(Label, 10)
+        label.name = "new"
+        (operation,) = session.plan()
+        sent = operation.request.body.value
+        assert [each["name"] for each in sent["labels"]] == ["new"]
+        attempt(label.commit)
 
 
 def test_a_mutated_refusal_is_an_error_of_ours(told, client):
