@@ -298,6 +298,10 @@ def references(change: Change) -> Iterable[tuple[str, tuple[Any, Any]]]:
             found = target(field, value)
             if found is not None:
                 yield field.key, found
+    if change.undoes is not None and change.kind == DELETE:
+        for key, wire in change.undoes.sent.items():  # lists, too, hold what it was created after
+            for other in () if wire.__class__ is Pending else has_pending([wire]):
+                yield key, identity(other)
 
 
 def _in_waves(

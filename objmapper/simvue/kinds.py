@@ -172,9 +172,9 @@ class Key(Field[str]):
             self.endpoint = endpoint
 
     def to_python(self, wire: Any) -> Any:
-        """Return the id; the object while it has none. Rows may have it as ``{"alert": {"id": ...}}``."""
+        """Return the id; an object as it is. Rows may have it as ``{"alert": {"id": ...}}``."""
         if isinstance(wire, Stateful):
-            return self.to_row(wire)
+            return wire  # it may have lost its id by the time that it is sent: an undo deletes it
         found = wire["alert"].get("id") if isinstance(wire, dict) else wire
         if not isinstance(found, str):
             raise ValueError(f"{cut(wire)} names none of the {self.endpoint}")
