@@ -10,8 +10,10 @@ from __future__ import annotations
 import importlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import requests
@@ -89,6 +91,50 @@ def kinto_batched(url: str, count: int) -> float:
     return _on_kinto(url, count)
 
 
+def kinto_by_hand(url: str, count: int) -> float:
+    """The same by requests on a pool of threads, a request each."""
+    with requests.Session() as http:
+        keys = _kinto_keys(http, url, count)
+        return timed(lambda: _pooled(partial(_kinto_change, http, url), keys))
+
+
+def kinto_batches_by_hand(url: str, count: int) -> float:
+    """The same in batches of 25 by hand."""
+    with requests.Session() as http:
+        keys = _kinto_keys(http, url, count)
+        groups = [keys[start : start + 25] for start in range(0, count, 25)]
+        return timed(lambda: _pooled(partial(_kinto_batch, http, url), groups))
+
+
+def _kinto_keys(http: requests.Session, url: str, count: int) -> list[str]:
+    world = OnKinto("kinto")
+    http.auth = world.auth
+    return [row["id"] for row in islice(world.every(http, url, "tasks"), count)]
+
+
+def _kinto_change(http: requests.Session, url: str, key: str) -> None:
+    path, body = OnKinto("kinto").place("tasks", key), {"data": {"name": NAME}}
+    answer = http.patch(f"{url}{path}", json=body, timeout=60)
+    answer.raise_for_status()
+    assert answer.json()["data"]["name"] == NAME
+
+
+def _kinto_batch(http: requests.Session, url: str, keys: list[str]) -> None:
+    world = OnKinto("kinto")
+    body = {"data": {"name": NAME}}
+    parts = [{"method": "PATCH", "path": world.place("tasks", key), "body": body} for key in keys]
+    answer = http.post(f"{url}/v1/batch", json={"requests": parts}, timeout=60)
+    answer.raise_for_status()
+    for part in answer.json()["responses"]:
+        assert part["body"]["data"]["name"] == NAME, part
+
+
+def _pooled(work: Callable[[Any], None], items: Sequence[Any]) -> None:
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for _ in pool.map(work, items):
+            pass
+
+
 def _on_kinto(url: str, count: int, **capabilities: Any) -> float:
     world = OnKinto("kinto", **capabilities)
     with world.client(url, timeout=60) as client, Session(client) as session:
@@ -129,6 +175,8 @@ WAYS: dict[str, Callable[[str, int], float]] = {
     "cvat sdk": cvat_with_sdk,
     "kinto alone": kinto_alone,
     "kinto batched": kinto_batched,
+    "kinto by hand": kinto_by_hand,
+    "kinto batches by hand": kinto_batches_by_hand,
 }
 
 if __name__ == "__main__":

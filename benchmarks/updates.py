@@ -19,6 +19,8 @@ LOOPED = 400
 MOST_TURNS = 3
 PLAIN = ("objmapper", "requests")
 CVAT = ("cvat objmapper", "cvat requests", "cvat sdk")
+#: Kinto's changes over requests: a request each, and in batches.
+BY_HAND = ("kinto by hand", "kinto batches by hand")
 #: What each way is called in the table.
 NAMES = {
     "objmapper": "objmapper, 8 workers",
@@ -87,11 +89,9 @@ def batches(turns: int) -> Row:
         with world.client(server, timeout=60) as client, Session(client) as session:
             session.add_all(world.Task(name=f"t{number}") for number in range(UPDATES))
             session.commit()
-        samplers = {
-            (way, workers): sampler(way, url, UPDATES, workers)
-            for way in ("kinto alone", "kinto batched")
-            for workers in (1, 8)
-        }
+        ways = [(way, workers) for way in ("kinto alone", "kinto batched") for workers in (1, 8)]
+        ways += [(way, 8) for way in BY_HAND]
+        samplers = {(way, workers): sampler(way, url, UPDATES, workers) for way, workers in ways}
         found = in_turns(samplers, min(turns, MOST_TURNS))
     measures = [
         Measure(
@@ -103,9 +103,18 @@ def batches(turns: int) -> Row:
         )
         for workers in (1, 8)
     ]
+    alone, batched = (found[way, 8] for way in BY_HAND)
+    measures.append(
+        Measure("by hand in batches / a request each, 8 threads", "x", batched.over(alone))
+    )
     measures += [
         Measure(f"objmapper, {way.removeprefix('kinto ')}, workers: {workers}", "/s", samples)
         for (way, workers), samples in found.items()
+        if way not in BY_HAND
+    ]
+    measures += [
+        Measure(f"requests on a pool of 8 threads, {what}", "/s", samples)
+        for what, samples in (("alone", alone), ("batched", batched))
     ]
     note = "with 8 workers Kinto itself is busy all the time, in batches and without"
     return Row("C3", f"{UPDATES:,} updates of a Kinto, {DELAY * 1e3:.0f} ms away", measures, [note])

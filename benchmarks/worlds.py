@@ -180,28 +180,30 @@ class OnKinto:
         return Client(f"{url}/v1", dialect=dialect, auth=self.auth, **options)
 
     def rows(self, url: str) -> Rows:
-        projects = list(self._all(url, "projects"))
+        projects = list(self.every(requests, url, "projects"))
         names = {row["id"]: row["name"] for row in projects}
         found = Rows(("project", "", name) for name in names.values())
-        for row in self._all(url, "tasks"):
+        for row in self.every(requests, url, "tasks"):
             subset = row.get("subset", "")
             found["task", names.get(row.get("project"), ""), row["name"], subset] += 1
-        for row in self._all(url, "labels"):
+        for row in self.every(requests, url, "labels"):
             found["label", names.get(row.get("project"), ""), row["name"]] += 1
         return found
 
-    def _at(self, collection: str, key: str = "") -> str:
+    def place(self, collection: str, key: str = "") -> str:
+        """Return the path of a collection's records, or of one of them."""
         return f"/v1/buckets/{self.bucket}/collections/{collection}/records{key and '/'}{key}"
 
-    def _all(self, url: str, collection: str) -> Iterable[dict[str, Any]]:
-        next_: str | None = f"{url}{self._at(collection)}?_limit=500"
+    def every(self, http: Any, url: str, collection: str) -> Iterable[dict[str, Any]]:
+        """Yield the records of a collection; *http* is requests, or a session of it."""
+        next_: str | None = f"{url}{self.place(collection)}?_limit=500"
         while next_:
-            answer = requests.get(next_, auth=self.auth, timeout=60)
+            answer = http.get(next_, auth=self.auth, timeout=60)
             yield from answer.json()["data"]
             next_ = answer.headers.get("Next-Page")
 
     def _create(self, send: Send, collection: str, **values: Any) -> Any:
-        answer = send("POST", self._at(collection), {"data": values})
+        answer = send("POST", self.place(collection), {"data": values})
         return answer and answer["data"]
 
     def project(self, send: Send, name: str) -> Any:
@@ -217,9 +219,9 @@ class OnKinto:
         return self._create(send, "tasks", name=name, project=project["id"])
 
     def change(self, send: Send, task: Any) -> None:
-        send("PATCH", self._at("tasks", task["id"]), {"data": {"subset": "Train"}})
+        send("PATCH", self.place("tasks", task["id"]), {"data": {"subset": "Train"}})
 
     def labels(self, send: Send, project: Any) -> None:
         if project["red"]:
-            send("PATCH", self._at("labels", project["red"]["id"]), {"data": {"name": "scarlet"}})
+            send("PATCH", self.place("labels", project["red"]["id"]), {"data": {"name": "scarlet"}})
         self._create(send, "labels", name="late", project=project["id"])
