@@ -175,12 +175,12 @@ class Client:
         """
         return self.transport.judged(request, response)
 
-    def server_time(self, at: float) -> datetime | None:
-        """Return what the server's clock showed at *at* (``time.time()``), to the second and not later.
+    def server_time(self, ago: float = 0.0) -> datetime | None:
+        """Return what the server's clock showed *ago* seconds before now, to the second and not later.
 
         None as long as no answer has told its ``Date``.
         """
-        return self.transport.server_time(at)
+        return self.transport.server_time(ago)
 
     def request(
         self,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import enum
-import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from objmapper import naturalkey
+from objmapper import clock, naturalkey
 from objmapper.asking import Row, View, mapper_of
 from objmapper.exceptions import Conflict, ContractError, ObjMapperError, QueryError, StatusError
 from objmapper.operation import Change, Kind, Look, Outcome, Settle
@@ -108,7 +107,7 @@ def _together(session: Any, outcome: Outcome, by_change: Mapping[int, Finding]) 
     if verdicts == {Verdict.DONE}:
         return Finding(Verdict.DONE, tuple(row for each in found for row in each.rows))
     if verdicts == {Verdict.NOT_DONE}:
-        early = time.time() < outcome.ended + session.client.settle_after
+        early = clock.now() < outcome.ended + session.client.settle_after
         return _NOT_YET if early else _NOT_DONE
     for verdict in (Verdict.UNKNOWN, Verdict.NO_ANSWER):
         if verdict in verdicts:
@@ -229,8 +228,15 @@ class _Judge:
         field = mapper.fields[mapper.created_field]
         created, then = field.tolerant(row.get(field.key)), None
         if isinstance(created, datetime) and created.tzinfo is not None:
-            then = outcome.begun_there or self.session.client.server_time(outcome.begun)
+            then = self._begun_there(outcome)
         return None if then is None else created >= then
+
+    def _begun_there(self, outcome: Outcome) -> datetime | None:
+        """Return what the server's clock showed when an operation was begun; None where nothing tells."""
+        if outcome.begun_there is not None or outcome.begun is None:
+            return outcome.begun_there
+        told: datetime | None = self.session.client.server_time(clock.now() - outcome.begun)
+        return told
 
     def _compared(self, change: Change, row: Row) -> Finding:
         """Say whether a row has what was sent, or what there was before."""

@@ -309,8 +309,8 @@ class Outcome(NamedTuple):
     #: How many requests went out for it, and how many of them again.
     requests: int = 0
     retries: int = 0
-    #: When it was begun and when its answer or error came, by this machine's clock (seconds).
-    begun: float = 0.0
+    #: When it was begun and when its answer or error came, by the clock that nobody sets (see `clock`).
+    begun: float | None = 0.0
     ended: float = 0.0
     #: Pages of a lower age were read before it was begun.
     age: int = 0

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from objmapper import batching, interrupt
+from objmapper import batching, clock, interrupt
 from objmapper.exceptions import (
     JournalError,
     NotFound,
@@ -35,7 +35,7 @@ from objmapper.transport import patience
 
 def send(by: Any, operation: Operation) -> Outcome:
     """Send one operation by a session or a client; never raises, but for what is no Exception."""
-    begun, age = time.time(), next(ages)
+    begun, age = clock.now(), next(ages)
     if operation.run is not None:
         return _run(by, operation, operation.run, begun, age)
     try:
@@ -107,7 +107,7 @@ def _outcome(operation: Operation, answer: Response | Exception, begun: float, a
     else:  # the client's word: it was raised before anything was sent
         error, fate, sent, retries = answer, Fate.FAILED, False, 0
     requests = sent + retries
-    ended = time.time()
+    ended = clock.now()
     return Outcome(operation, fate, response, error, (), requests, retries, begun, ended, age)
 
 
@@ -137,7 +137,7 @@ def _parcel(by: Any, operations: list[Operation]) -> list[Outcome]:
     """Send operations in one request, or in halves where that is too much for the server."""
     if len(operations) == 1:
         return [send(by, operations[0])]
-    begun, age = time.time(), next(ages)
+    begun, age = clock.now(), next(ages)
     try:
         requests = [batching.addressed(operation.request) for operation in operations]
         answers, whole = batching.exchange(by, requests)
@@ -159,7 +159,7 @@ def _parcel(by: Any, operations: list[Operation]) -> list[Outcome]:
     outcomes = [
         _outcome(operation, answer, begun, age)
         if isinstance(answer, Response | TransportError)
-        else Outcome(operation, Fate.UNCERTAIN, None, answer, (), 1, 0, begun, time.time(), age)
+        else Outcome(operation, Fate.UNCERTAIN, None, answer, (), 1, 0, begun, clock.now(), age)
         for operation, answer in pairs
     ]
     return _shared(outcomes, 1 + whole.retries, whole.retries)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from objmapper import answering, reading
+from objmapper import answering, clock, reading
 from objmapper.exceptions import SessionError, StatusError
 from objmapper.judging import Finding, Verdict, judge
 from objmapper.operation import Change, Fate, Kind, Outcome
@@ -53,7 +53,7 @@ def settled(
         pause = _BACKOFF * 2**unanswered if mute else 0.0
         unanswered += bool(mute)
         for outcome, _ in early:
-            pause = max(pause, outcome.ended + session.client.settle_after - time.time())
+            pause = max(pause, outcome.ended + session.client.settle_after - clock.now())
         if not wait(pause):
             yield from (*early, *mute)
             return

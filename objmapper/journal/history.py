@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -185,12 +184,16 @@ class Book:
         self.done: list[Done] = []
         #: The objects of each operation, in its order.
         self.operations: dict[int, list[Intent]] = defaultdict(list)
-        #: By operation: what became of it last; and when it was sent first.
+        #: By operation: what became of it last; and when it was sent first, by this machine's clock
+        #: and, as far as that was told, by the server's.
         self.fates: dict[int, Event] = {}
         self.begun: dict[int, float] = {}
+        self.begun_there: dict[int, datetime] = {}
         #: The operations that take back what was done.
         self.undoing: set[int] = set()
-        self._clock: list[tuple[float, datetime]] = []
+        #: When the server's clock was told last, by both; and what was sent before it was told first.
+        self._clock: tuple[float, datetime] | None = None
+        self._early: list[int] = []
         #: By object: what a reference to it reads in a row.
         #: The keys of the objects that are on the server, by number.
         self.keys: dict[int, Any] = {}
@@ -203,16 +206,31 @@ class Book:
         if event.fate == CLOCK:
             told = loads(event.detail, "a time")
             try:
-                self._clock.append((event.at, datetime.fromisoformat(told)))
+                self._clock = event.at, datetime.fromisoformat(told)
             except (TypeError, ValueError) as error:
                 raise JournalError(f"a time in the journal is none: {error}.") from None
+            while self._early:
+                self._tell_time(self._early.pop())
             return
         if event.fate == UNDOING:
             self.undoing.add(event.operation)
             return
         self.fates[event.operation] = event
-        if event.fate == SENDING:
-            self.begun.setdefault(event.operation, event.at)
+        if event.fate == SENDING and event.operation not in self.begun:
+            self.begun[event.operation] = event.at
+            self._tell_time(event.operation)
+
+    def _tell_time(self, operation: int) -> None:
+        """Find out what the server's clock showed when an operation was begun.
+
+        What was written just before tells it: this machine's clock may have been set since, and before.
+        """
+        if self._clock is None:
+            self._early.append(operation)
+            return
+        heard, there = self._clock
+        since = timedelta(seconds=self.begun[operation] - heard)
+        self.begun_there[operation] = (there + since).replace(microsecond=0)
 
     def _intended(self, intent: Intent) -> None:
         place = len(self.operations[intent.operation])
@@ -275,14 +293,6 @@ class Book:
     def open(self) -> Iterator[Item]:
         """Yield the objects of which something is not done."""
         return (item for item in self.items.values() if item.open)
-
-    def server_time(self, at: float) -> datetime | None:
-        """Return what the server's clock showed then; None where it never told."""
-        if not self._clock:
-            return None
-        place = bisect_right(self._clock, at, key=lambda told: told[0])
-        heard, there = self._clock[max(0, place - 1)]
-        return (there + timedelta(seconds=at - heard)).replace(microsecond=0)
 
 
 def _text(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import time
 import weakref
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -23,6 +22,7 @@ from objmapper.journal.opened import Opened
 from objmapper.journal.recovery import recovered
 from objmapper.journal.standing import named, stands
 from objmapper.journal.store import Store
+from objmapper.journal.times import Times
 from objmapper.offline import Nowhere
 from objmapper.operation import (
     CREATE,
@@ -58,8 +58,8 @@ class Journal:
         except BaseException:
             self._store.close()
             raise
-        #: When it was opened: what was sent before may have been on its way until then.
-        self.opened: float = time.time()
+        #: What is written as the time of an event.
+        self.times = Times()
         self._operations = itertools.count(max(self.book.operations, default=0) + 1)
         self._objects = itertools.count(max(self.book.items, default=0) + 1)
         #: The numbers of this session's objects, but of those that their keys alone tell.
@@ -160,7 +160,7 @@ class Journal:
             return
         numbers = list(itertools.islice(self._operations, len(going)))
         intents = telling.intents(self, self._client, zip(going, numbers, strict=True), tags)
-        now = time.time()
+        now = self.times.now()
         events = [(number, DROPPED, now, None) for number in instead]
         if any(change.undoes is not None for op in going for change in op.changes):
             events += [(number, UNDOING, now, None) for number in numbers]
@@ -190,7 +190,7 @@ class Journal:
                 found.append(operation.writing(parts))
         intents = telling.intents(self, self._client, numbered, tags)
         before = [operation for operation in self._open if id(operation.objects[0]) in fresh]
-        now = time.time()
+        now = self.times.now()
         dropped = [(self._open.numbers[id(op)], DROPPED, now, None) for op in before]
         self._store.add(self.models.unwritten, intents, dropped)
         self.models.unwritten.clear()
@@ -225,7 +225,7 @@ class Journal:
         if outcome.fate is Fate.PENDING:
             self.intend(session, [outcome.operation], instead=(number,))
         elif not outcome.operation.changes:  # all of it was given up
-            self._happened += (number, DROPPED, time.time(), None)
+            self._happened += (number, DROPPED, self.times.now(), None)
         else:
             self._open.add(outcome.operation, number)
         self._open.take(before)
@@ -235,7 +235,7 @@ class Journal:
 
         Raises JournalError, and then they may not be sent.
         """
-        now, known = time.time(), self._open.numbers
+        now, known = self.times.now(), self._open.numbers
         marks: list[Any] = []
         for operation in operations:
             number = known.get(id(operation))
@@ -245,11 +245,11 @@ class Journal:
         self._marked.update(marks[::4])
 
     def _drop(self, operation: Operation) -> None:
-        self._happened += (self._open.take(operation), DROPPED, time.time(), None)
+        self._happened += (self._open.take(operation), DROPPED, self.times.now(), None)
 
     def drop(self, number: int) -> None:
         """Remember that an operation of an earlier process is not to be sent any more."""
-        self._happened += (number, DROPPED, time.time(), None)
+        self._happened += (number, DROPPED, self.times.now(), None)
 
     def note(self, outcome: Outcome) -> None:
         """Remember what became of an operation; it is written before another one begins."""
@@ -265,7 +265,7 @@ class Journal:
             return  # as it was intended, and no more
         elif outcome.error is not None:
             detail = encoding.dumps(named(outcome.error))
-        self._happened += (number, str(fate), outcome.ended or time.time(), detail)
+        self._happened += (number, str(fate), self.times.now(), detail)
 
     def there(self, obj: Any, key: str | None) -> None:
         """Remember what the server has of this run, by the key if it has told one."""
@@ -289,14 +289,13 @@ class Journal:
             number = self._open.take(operation)
             if number is not None:
                 self._marked.discard(number)
-                self._happened += (number, DROPPED, time.time(), None)
+                self._happened += (number, DROPPED, self.times.now(), None)
 
     def sync(self) -> None:
         """Write what happened, and have all of it where a power failure leaves it."""
-        now = time.time()
-        there = self._client.server_time(now)
+        there = self._client.server_time()
         if there is not None:
-            self._happened += (0, CLOCK, now, encoding.dumps(there.isoformat()))
+            self._happened += (0, CLOCK, self.times.now(), encoding.dumps(there.isoformat()))
         self._flush()
         self._store.sync()
 

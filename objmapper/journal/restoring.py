@@ -218,17 +218,16 @@ class Restorer:
             draft = planning.known_again(draft, header, token)
         operation = Operation.of(number, draft)
         journal.reopen(operation, number)
-        begun = book.begun.get(number, journal.opened)
         text = f"{draft.request.method} {draft.request.shown_path}: the process ended before an answer."
         return Outcome(
             operation,
             Fate.UNCERTAIN,
             error=TransportError(text, draft.request),
             requests=1,
-            begun=begun,
-            begun_there=book.server_time(begun),
+            begun=journal.times.since(book.begun.get(number)),
+            begun_there=book.begun_there.get(number),
             # What the dead process had sent may have been on its way until the journal was free.
-            ended=journal.opened,
+            ended=journal.times.opened,
             age=0,  # all that this session has read may be what it has done
         )
 

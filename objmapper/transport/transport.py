@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from objmapper import signals
+from objmapper import clock, signals
 from objmapper.exceptions import ContractError, StatusError, TransportError, ValidationError
 from objmapper.operation import Request, Response, Secret
 from objmapper.transport import patience
@@ -218,8 +217,8 @@ class Transport:
         payload = Payload.of(resolved.body)
         return Errand(self._exchange, resolved, shown, url, shown_url, payload)
 
-    def server_time(self, at: float) -> datetime | None:
-        """Return what the server's clock showed at *at* (``time.time()``), to the second and not later.
+    def server_time(self, ago: float = 0.0) -> datetime | None:
+        """Return what the server's clock showed *ago* seconds before now, to the second and not later.
 
         None as long as no answer has told its ``Date``.
         """
@@ -228,7 +227,8 @@ class Transport:
         if heard is None or date is None:
             return None
         # It was told in whole seconds, and took its time to come: this is never too late.
-        return (date + timedelta(seconds=at - heard[1])).replace(microsecond=0)
+        since = clock.now() - heard[1]
+        return (date + timedelta(seconds=since - ago)).replace(microsecond=0)
 
     def link(self, url: str, base: str = "") -> Request:
         """Return the request for a page's *url*, with path and query taken to the own origin.
@@ -340,7 +340,7 @@ class Transport:
                 logger.log(level, "%s", result)
             raise result
         if errand.exchange is self._exchange and (date := result.headers.get("date")):
-            self._heard = date, time.time()
+            self._heard = date, clock.now()
         if result.status >= 400:
             result = errand.scrubbed(result, prepared)
         if logged:
