@@ -6,6 +6,8 @@ import shutil
 import ssl
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,42 @@ def small_server():
 def small(small_server):
     """A small JSON service over tables of dicts; see smallserver.py."""
     return small_server()
+
+
+class Clock:
+    """What deadlines are read from: it can be set forward, so that one passes between two steps.
+
+    A deadline that is far away is not met any earlier, then, however busy the machine is.
+    """
+
+    def __init__(self) -> None:
+        self._read, self._ahead = time.monotonic, 0.0
+        self._timers: list[threading.Timer] = []
+
+    def now(self) -> float:
+        return self._read() + self._ahead
+
+    def set_forward(self) -> None:
+        self._ahead += 1000
+
+    def set_forward_soon(self) -> None:
+        """Set it forward while somebody waits; where nobody does yet, that makes no difference."""
+        self._timers.append(threading.Timer(0.05, self.set_forward))
+        self._timers[-1].start()
+
+    def close(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+            timer.join()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The clock of this process, which the test can set forward."""
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", clock.now)
+    yield clock
+    clock.close()
 
 
 @pytest.fixture

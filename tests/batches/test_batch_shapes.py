@@ -254,12 +254,16 @@ def test_the_last_one_that_is_refused_for_now_goes_alone(small, front, session):
     assert stored(small) == ["a", "b"]
 
 
-def test_what_is_refused_for_now_is_not_waited_for_beyond_the_deadline(small, front, session):
+def test_what_is_refused_for_now_is_not_waited_for_beyond_the_deadline(
+    small, front, session, clock
+):
     small.fail("POST", "/tasks/", 429, headers={"Retry-After": "100"}, times=2)
     made = tasks(*"abc")
     session.add_all(made)
+    small.hook = lambda seen: clock.set_forward_soon()
     with pytest.raises(CommitError) as caught:
-        session.commit(deadline=0.2)
+        session.commit(deadline=100)
+    small.hook = lambda seen: None
     report = caught.value.report
     assert (report.failed.objects, report.created.objects) == (made[:2], made[2:])
     assert [len(items) for items in front.parcels] == [3]
