@@ -332,14 +332,18 @@ class Sender:
             for parcel in lane if isinstance(lane, list) else ((lane,),):
                 if not self._begin(parcel):
                     return
+                is_open = False
                 # Here, on the thread that sent it, or another one would go out meanwhile.
                 for outcome in self._sent(parcel):
-                    if self.stops and outcome.fate is not DONE:
-                        if outcome.fate in (UNCERTAIN, CONFLICT):
+                    if outcome.fate in (UNCERTAIN, CONFLICT):
+                        is_open = True
+                        if self.stops:
                             self.pause()
-                        else:
-                            self.stop()
+                    elif self.stops and outcome.fate is not DONE:
+                        self.stop()
                     yield outcome
+                if is_open:  # it may go again, and then before the rest of its lane
+                    break
 
     def _sent(self, parcel: Parcel) -> Sequence[Outcome]:
         if len(parcel) > 1:

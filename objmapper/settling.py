@@ -76,8 +76,11 @@ def first(session: Any, objects: Iterable[Any], wait: Wait = patient) -> list[Ou
     outcomes = list({id(outcome): outcome for outcome in met}.values())
     if not (outcomes and wait(0)):
         return []
+    place = {id(outcome.operation): number for number, outcome in enumerate(outcomes)}
     found = [_closed(session, *each, wait) for each in settled(session, outcomes, wait)]
-    return [outcome for outcome in found if outcome.fate is Fate.DONE]
+    done = [outcome for outcome in found if outcome.fate is Fate.DONE]
+    # Some were asked about once more: whose fate came out first is no order to tell them in.
+    return sorted(done, key=lambda outcome: place[id(outcome.operation)])
 
 
 def _closed(session: Any, outcome: Outcome, finding: Finding, wait: Wait) -> Outcome:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from objmapper import answering, conflicts, naturalkey, ordering, planning, settling, signals
 from objmapper.exceptions import JournalError, ObjMapperError, SessionError, TransportError
@@ -28,6 +28,7 @@ from objmapper.report import CommitReport, was_there
 from objmapper.sending import Sender, is_contested
 from objmapper.transport import patience
 
+_T = TypeVar("_T")
 _POST: dict[str, signals.ModelSignal] = {
     Kind.CREATE: signals.post_create,
     Kind.UPDATE: signals.post_update,
@@ -85,6 +86,7 @@ class Commit:
                     self.send(self.ready(wave))
                 if self.journal is not None:
                     self.write_down()
+                self.line_up(wave)
                 self.announce(wave)
         except KeyboardInterrupt:  # the second one, or somebody's own
             self.interrupt()
@@ -178,7 +180,7 @@ class Commit:
         """Find out what others have changed of what was refused; what may still go, goes again."""
         if self.referee is None or self.interrupted:
             return
-        for outcome in self.referee.after(list(self.contested.values())):
+        for outcome in self.referee.after(in_order(self.contested)):
             before = self.contested.pop(outcome.operation.number)
             self.rewrite(before.operation, outcome)
             if outcome.fate is Fate.PENDING:
@@ -188,7 +190,7 @@ class Commit:
 
     def settle(self) -> None:
         """Find out what became of operations of unknown fate; what is not done goes again."""
-        unsure = list(self.unsure.values())
+        unsure = in_order(self.unsure)
         for outcome, finding in settling.settled(self.session, unsure, self.sender.wait):
             if finding.verdict is Verdict.DONE:
                 self.note(answering.found_done(self.session, outcome, finding.rows))
@@ -283,6 +285,17 @@ class Commit:
                 self.progress = None
                 self.errors.append(error)
 
+    def line_up(self, wave: list[Operation]) -> None:
+        """Have what was created, and may be changed unnoticed, stand in plan order among what changed."""
+        touched = self.session.members.touched
+        if len(touched) < 2:
+            return
+        for operation in wave:
+            for change in operation.changes if operation.kind == Kind.CREATE else ():
+                obj = touched.pop(id(change.object), None)
+                if obj is not None:
+                    touched[id(obj)] = obj
+
     def announce(self, wave: list[Operation]) -> None:
         """Tell ``post_`` receivers what is done of a wave, in plan order."""
         if not any(signal.receivers for signal in _POST.values()):
@@ -340,10 +353,15 @@ class Commit:
         for operation in self.plan:
             report.add(self.outcomes[operation.number])
         if self.referee is not None:
-            for outcome in (each for agreed in self.referee.agreed.values() for each in agreed):
+            for outcome in (each for agreed in in_order(self.referee.agreed) for each in agreed):
                 report.add(outcome)
-            for number, decided in self.referee.decided.items():
-                report.resolve(self.outcomes[number], decided)
+            for number in sorted(self.referee.decided):
+                report.resolve(self.outcomes[number], self.referee.decided[number])
         for left_out in self.plan.left_out:
             report.leave_out(left_out)
         return report
+
+
+def in_order(met: dict[int, _T]) -> list[_T]:
+    """Return what was met of operations, by number, in plan order, whichever answer came first."""
+    return [met[number] for number in sorted(met)]
