@@ -6,10 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import NoneType
 from typing import Any
 
 from objmapper.encoding import loads
 from objmapper.exceptions import JournalError
+from objmapper.journal import checking
 from objmapper.journal.store import Event, Intent, Store
 from objmapper.operation import Fate, Kind, placed
 
@@ -24,6 +26,7 @@ UNDOING = "undoing"
 #: What is something to do whatever is sent with it.
 _WHOLE = frozenset({Kind.CREATE.value, Kind.DELETE.value})
 _UNKNOWN = frozenset({SENDING, Fate.UNCERTAIN.value})
+_FATES = frozenset({*(fate.value for fate in Fate), SENDING, DROPPED, CLOCK, UNDOING})
 
 
 @dataclass(slots=True)
@@ -117,7 +120,7 @@ class Item:
         """Bring the next operation in; of one that is done, *row* is what its answer told."""
         intent, kind, done = part.intent, part.intent.kind, part.fate == Fate.DONE
         if intent.base is not None:
-            self.row |= _mapping(intent.base)
+            self.row |= checking.mapping(intent.base)
         self.key = intent.key or self.key
         self.tag = self.tag if intent.tag is None else _text(intent.tag)
         if kind == Kind.CREATE:
@@ -140,7 +143,7 @@ class Item:
         else:
             self.state = "there"
             self.row |= part.values | part.keys_sent(keys) | row
-            said = {*part.keys} if kind == Kind.CREATE else {*(loads(intent.again) or ())}
+            said = {*part.keys} if kind == Kind.CREATE else {*checking.names(intent.again)}
             if part.undoes:  # what the program said is so no longer
                 said |= part.keys & {*self.values, *self.refs, *self.hidden}
             self._say(part, said)
@@ -197,18 +200,31 @@ class Book:
         #: By object: what a reference to it reads in a row.
         #: The keys of the objects that are on the server, by number.
         self.keys: dict[int, Any] = {}
+        self._path = store.path
         for event in store.events():
-            self._happened(event)
+            try:
+                self._happened(event)
+            except JournalError as error:
+                where = f"what became of operation {event.operation}"
+                raise checking.senseless(store.path, where, error) from error
         for intent in store.intents():
-            self._intended(intent)
+            try:
+                self._intended(intent)
+            except JournalError as error:
+                raise self.senseless(intent.object, error, intent) from error
+
+    def senseless(self, number: int, why: object, intent: Intent | None = None) -> JournalError:
+        """Return the error for an object, or an intent of one, that makes no sense."""
+        where = f"object {number}"
+        if intent is not None:
+            where += f" in operation {intent.operation}, {intent.kind!r:.20}"
+        return checking.senseless(self._path, where, why)
 
     def _happened(self, event: Event) -> None:
+        if event.fate not in _FATES:
+            raise JournalError(f"{event.fate!r:.60} is nothing that becomes of an operation")
         if event.fate == CLOCK:
-            told = loads(event.detail, "a time")
-            try:
-                self._clock = event.at, datetime.fromisoformat(told)
-            except (TypeError, ValueError) as error:
-                raise JournalError(f"a time in the journal is none: {error}.") from None
+            self._clock = event.at, checking.clock(event.detail)
             while self._early:
                 self._tell_time(self._early.pop())
             return
@@ -246,7 +262,7 @@ class Book:
             key, row, full, left, waits = self._told(event, place)
             item.key, item.full = key or item.key, full or item.full
             self.done.append(Done(intent.kind, intent.object))
-        sent = _mapping(intent.sent)
+        sent = checking.mapping(intent.sent)
         part = Part(
             intent,
             None if event is None else event.fate,
@@ -262,7 +278,7 @@ class Book:
             self.operations[waits].append(rest.intent)
             item.take(rest, {}, self.keys)
         if item.key:
-            self.keys[intent.object] = (loads(item.key, "a key") or [None])[-1]
+            self.keys[intent.object] = checking.parts(item.key, "a key")[-1]
         if item.name is not None:
             self.named[item.model, item.name] = item.number
 
@@ -281,7 +297,9 @@ class Book:
             key, row, full, left, waits = told if len(told) > 3 else (*told, [], 0)
             if {*map(type, left)} - {str} or waits.__class__ is not int:
                 raise TypeError(f"{left!r:.60} waits as {waits!r:.60}")
-            return key, dict(row), bool(full), {*left}, waits
+            if row.__class__ is not dict or not isinstance(key, str | None):
+                raise TypeError(f"{key!r:.60} has {row!r:.60}")
+            return key, row, bool(full), {*left}, waits
         except (TypeError, ValueError, KeyError) as error:
             raise JournalError(f"an outcome in the journal makes no sense: {error}.") from None
 
@@ -304,7 +322,7 @@ def _text(text: str) -> str:
 
 def _refs(text: str | None, sent: dict[str, Any]) -> dict[str, Any]:
     """Return the objects that an intent refers to. Raises JournalError for what makes no sense."""
-    found = _mapping(text)
+    found = checking.mapping(text)
     for name, said in found.items():
         try:
             if name in sent:
@@ -320,16 +338,9 @@ def _refs(text: str | None, sent: dict[str, Any]) -> dict[str, Any]:
 
 def _hidden(text: str | None) -> tuple[list[str], dict[str, str]]:
     """Return the names of what is hidden, and the files that have it; of most there is none."""
-    found = loads(text) or ()
-    if not isinstance(found, dict):
-        if isinstance(found, str | int | float) or {*map(type, found)} - {str}:
-            raise JournalError(f"an intent in the journal makes no sense: {found!r:.60} is hidden")
-        return list(found), {}
-    return list(found), {key: str(name) for key, name in found.items() if name is not None}
-
-
-def _mapping(text: str | None) -> dict[str, Any]:
-    found = loads(text) or {}
-    if not isinstance(found, dict):
-        raise JournalError(f"an intent in the journal makes no sense: {found!r:.60}")
-    return found
+    found = [] if text is None else loads(text)
+    if isinstance(found, list) and not {*map(type, found)} - {str}:
+        return found, {}
+    if isinstance(found, dict) and not {*map(type, found.values())} - {str, NoneType}:
+        return list(found), {key: name for key, name in found.items() if name is not None}
+    raise JournalError(f"an intent in the journal makes no sense: {found!r:.60} is hidden")

@@ -7,7 +7,7 @@ import os
 import weakref
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from objmapper import encoding
@@ -114,7 +114,8 @@ class Journal:
         try:
             self.reconcile(session)
             self._flush()
-            self.contents.tidy()
+            with suppress(JournalError):  # what makes no sense is told when it is opened next
+                self.contents.tidy()
         finally:
             self._store.close()
 

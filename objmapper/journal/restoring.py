@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from objmapper import ordering, planning, reviving, settling, wire
-from objmapper.encoding import loads
 from objmapper.exceptions import JournalError, TransportError
+from objmapper.journal import checking
 from objmapper.journal.history import Item, Part
-from objmapper.journal.store import Intent
 from objmapper.operation import Change, Draft, Fate, Kind, Operation, Outcome, Secret
 from objmapper.state import (
     ABSENT,
@@ -37,13 +36,20 @@ class Restorer:
         if obj is None:
             item = self.journal.book.items.get(number)
             if item is None:
-                raise JournalError(
-                    f"The journal {self.journal.path!r} refers to object {number}, of which it tells "
-                    "nothing."
+                raise self.journal.book.senseless(
+                    number, "it is referred to, and the journal tells nothing of it"
                 )
             makers = {"new": self._new, "there": self._there}
             obj = makers.get(item.state, self._gone)(item)
         return obj
+
+    def model(self, item: Item) -> Any:
+        """Return the class of an item. Raises JournalError where the two don't go together."""
+        model = self.journal.models.model(item.model)
+        why = checking.mistaken(model.__mapper__, item, self.session.dialect.etag_key)
+        if why is not None:
+            raise self.journal.book.senseless(item.number, why)
+        return model
 
     def undo(self) -> None:
         """Take what was made out of the session."""
@@ -59,7 +65,7 @@ class Restorer:
 
     def _gone(self, item: Item) -> Any:
         """Return a detached object: it was deleted, or its creation was taken back."""
-        model = self.journal.models.model(item.model)
+        model = self.model(item)
         obj = object.__new__(model)
         obj._row = copied(item.row)
         page = Page(None, model.__mapper__, [], full=False)
@@ -69,12 +75,12 @@ class Restorer:
 
     def _new(self, item: Item) -> Any:
         """Return a new object that waits for its creation."""
-        model = self.journal.models.model(item.model)
+        model = self.model(item)
         obj = reviving.pending(self.session, model)
         self._alive(obj, item)  # before its references: they may lead back
         for part in item.open:
             reviving.fill(obj, self.values(model.__mapper__, part))
-            self.session.members.places[obj] = _place(part.intent)
+            self.session.members.places[obj] = checking.place(part.intent.place)
         if item.tag is not None:
             self.session.members.tags[obj] = item.tag
         if item.name is not None:
@@ -83,7 +89,7 @@ class Restorer:
 
     def _there(self, item: Item) -> Any:
         """Return an object that the server has, with the changes that wait to be sent."""
-        model = self.journal.models.model(item.model)
+        model = self.model(item)
         mapper, session = model.__mapper__, self.session
         row = copied(item.row)
         identity = mapper.identity_in(row)
@@ -96,14 +102,14 @@ class Restorer:
         else:
             self.journal.adopt(obj, item.number)
         for part in item.open:
-            session.members.places[obj] = _place(part.intent)
+            session.members.places[obj] = checking.place(part.intent.place)
             if part.intent.kind == Kind.DELETE:
                 session.members.mark_deleted(obj)
             else:
                 self.change(obj, self.values(mapper, part))
                 if part.intent.again is not None:
                     said = self.journal.again.setdefault(item.number, set())
-                    said |= {*(loads(part.intent.again, "names") or ())}
+                    said |= {*checking.names(part.intent.again)}
         return obj
 
     def _over(self, model: Any, row: dict[str, Any], item: Item) -> Any:
@@ -123,7 +129,13 @@ class Restorer:
 
     def values(self, mapper: Any, part: Part) -> dict[str, Any]:
         """Return what a part sends, as objects keep it; secrets as somebody has told them."""
-        return reviving.values(mapper, part.values, part.refs, self.object)
+        why = checking.unsaid(mapper, part)
+        if why is None:
+            found = reviving.values(mapper, part.values, part.refs, self.object)
+            why = checking.misled(mapper, found, part.refs.keys() - part.values.keys())
+            if why is None:
+                return found
+        raise self.journal.book.senseless(part.intent.object, why, part.intent)
 
     def deleted(self, items: Iterable[Item], wait: settling.Wait) -> set[int]:
         """Return the numbers of those objects whose deletion, of unknown fate, turns out to be done.
@@ -132,7 +144,7 @@ class Restorer:
         """
         session, stand_ins, before = self.session, {}, []
         for item in items:
-            model, row = self.journal.models.model(item.model), copied(item.row)
+            model, row = self.model(item), copied(item.row)
             root, identity = model.__mapper__.root, model.__mapper__.identity_in(row)
             before.append((root, identity, session.identity.get(root, identity)))
             stand_ins[item.number] = self._over(model, row, item)
@@ -197,7 +209,7 @@ class Restorer:
             parts = [part for part in item.open if part.intent.operation == number]
             changes += [self._change(obj, part) for part in parts]
             before.append((obj, places.get(obj, ABSENT)))
-            places[obj] = _place(intent)
+            places[obj] = checking.place(intent.place)
         drafts = planning.drafts_of(self.session, _together(changes))
         for obj, place in before:  # where the program makes it now is for the program to say
             if place is ABSENT:
@@ -259,11 +271,3 @@ def _together(changes: list[Change]) -> list[Change]:
     if all(parent != told for other in others for _, parent in ordering.references(other)):
         return changes
     return [root, *(other._replace(within=root.object) for other in others)]
-
-
-def _place(intent: Intent) -> tuple[Any, ...] | None:
-    """Return which of the server's places a request was about, as far as it said."""
-    place = loads(intent.place, "a place")
-    if not isinstance(place, list | None):
-        raise JournalError(f"a place in the journal is none: {place!r:.60}")
-    return None if place is None else tuple(place)

@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from objmapper.encoding import loads
+from objmapper.journal import checking
 from objmapper.journal.history import SENDING, Book, Item, Part
 from objmapper.journal.store import Store
 from objmapper.tables import shortened, table
@@ -80,8 +81,10 @@ def _label(item: Item) -> str:
     if item.tag is not None:
         return repr(item.tag)
     if item.key:
-        return " ".join(map(str, loads(item.key)))
-    parts = loads(item.name, "a name") or ["", f"#{item.number}"]
+        return " ".join(map(str, checking.parts(item.key, "a key")))
+    if item.name is None:
+        return f"#{item.number}"
+    parts = checking.parts(item.name, "a name")
     return " ".join(f"#{part['#']}" if isinstance(part, dict) else str(part) for part in parts[1:])
 
 

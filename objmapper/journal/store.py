@@ -20,6 +20,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from objmapper.exceptions import JournalError
+from objmapper.journal import checking
 
 #: The format that is written; a file of a higher number is refused. What 1 tells of an object that the
 #: server had already is that it has all that was said of it.
@@ -311,26 +312,32 @@ class Store:
 
     def facts(self) -> dict[str, str]:
         """Return what is known about the whole journal."""
-        with self._used() as database:
-            return dict(database.execute("SELECT name, value FROM meta").fetchall())
+        return dict(self._rows("meta", ("name", "value"), "name"))
 
     def models(self) -> list[tuple[int, str, str]]:
         """Return number, full name and fields of each model."""
-        with self._used() as database:
-            return list(database.execute("SELECT number, name, fields FROM model ORDER BY number"))
+        return self._rows("model", ("number", "name", "fields"))
 
     def intents(self) -> list[Intent]:
         """Return all intents in the order in which they were written."""
-        columns = ", ".join(Intent._fields)
-        with self._used() as database:
-            rows = database.execute(f"SELECT {columns} FROM intent ORDER BY number")
-            return [Intent(*row) for row in rows]
+        return [Intent(*row) for row in self._rows("intent", Intent._fields)]
 
     def events(self) -> list[Event]:
         """Return all events in the order in which they happened."""
+        return [Event(*row) for row in self._rows("event", Event._fields)]
+
+    def _rows(self, table: str, names: tuple[str, ...], by: str = "number") -> list[Any]:
+        """Return the rows of a table. Raises JournalError for one that nobody writes so."""
         with self._used() as database:
-            rows = database.execute("SELECT operation, fate, at, detail FROM event ORDER BY number")
-            return [Event(*row) for row in rows]
+            found = database.execute(
+                f"SELECT {', '.join(names)} FROM {table} ORDER BY {by}"
+            ).fetchall()
+        for place, row in enumerate(found, 1):
+            problem = checking.problem(table, names, row)
+            if problem is not None:
+                where = f"row {place} of its table {table}"
+                raise checking.senseless(self.path, where, problem)
+        return found
 
     def close(self) -> None:
         """Let go of the file; twice is harmless, and so is a fork's."""

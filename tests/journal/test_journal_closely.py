@@ -294,7 +294,10 @@ def test_an_object_that_is_gone_from_the_journal_is_told(place, models):
     session.add(models.Task(name="a", project=models.Project(name="p")))
     place.die(session, 1, done=False)
     edited(place.path, "DELETE FROM intent WHERE refs IS NULL OR refs = '{}'")
-    with place.session() as session, pytest.raises(JournalError, match="of which it tells nothing"):
+    with (
+        place.session() as session,
+        pytest.raises(JournalError, match="the journal tells nothing of it"),
+    ):
         session.recover()
 
 
