@@ -197,7 +197,7 @@ def _check(change: Change, row: Any, response: Response | None, rekeys: bool = F
     """
     obj = change.object
     mapper = type(obj).__mapper__
-    told = None if row is None or not mapper.has_key else mapper.key_in(row)
+    told = None if row is None or not mapper.has_key else mapper.told_key(row)
     if told is not None:
         if not rekeys and mapper.key_in(obj._row) not in (None, told):
             raise ContractError(f"{obj!r} was sent, and the answer is about {told!r}.")

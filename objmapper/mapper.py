@@ -319,6 +319,13 @@ class Mapper:
             return key
         return self.normalise(key)
 
+    def told_key(self, row: dict[str, Any]) -> Any:
+        """Return what `key_in` does of an answer's row; one that is null tells nothing, and goes."""
+        key = self.key_in(row)
+        if key is None and self._pk is not None:
+            row.pop(self._pk.key, None)
+        return key
+
     def normalise(self, key: Any) -> Any:
         """Return the one form of a key. Raises ContractError for what is none."""
         try:

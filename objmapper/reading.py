@@ -110,7 +110,7 @@ def one(session: Any, query: Query, key: Any) -> Any:
 
 def _check_key(mapper: Any, row: dict[str, Any], key: Any, request: Request) -> None:
     """Make sure that a row is about the object that was asked for. Raises ContractError."""
-    told = mapper.key_in(row)
+    told = mapper.told_key(row)
     if told is not None and told != key:
         raise ContractError(f"{request.shown_path} was asked for, {told!r} came.")
 

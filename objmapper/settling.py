@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from objmapper import answering, clock, reading
-from objmapper.exceptions import SessionError, StatusError
+from objmapper.exceptions import SessionError, StatusError, cut
 from objmapper.judging import Finding, Verdict, judge
 from objmapper.operation import Change, Fate, Kind, Outcome
 from objmapper.query import Query
@@ -152,7 +152,7 @@ def by_hand(session: Any, obj: Any, found: Any) -> None:
         answering.take_in(session, [(each, None) for each in (change, *along)], full=False)
     elif change.kind == Kind.CREATE and found is not None:
         row = _row(session, change, found)
-        other = answering.other_of(session, obj, row)
+        other = None if row is None else answering.other_of(session, obj, row)
         if other is not None and changed_keys(other):
             raise SessionError(
                 f"{obj!r} would take the place of {other!r}, which has changes here: commit or revert "
@@ -163,9 +163,16 @@ def by_hand(session: Any, obj: Any, found: Any) -> None:
         members.uncertain.pop(id(each.object), None)
 
 
-def _row(session: Any, change: Change, found: Any) -> dict[str, Any]:
-    """Return what the server has of the key that was found."""
+def _row(session: Any, change: Change, found: Any) -> dict[str, Any] | None:
+    """Return what the server has of the key that was found; None of what has neither key nor address."""
     mapper = type(change.object).__mapper__
+    if mapper.keyless:
+        if found is change.object:
+            return None
+        raise SessionError(
+            f"{change.object!r} is keyless: found=obj says that the server has it, found=None that it "
+            f"has not; {cut(found)} tells neither."
+        )
     if isinstance(found, mapper.root):
         found = type(found).__mapper__.key_in(found._row)
     key = mapper.asked_key(found)

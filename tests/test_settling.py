@@ -64,6 +64,14 @@ class Nameless(Base):
     note = fields.String(null=True)
 
 
+class Event(Model):
+    message = fields.String()
+
+    class Meta:
+        registry = registry
+        keyless = True
+
+
 class Book(Model):
     key = fields.UUID(primary_key=True, generated="client")
     title = fields.String()
@@ -924,6 +932,35 @@ def test_a_repeat_that_is_refused_is_compared_with_what_was_sent(server, status,
         assert len(asked(server, "PATCH")) == 2
 
 
+# -- answers that tell little ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_write_that_is_answered_with_not_modified_is_looked_up(server, session, done):
+    task = session.get(Task, 1)
+    task.note = "x"
+    session.add(Project(name="new"))
+    server.fail("PATCH", "/tasks/1", 304, done=done)
+    server.fail("POST", "/projects", 304, done=done)
+    assert session.commit().counts() == {"created": 1, "updated": 1}
+    assert server.tables["tasks"].rows[1]["note"] == "x"
+    assert rows(server, "projects") == ["p", "new"]
+
+
+def test_a_key_that_is_null_takes_no_key_away(server, session):
+    task, project = session.get(Task, 1), Project(name="new")
+    task.note = "x"
+    session.add(project)
+    server.fail("PATCH", "/tasks/1", 200, {"id": None, "note": "x"}, done=True)
+    server.fail("POST", "/projects", 201, {"id": None, "name": "new"}, done=True)
+    session.commit()
+    assert (task.id, project.id) == (1, 2)
+    assert (session.get(Task, 1), session.get(Project, 2)) == (task, project)
+    server.fail("GET", "/tasks/1", 200, {"id": None, "note": "theirs"})
+    task.refresh()
+    assert (task.id, task.note) == (1, "theirs")
+
+
 # -- by hand --------------------------------------------------------------------------------------
 
 
@@ -991,6 +1028,21 @@ def test_a_deletion_is_settled_by_hand(server, session):
     assert inspect(task).lifecycle == "detached"
     assert session.settle(other, found=other)
     assert session.deleted == [other]
+
+
+def test_what_has_no_key_is_settled_by_hand_as_itself(server, session):
+    server.table("events", key="number")
+    events = [Event(message=text) for text in "ab"]
+    session.add_all(events)
+    lost(server, "POST", "/events", done=True, times=2)
+    failing(session, on_error="continue", workers=1)
+    with pytest.raises(SessionError, match="keyless: found=obj says that the server has it"):
+        session.settle(events[0], found=7)
+    assert session.uncertain == events
+    assert session.settle(events[0], found=events[0])
+    assert session.settle(events[1], found=None)
+    assert session.commit().created.objects == [events[1]]
+    assert rows(server, "events", "message") == ["a", "b", "b"]
 
 
 def test_a_change_can_not_be_settled_by_what_was_found(server, session):

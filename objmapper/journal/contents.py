@@ -34,8 +34,8 @@ class Contents:
 
     def __init__(self, store: Store, book: Book) -> None:
         self._store = store
-        #: Where the files lie: beside the journal, by its name.
-        self.folder: Path = Path(f"{store.path}.contents")
+        #: Where the files lie: beside the journal, by its name, wherever the process goes.
+        self.folder: Path = Path(f"{os.path.abspath(store.path)}.contents")
         #: By operation: the names of what it needs.
         self._needed: dict[int, tuple[str, ...]] = {}
         #: The names of what lies there.

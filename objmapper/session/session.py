@@ -258,7 +258,8 @@ class Session(SessionBase):
 
         Without *found* the server is asked, as each later commit does. With it, it is what you know
         the server to have of *obj*: its key, or an object; None is nothing. So a new object is bound
-        to what there is, or sent by the next commit; a deletion is done, or sent again.
+        to what there is, or sent by the next commit; a deletion is done, or sent again. Of what is
+        keyless, *obj* itself says that the server has it.
 
         Raises SessionError for an object of no unknown fate, DoesNotExist for a key that is not there.
         """

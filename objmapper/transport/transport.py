@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 MAX_RESPONSE_BYTES = 100 * 2**20
 MAX_REDIRECTS = 5
 _READS = ("GET", "HEAD", "OPTIONS")
+_NOT_MODIFIED = 304
 
 
 class Transport:
@@ -173,7 +174,7 @@ class Transport:
 
         Raises StatusError and its kin, as `send` would for it; credentials are masked in them.
         """
-        if response.status < 300 or response.status == 304:
+        if _is_success(request.method, response.status):
             return response
         errand = self._errand(request)
         try:
@@ -289,7 +290,7 @@ class Transport:
                 if errand.again:
                     response = response._replace(retries=errand.again)
                 status = response.status
-                if status < 300 or status == 304:
+                if _is_success(request.method, status):
                     return response
                 if status < 400:
                     errand.go_to(self._redirected(errand, response, hops))
@@ -384,7 +385,9 @@ class Transport:
         """
         location = response.headers.get("location", "")
         target = ""
-        if not location:
+        if response.status == _NOT_MODIFIED:
+            why = "answers no write"
+        elif not location:
             why = "names no address that it could mean"
         elif errand.told.method not in _READS and response.status not in (307, 308):
             why = f"points to {masked_url(location)}, and a write is not sent elsewhere"
@@ -410,3 +413,8 @@ class Transport:
         if urlsplit(target).scheme not in ("http", "https"):
             raise ContractError(f"{masked_url(location)!r} is not an http address.")
         return target
+
+
+def _is_success(method: str, status: int) -> bool:
+    """Whether a request was answered with what it asked for; that nothing changed is news of a read alone."""
+    return status < 300 or (status == _NOT_MODIFIED and method in _READS)

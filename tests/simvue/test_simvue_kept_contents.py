@@ -76,6 +76,19 @@ def test_objects_are_kept_and_sent_as_they_were(client, asked, journal, kept):
     assert not kept.exists()
 
 
+def test_it_lies_beside_the_journal_wherever_the_program_goes(client, home, monkeypatch):
+    monkeypatch.chdir(home)
+    with Session(offline="it.journal") as session:
+        monkeypatch.chdir("/")
+        session.add(ObjectArtifact.new(name="a", obj=b"kept"))
+        session.commit()
+    assert len(names(home / "it.journal.contents")) == 1
+    monkeypatch.chdir(home)
+    assert sent(client, "it.journal").ok
+    assert held() == {"a": b"kept"}
+    assert not (home / "it.journal.contents").exists()
+
+
 def test_a_snapshot_is_what_the_file_was_whatever_becomes_of_that(client, path, journal, kept):
     FileArtifact.new(name="now", file_path=path, snapshot=True, offline=True).commit()
     path.unlink()

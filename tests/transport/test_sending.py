@@ -15,7 +15,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from objmapper import signals
-from objmapper.exceptions import ContractError, TransportError, ValidationError
+from objmapper.exceptions import ContractError, StatusError, TransportError, ValidationError
 from objmapper.operation import Json, Msgpack, Multipart, Pending, Request, Secret, Stream
 from objmapper.transport import Transport
 from objmapper.transport.deadline import SMALL, DeadlineAdapter
@@ -476,6 +476,14 @@ def test_answers_without_a_body(verb, status, server, connect):
     assert transport.send(Request(verb, "/a")).content == b""
     assert transport.send(Request("GET", "/b")).json()["target"] == "/api/b"
     assert server.connections == 1
+
+
+@pytest.mark.parametrize("verb", ["POST", "PUT", "PATCH", "DELETE"])
+def test_that_nothing_was_modified_answers_no_write(verb, server, connect):
+    server.then(faulty.answer(status=304))
+    with pytest.raises(StatusError, match="304 Not Modified") as caught:
+        connect().send(Request(verb, "/a"))
+    assert caught.value.sent
 
 
 def test_threads_share_a_transport(server, connect):
