@@ -232,8 +232,12 @@ class Mapper:
         for option in (self.version_field, self.created_field, self.polymorphic_on):
             if isinstance(option, str):
                 named.append(option)
-        for name in named:
-            self._field_named(name)
+        for field in (*map(self._field_named, named), *self.path_fields):
+            if field.write_only:  # it would stand in addresses, which logs and errors show
+                raise DeclarationError(
+                    f"{self.model.__name__}.Meta names {field.name!r}, which is write-only: the server "
+                    "never shows it, so that nothing is told from others by it, nor found."
+                )
 
     def _join_kinds(self) -> None:
         """Be the class of rows that say this identity. Raises DeclarationError if one is already."""

@@ -163,6 +163,11 @@ class Members:
     def expunge(self, obj: Any) -> None:
         """Let an object go: a new one is transient again, others are detached."""
         self.require(obj)
+        if id(obj) in self.under_way:
+            raise SessionError(
+                f"{obj!r} is sent by a commit that is under way, and what becomes of it would be known to "
+                "nobody: let it go, or delete it, when that one has ended."
+            )
         was_new = id(obj) in self.new
         self._let_go(obj, Lifecycle.TRANSIENT if was_new else Lifecycle.DETACHED)
         for children in (obj._state.children or {}).values():

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from objmapper import CommitError, Model, Registry, Session, fields
+from objmapper import CommitError, Model, Registry, Session, SessionError, fields
 
 registry = Registry("commit in flight")
 
@@ -84,6 +84,28 @@ def test_why_a_fate_can_not_be_told_stands_in_the_report_for_tools_and_for_peopl
     assert told["status"] == 502
     assert str(report).splitlines()[1].endswith("(it can't be looked up)")
     session.expunge(task)
+
+
+@pytest.mark.parametrize("verb", ["expunge", "delete"])
+def test_what_is_under_way_is_let_go_when_its_commit_has_ended(server, session, verb):
+    """It would be made all the same, and be there as if nobody had said anything."""
+    first, second = Task(name="a"), Task(name="b")
+    session.add_all([first, second])
+    said = []
+
+    def let_go(done, of):
+        with pytest.raises(SessionError, match="by a commit that is under way") as caught:
+            getattr(session, verb)(second)
+        said.append(str(caught.value))
+        session.expunge(first)
+
+    report = session.commit(
+        workers=1, progress=lambda done, of: let_go(done, of) if done < of else 0
+    )
+    assert (report.errors, len(said)) == ([], 1)
+    assert report.created.objects == [first, second]
+    assert (first in session, second in session) == (False, True)
+    getattr(session, verb)(second)
 
 
 # -- side by side ---------------------------------------------------------------------------------

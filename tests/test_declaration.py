@@ -288,6 +288,22 @@ def test_an_option_that_names_no_field_is_an_error_with_near_misses(registry, me
         declare(registry, name=fields.String(), meta=meta)
 
 
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"natural_key": ["name", "pin"]},
+        {"ordering": ["pin"]},
+        {"created_field": "pin"},
+        {"endpoint": "safes/{pin}/tasks"},
+    ],
+    ids=str,
+)
+def test_nothing_is_told_by_what_the_server_never_shows(registry, meta):
+    pin = fields.String(write_only=True)
+    with pytest.raises(DeclarationError, match=r"Task\.Meta names 'pin', which is write-only"):
+        declare(registry, name=fields.String(), pin=pin, meta=meta)
+
+
 def test_ordering_may_name_the_primary_key_as_pk(registry):
     task = declare(registry, meta={"ordering": ["-pk"]})
     assert task.__mapper__.declared_ordering == ("-pk",)

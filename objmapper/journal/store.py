@@ -214,7 +214,7 @@ class Store:
             why = str(error)
         else:
             return self._damaged(str(error))
-        return JournalError(f"The journal {self.path!r} can't be used: {why}.")
+        return JournalError(f"The journal {self.path!r} can't be used: {why.rstrip('.')}.")
 
     def _damaged(self, problem: str) -> JournalError:
         """Return the error for a file that is damaged, with what can be read of it still."""

@@ -183,7 +183,8 @@ class Session(SessionBase):
     def expunge(self, obj: Any) -> None:
         """Take an object out of the session: a new one is transient again, others are detached.
 
-        Its changes stay with it, unsent. Raises SessionError for one that is not in this session.
+        Its changes stay with it, unsent. Raises SessionError for one that is not in this session, and
+        for one that a commit which is under way is about to send.
         """
         with self.using():
             self.members.expunge(obj)
