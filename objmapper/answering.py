@@ -129,12 +129,15 @@ def _met(
         obj, mapper = change.object, type(change.object).__mapper__
         if change.kind != CREATE or row is None or not mapper.has_key:
             continue
-        if len(rows) > 1 and (key := _identity(obj, row)) is not None:
+        key = _identity(obj, row)
+        if key is None:
+            continue
+        if len(rows) > 1:
             like = alike.setdefault((mapper.root, key), obj)
             if like is not obj:
                 return _as_one(outcome, obj, like, "nothing tells whether it was created")
-        other = other_of(session, obj, row)
-        if other is None:
+        other = session.identity.get(mapper.root, key)
+        if other is None or other is obj:
             continue
         if there:
             names = said_otherwise(obj, other)

@@ -113,11 +113,9 @@ def _run(
     session = run.session
     conflicts.check_names(on_conflict, planned)
     transient = Lifecycle.TRANSIENT
-    for operation in planned:
-        for change in operation.changes:
-            obj = change.object
-            if obj._state.lifecycle is transient:
-                session.members.add(obj)  # what pending objects refer to comes along
+    for change in planned.changes:
+        if change.object._state.lifecycle is transient:
+            session.members.add(change.object)  # what pending objects refer to comes along
     if session.offline:
         return _kept(session, planned)
     with orderly(run.interrupt):

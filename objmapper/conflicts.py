@@ -58,7 +58,7 @@ def check_names(on_conflict: Any, plan: Plan) -> None:
     """Raise FieldDoesNotExist for the side of a field that no object of *plan* has."""
     if not isinstance(on_conflict, Mapping):
         return
-    mappers = {mapper_of(change) for operation in plan for change in operation.changes}
+    mappers = {mapper_of(change) for change in plan.changes}
     known = {name for mapper in mappers for name in mapper.fields}
     for name in on_conflict if mappers else ():
         if name not in known:
@@ -316,7 +316,7 @@ class Referee:
                 self.session.members.under_way.discard(id(change.object))
         has_all = operation.writing(tuple(done))
         if not going:
-            return outcome._replace(operation=has_all, fate=Fate.DONE, response=None, error=None)
+            return outcome._replace(operation=has_all, fate=Fate.DONE, error=None).answered(None)
         if done:
             self.agreed.setdefault(operation.number, []).append(Outcome(has_all, Fate.DONE))
         # Anew, or who knows a request again would give it the answer that it had before.

@@ -112,13 +112,17 @@ class IdentityMap:
 
     def get(self, root: type, key: Any) -> Any | None:
         """Return the object of that identity, or None."""
-        ref = self.home(root).get(key)
+        home = self._homes.get(root)
+        ref = None if home is None else home.get(key)
         return None if ref is None else ref()
 
-    def add(self, root: type, key: Any, obj: Any) -> None:
+    def add(self, root: type, key: Any, obj: Any) -> Any | None:
+        """Enter an object, and return the one whose place it takes, None where there is none."""
         home = self.home(root)
+        before = home.get(key)
         home[key] = ref = Ref(obj, home.died)
         ref.key = key
+        return None if before is None else before()
 
     def remove(self, root: type, key: Any, obj: Any) -> None:
         """Forget an object; one that has taken its place stays."""

@@ -232,10 +232,9 @@ class Members:
         self.uncertain.pop(id(obj), None)
         mapper = type(obj).__mapper__
         if key is not None:
-            other = self.identity.get(mapper.root, key)
+            other = self.identity.add(mapper.root, key, obj)
             if other is not None and other is not obj:  # a reference to what was not there yet
                 self._let_go(other, Lifecycle.DETACHED)
-            self.identity.add(mapper.root, key, obj)
             if mapper.natural_key:
                 self.created.setdefault(mapper.root, set()).add(key)
         elif mapper.has_key:
@@ -247,10 +246,9 @@ class Members:
         mapper = type(obj).__mapper__
         key = mapper.identity_in(obj._row)
         self.identity.remove(mapper.root, before, obj)
-        other = self.identity.get(mapper.root, key)
+        other = self.identity.add(mapper.root, key, obj)
         if other is not None and other is not obj:
             self._let_go(other, Lifecycle.DETACHED)
-        self.identity.add(mapper.root, key, obj)
 
     def keep(self, objects: list[Any]) -> None:
         """Keep a page alive for a while; let go of what left the window unchanged.

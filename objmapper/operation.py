@@ -12,8 +12,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 
+from objmapper.draft import (
+    ASK,
+    CREATE,
+    DELETE,
+    LOOK_UP,
+    REPEAT,
+    UPDATE,
+    Change,
+    Draft,
+    Kind,
+    Look,
+    Settle,
+    told,
+)
 from objmapper.request import (
     MASK,
     Body,
@@ -36,28 +50,6 @@ from objmapper.request import (
 from objmapper.tables import shortened, table
 
 
-class Kind(enum.StrEnum):
-    """What an operation does; named actions (upload, star, annotate) are plain strings beside."""
-
-    #: It makes a new object on the server.
-    CREATE = "create"
-    #: It sends an object's changes.
-    UPDATE = "update"
-    #: It deletes an object on the server.
-    DELETE = "delete"
-
-
-class Settle(enum.StrEnum):
-    """How an operation of unknown fate can be settled; no commit does it by itself."""
-
-    #: Sending it again is harmless.
-    REPEAT = "repeat"
-    #: The server is asked, by natural key or by reading the object.
-    LOOK_UP = "look up"
-    #: Only a person can tell.
-    ASK = "ask"
-
-
 class Fate(enum.StrEnum):
     """What became of an operation."""
 
@@ -77,123 +69,41 @@ class Fate(enum.StrEnum):
 
 # What a commit asks for each operation, again and again: Python 3.11 finds a member slowly through its
 # class.
-CREATE: Final = Kind.CREATE
-UPDATE: Final = Kind.UPDATE
-DELETE: Final = Kind.DELETE
 DONE: Final = Fate.DONE
 UNCERTAIN: Final = Fate.UNCERTAIN
 CONFLICT: Final = Fate.CONFLICT
-REPEAT: Final = Settle.REPEAT
-LOOK_UP: Final = Settle.LOOK_UP
-ASK: Final = Settle.ASK
-
-
-class Change(NamedTuple):
-    """One object's part of an operation: what it sends, by wire name, as it stood at the plan."""
-
-    #: Create, update or delete; see Kind.
-    kind: str
-    #: The object that is written.
-    object: Any
-    #: ``{wire name under which the row keeps it: wire value sent}``
-    sent: Mapping[str, Any] = MappingProxyType({})
-    #: What ``changes`` tells, in one piece, which the garbage collector need not walk through: a
-    #: field's name, its old and its new value, and so on.
-    told: tuple[Any, ...] = ()
-    #: ``{wire name: marshalled JSON of a row}`` of values whose JSON is another one when it is sent
-    rows: Mapping[str, bytes | Secret] = MappingProxyType({})
-    #: ``{wire name: what the server had}`` of what an update sends: JSON of values that change in
-    #: place, else the Python value; ABSENT where that is not known.
-    base: Mapping[str, Any] = MappingProxyType({})
-    #: ``{HasMany name: [objects]}`` that a new object was made with.
-    children: dict[str, list[Any]] | None = None
-    #: What it takes back; None for what takes nothing back.
-    undoes: Change | None = None
-    #: The object in whose request it goes without a word of its own; None for most.
-    within: Any = None
-
-    @property
-    def changes(self) -> dict[str, tuple[Any, Any]]:
-        """``{field name: (old, new)}`` as users see it."""
-        parts = iter(self.told)
-        return {name: (old, new) for name, old, new in zip(parts, parts, parts, strict=True)}
-
-    def telling(self, changes: Mapping[str, tuple[Any, Any]]) -> Change:
-        """Return the change with other ``changes``."""
-        return self._replace(told=told(changes))
-
-
-def told(changes: Mapping[str, tuple[Any, Any]]) -> tuple[Any, ...]:
-    """Return ``{field name: (old, new)}`` in one piece, see ``Change.told``."""
-    return tuple(part for name, pair in changes.items() for part in (name, *pair))
-
-
-class Look(NamedTuple):
-    """One question to the server that tells what became of all changes of an operation."""
-
-    #: The question.
-    request: Request
-    #: Takes the answer, and the age at which the operation was begun (what was read before is of a
-    #: lower one); returns the rows of its changes if it is done, None if it is not, and another Look
-    #: where the answer leads on to what tells. Raises ContractError where it does not.
-    read: Callable[[Response, int], list[Any] | Look | None]
-
-
-class Draft(NamedTuple):
-    """What a dialect makes of changes: a request for them, not yet ordered."""
-
-    #: Create, update or delete (see Kind), or the name of an action.
-    kind: str
-    #: The objects that the request writes, each with what it sends.
-    changes: tuple[Change, ...]
-    #: What is sent; keys of new objects stand in it as Pending.
-    request: Request
-    #: Whether sending it twice does what sending it once does.
-    repeatable: bool = False
-    #: How its fate can be settled if nobody knows it.
-    settle: Settle = Settle.ASK
-    #: Operations of one lane never run side by side; None is no lane.
-    lane: Any = None
-    #: Objects whose operations must be done first, beside those that the request names.
-    after: tuple[Any, ...] = ()
-    #: Statuses of a refused create that say: it is there already, and here is its key.
-    found: frozenset[int] = frozenset()
-    #: What versions are compared by: "etag", or a field's name; None: they are not compared.
-    guard: str | None = None
-    #: Reads the rows of the answer, one for each change (None: the answer says nothing of it).
-    read: Callable[[Response], list[Any]] | None = None
-    #: Sends it where that may take more than its request: it is given what sends requests, and
-    #: returns the answer that counts. It may be called again for a repeat.
-    run: Callable[[Any], Response] | None = None
-    #: Drafts that follow each other on one object and say the same here don't wait for each other;
-    #: what follows them waits for all of them.
-    beside: Any = None
-    #: Whether it makes its objects anew, so that the answer may tell of other keys than they had.
-    rekeys: bool = False
-    #: How the server is asked what became of it, where neither keys nor natural keys tell.
-    look: Look | None = None
-
-
-#: Where in an operation stands what its draft says, beside kind and changes.
-_OF_DRAFT = slice(3, 1 + len(Draft._fields))
 
 
 class Operation(NamedTuple):
     """One request of a plan: for which objects, after what, and how its fate can be settled.
 
-    It says all that its draft says, in one value: a large commit keeps one for each of its requests.
     It may travel with others of its wave, as a part of one request that the server takes apart.
+
+    It has what its draft and its request say as parts of its own: a large commit keeps one for each
+    of its requests, and each value inside would be one more for the garbage collector to walk through.
     """
 
     #: Its place in the plan, from 1.
     number: int
     #: Create, update or delete (see Kind), or the name of an action.
     kind: str
-    #: The one change of most operations, or several: see ``changes``. A tuple for each would be one
-    #: more thing for the garbage collector to walk through.
+    #: The one change of most operations, or several: see ``changes``.
     writes: Change | tuple[Change, ...]
-    #: What is sent; keys of new objects stand in it as Pending.
-    request: Request
+    #: See Request, as are the next three.
+    method: str
+    path: str | tuple[Any, ...]
+    params: tuple[tuple[str, Any], ...]
+    headers: Mapping[str, Any]
+    #: Whether the body is Json, whose value stands here by itself.
+    is_json: bool
+    #: The body, or its value.
+    body: Any
+    #: Whether the request may be sent twice; None: the verb decides.
+    resendable: bool | None
+    #: See Request, as are the next two.
+    outside: bool
+    into: Callable[[], BinaryIO] | None
+    timeout: tuple[float, float] | None
     #: Whether sending it twice does what sending it once does.
     repeatable: bool
     #: How its fate can be settled if nobody knows it.
@@ -236,22 +146,45 @@ class Operation(NamedTuple):
         batch: int | None = None,
     ) -> Operation:
         """Return what a draft is in a plan."""
-        kind, changes = draft[:2]
+        kind, changes, request = draft[:3]
         writes = changes[0] if len(changes) == 1 else changes
-        rest = draft[2:]
-        return tuple.__new__(cls, (number, kind, writes, *rest, after, wave, held_by, batch))
+        body: Any = request[4]
+        if is_json := body.__class__ is Json:
+            (body,) = body
+        # fmt: off
+        return tuple.__new__(cls, (
+            number, kind, writes, *request[:4], is_json, body, *request[5:], *draft[3:],
+            after, wave, held_by, batch,
+        ))
+        # fmt: on
 
     @property
     def changes(self) -> tuple[Change, ...]:
         """The objects that it writes, each with what it sends."""
         writes = self.writes
-        return (writes,) if isinstance(writes, Change) else writes
+        return (writes,) if writes.__class__ is Change else writes  # type: ignore[return-value]
+
+    @property
+    def request(self) -> Request:
+        """What is sent; keys of new objects stand in it as Pending."""
+        values: tuple[Any, ...] = self
+        # One by one: slices of slices take three times as long.
+        # fmt: off
+        method, path, params, headers, is_json, body, resendable, outside, into, timeout = values[
+            _OF_REQUEST
+        ]
+        if is_json:
+            body = tuple.__new__(Json, (body,))
+        return tuple.__new__(Request, (
+            method, path, params, headers, body, resendable, outside, into, timeout,
+        ))
+        # fmt: on
 
     @property
     def draft(self) -> Draft:
         """What the dialect made of the changes."""
         values: tuple[Any, ...] = self
-        return Draft._make((self.kind, self.changes, *values[_OF_DRAFT]))
+        return Draft._make((self.kind, self.changes, self.request, *values[_OF_DRAFT]))
 
     @property
     def objects(self) -> tuple[Any, ...]:
@@ -270,7 +203,7 @@ class Operation(NamedTuple):
         self, number: int, after: frozenset[int], wave: int, held_by: tuple[Any, ...]
     ) -> Operation:
         """Return it at another place of the plan."""
-        return Operation.of(number, self.draft, after, wave, held_by, self.batch)
+        return self._replace(number=number, after=after, wave=wave, held_by=held_by)
 
     def to_json(self) -> dict[str, Any]:
         """Return the operation JSON-ready, secrets masked."""
@@ -293,15 +226,19 @@ class Operation(NamedTuple):
         }
 
 
+#: Where in an operation stands what its request says.
+_OF_REQUEST = slice(3, 4 + len(Request._fields))
+#: And what its draft says, beside kind, changes and request.
+_OF_DRAFT = slice(_OF_REQUEST.stop, _OF_REQUEST.stop + len(Draft._fields) - 3)
+
+
 class Outcome(NamedTuple):
-    """What became of one operation."""
+    """What became of one operation; the answer's parts are its own, as a request's are an operation's."""
 
     #: The operation.
     operation: Operation
     #: Done, failed, skipped, uncertain, conflict or pending.
     fate: Fate
-    #: The answer, if one came.
-    response: Response | None = None
     #: Why it is not done, if there is an error to tell it.
     error: BaseException | None = None
     #: The objects that it waited for in vain.
@@ -322,11 +259,62 @@ class Outcome(NamedTuple):
     conflicts: tuple[Any, ...] = ()
     #: In how many requests it went along that count as another operation's: those of batches.
     joined: int = 0
+    #: The status of the answer; None: none came. See Response, as are the next six.
+    status: int | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
+    content: bytes = b""
+    method: str = ""
+    url: str = ""
+    seconds: float = 0.0
+    resent: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        operation: Operation,
+        fate: Fate,
+        response: Response | None,
+        error: BaseException | None,
+        requests: int,
+        retries: int,
+        begun: float,
+        ended: float,
+        age: int,
+    ) -> Outcome:
+        """Return what became of an operation that was sent and came back."""
+        answer = _NO_RESPONSE if response is None else response
+        # fmt: off
+        return tuple.__new__(cls, (
+            operation, fate, error, (), requests, retries, begun, ended, age,
+            "", None, (), 0, *answer,
+        ))
+        # fmt: on
+
+    @property
+    def response(self) -> Response | None:
+        """The answer, if one came."""
+        values: tuple[Any, ...] = self
+        return None if self.status is None else tuple.__new__(Response, values[_OF_RESPONSE])
+
+    def answered(self, response: Response | None) -> Outcome:
+        """Return it with another answer, or with none."""
+        values: tuple[Any, ...] = self
+        parts = _NO_RESPONSE if response is None else response
+        return Outcome._make((*values[: _OF_RESPONSE.start], *parts))
 
     @property
     def was_sent(self) -> bool:
         """Whether it went out, alone or in a batch."""
         return self.requests > 0 or self.joined > 0
+
+    def __repr__(self) -> str:
+        """A login's answer holds a key: what an answer says stands in no repr."""
+        return f"<Outcome: {self.fate}, {self.operation!r}, {self.response or self.error!r}>"
+
+
+_NO_RESPONSE = tuple(Outcome._field_defaults.values())[-len(Response._fields) :]
+#: Where in an outcome stands what the answer says.
+_OF_RESPONSE = slice(len(Outcome._fields) - len(Response._fields), None)
 
 
 class LeftOut(NamedTuple):
@@ -361,6 +349,16 @@ class Plan:
 
     def __iter__(self) -> Iterator[Operation]:
         return iter(self.operations)
+
+    @property
+    def changes(self) -> Iterator[Change]:
+        """What is sent of each object, in the order of the operations."""
+        for operation in self.operations:
+            writes = operation.writes
+            if writes.__class__ is Change:
+                yield writes
+            else:
+                yield from operation.changes
 
     @property
     def waves(self) -> list[list[Operation]]:
@@ -467,6 +465,7 @@ __all__ = [
     "Kind",
     "Later",
     "LeftOut",
+    "Look",
     "Msgpack",
     "Multipart",
     "Operation",

@@ -261,11 +261,13 @@ def _held(
 
 def needs_of(operation: Operation) -> Iterable[Any]:
     """Return the objects whose keys a request needs, or that it is told to wait for."""
-    request = operation.request
-    body = getattr(request.body, "value", None)
-    if request.path.__class__ is str and not request.params and is_flat(body):
+    body = operation.body
+    if not operation.is_json:
+        body = getattr(body, "value", None)
+    known = operation.path.__class__ is str and not operation.params
+    if known and (body is None or is_flat(body)):
         return operation.needs
-    parts = [request.path, *(value for _, value in request.params), body]
+    parts = [operation.path, *(value for _, value in operation.params), body]
     return (*has_pending(parts), *operation.needs)
 
 

@@ -118,8 +118,10 @@ def closure(session: Any, roots: Iterable[Any]) -> list[Any]:
         elif id(root) not in seen:
             seen.add(id(root))
             found[id(root)] = root
+    ref = session.ref
     for obj in found.values():
-        session.members.check(obj)
+        if obj._state.session is not ref:
+            session.members.check(obj)
     return list(found.values())
 
 
@@ -314,7 +316,7 @@ def refuse_stale(session: Any, made: Plan, by: str = "") -> None:
     for obj in objects.values():
         session.members.check(obj)
     pending, deleted = session.members.pending()
-    was = by_object(change for operation in made for change in operation.changes)
+    was = by_object(made.changes)
     now = by_object(changes_of(closure(session, pending), deleted))
     stale = [obj for number, obj in objects.items() if was[number] != now.get(number)]
     if stale:
@@ -340,7 +342,6 @@ def by_object(changes: Iterable[Change]) -> dict[int, tuple[str, dict[str, Any]]
 
 def chosen_by(made: Plan) -> Chosen:
     """Return what tells the objects of a plan: those to write, and those to delete."""
-    changes = [change for operation in made for change in operation.changes]
-    deleted = {id(c.object): c.object for c in changes if c.kind == Kind.DELETE}
-    written = {id(c.object): c.object for c in changes if id(c.object) not in deleted}
+    deleted = {id(c.object): c.object for c in made.changes if c.kind == Kind.DELETE}
+    written = {id(c.object): c.object for c in made.changes if id(c.object) not in deleted}
     return lambda: (list(written.values()), list(deleted.values()))

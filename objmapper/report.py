@@ -112,16 +112,13 @@ def _portable(entry: Entry) -> Entry:
     """Return an entry as it is pickled: what was sent stays here, and the answer but its status."""
     if entry.outcome is None:
         return entry
-    answer = entry.answer
-    told = None if answer is None else answer._replace(headers={}, content=b"")
-    outcome = entry.outcome._replace(operation=cast(Operation, None), response=told)
+    outcome = entry.outcome._replace(operation=cast(Operation, None), headers={}, content=b"")
     return entry._replace(operation=None, outcome=outcome)
 
 
 def was_there(outcome: Outcome) -> bool:
     """Whether the server had already what an operation was to create."""
-    answer = outcome.response
-    return answer is not None and answer.status in outcome.operation.found
+    return outcome.status in outcome.operation.found
 
 
 _DONE: dict[str, str] = {

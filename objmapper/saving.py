@@ -33,9 +33,8 @@ class _Saver:
         return found
 
     def saved(self, server: str, dialect: str, plan: Plan) -> dict[str, Any]:
-        for operation in plan:
-            for change in operation.changes:
-                self._take(change)
+        for change in plan.changes:
+            self._take(change)
         objects = [self._told(obj, number) for number, obj in enumerate(self.objects)]
         models = {encoding.full_name(type(obj)): type(obj) for obj in self.objects}
         return {

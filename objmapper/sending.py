@@ -106,9 +106,8 @@ def _outcome(operation: Operation, answer: Response | Exception, begun: float, a
             response, fate = answer.response, fate_of_status(answer, operation)
     else:  # the client's word: it was raised before anything was sent
         error, fate, sent, retries = answer, Fate.FAILED, False, 0
-    requests = sent + retries
-    ended = clock.now()
-    return Outcome(operation, fate, response, error, (), requests, retries, begun, ended, age)
+    requests, ended = sent + retries, clock.now()
+    return Outcome.of(operation, fate, response, error, requests, retries, begun, ended, age)
 
 
 def send_together(by: Any, operations: Sequence[Operation]) -> list[Outcome]:
@@ -159,7 +158,7 @@ def _parcel(by: Any, operations: list[Operation]) -> list[Outcome]:
     outcomes = [
         _outcome(operation, answer, begun, age)
         if isinstance(answer, Response | TransportError)
-        else Outcome(operation, Fate.UNCERTAIN, None, answer, (), 1, 0, begun, clock.now(), age)
+        else Outcome.of(operation, UNCERTAIN, None, answer, 1, 0, begun, clock.now(), age)
         for operation, answer in pairs
     ]
     return _shared(outcomes, 1 + whole.retries, whole.retries)
@@ -324,6 +323,7 @@ class Sender:
             outcomes.put(None)
 
     def _work(self, lanes: deque[Lane]) -> Iterator[Outcome]:
+        by = self._session
         while True:
             try:
                 lane = lanes.popleft()
@@ -334,7 +334,9 @@ class Sender:
                     return
                 is_open = False
                 # Here, on the thread that sent it, or another one would go out meanwhile.
-                for outcome in self._sent(parcel):
+                alone = len(parcel) == 1
+                sent = (send(by, parcel[0]),) if alone else send_together(by, parcel)
+                for outcome in sent:
                     if outcome.fate in (UNCERTAIN, CONFLICT):
                         is_open = True
                         if self.stops:
@@ -344,11 +346,6 @@ class Sender:
                     yield outcome
                 if is_open:  # it may go again, and then before the rest of its lane
                     break
-
-    def _sent(self, parcel: Parcel) -> Sequence[Outcome]:
-        if len(parcel) > 1:
-            return send_together(self._session, parcel)
-        return (send(self._session, parcel[0]),)
 
     def _begin(self, parcel: Parcel) -> bool:
         """Say whether operations may go out in one request now; if so, they count as begun."""

@@ -103,7 +103,7 @@ class Commit:
     def begin(self) -> None:
         """Enter what is to be sent. Raises SessionError if another commit is about to send it."""
         under_way = self.session.members.under_way
-        objects = [change.object for operation in self.plan for change in operation.changes]
+        objects = [change.object for change in self.plan.changes]
         for obj in objects if under_way else ():
             if id(obj) in under_way:
                 raise SessionError(
@@ -141,13 +141,15 @@ class Commit:
 
     def ready(self, wave: list[Operation]) -> list[Operation]:
         """Return what of a wave waits for nothing that is lost; the rest is skipped."""
-        ready = []
+        ready, keyless = [], bool(self.session.members.keyless)
         for operation in wave:
-            waited_for = self.lost_before(operation)
+            waited_for = self.lost_before(operation) if self.lost else operation.held_by
             if waited_for:
                 self.note(Outcome(operation, Fate.SKIPPED, waited_for=waited_for))
-            elif not self.sender.stopped and (known := self.with_keys(operation)) is not None:
-                ready.append(known)
+            elif not self.sender.stopped:
+                known = self.with_keys(operation) if keyless else operation
+                if known is not None:
+                    ready.append(known)
         return ready
 
     def send(self, waiting: list[Operation]) -> None:
@@ -222,8 +224,6 @@ class Commit:
 
     def lost_before(self, operation: Operation) -> tuple[Any, ...]:
         """Return the objects that an operation waits for in vain."""
-        if not self.lost:
-            return operation.held_by
         lost = [self.lost[number] for number in sorted(operation.after) if number in self.lost]
         return (*operation.held_by, *(obj for before in lost for obj in before.objects))
 
@@ -233,7 +233,7 @@ class Commit:
         What is read so tells what its objects had before, as well: it can be put back.
         """
         keyless = self.session.members.keyless
-        waiting = [obj for obj in ordering.needs_of(operation) if obj in keyless] if keyless else []
+        waiting = [obj for obj in ordering.needs_of(operation) if obj in keyless]
         for obj in waiting:
             try:
                 if obj in keyless:  # it did not come with another one's

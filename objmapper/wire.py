@@ -82,24 +82,29 @@ def _schema_problems(obj: Any, mapper: Any) -> list[Problem]:
 
 def creation(obj: Any) -> Change:
     """Return what creating *obj* sends: everything that was set."""
-    return _change(CREATE, obj, changed_keys(obj))
+    return _change(CREATE, obj)
 
 
 def update(obj: Any) -> Change:
     """Return what updating *obj* sends: what changed, nothing else."""
-    return _change(UPDATE, obj, changed_keys(obj))
+    return _change(UPDATE, obj)
 
 
-def _change(kind: Kind, obj: Any, keys: list[str]) -> Change:
-    by_key, row = type(obj).__mapper__.by_key, obj._row
+def _change(kind: Kind, obj: Any) -> Change:
+    by_key, row, originals = type(obj).__mapper__.by_key, obj._row, obj._state.originals
     sent, base = {}, {}
     told: tuple[Any, ...] = ()
     rows: Mapping[str, Any] = _NO_ROWS
-    for key in keys:
+    for key in changed_keys(obj):
         field = by_key[key]
-        sent[key] = wire_value(field, row.get(key))
-        old = base_value(obj, field)
-        told += (field.name, *_shown_change(obj, field, old))
+        if field.as_is:  # what the calls below would return: most values of a large commit
+            sent[key] = value = row.get(key)
+            old = originals[key]
+            told += (field.name, None if old is ABSENT else old, value)
+        else:
+            sent[key] = wire_value(field, row.get(key))
+            old = base_value(obj, field)
+            told += (field.name, *_shown_change(obj, field, old))
         if kind is UPDATE:
             base[key] = ABSENT if field.hides else old
         if field.mutable and not field.plain:

@@ -775,7 +775,7 @@ def test_a_request_that_is_cut_by_an_interrupt_is_of_unknown_fate(server):
         assert (report.uncertain.objects, report.pending.objects) == ([task], [other])
         told = "POST /tasks/: interrupted before an answer came."
         assert str(only(report.uncertain).error) == told
-        assert only(report.uncertain).error.request is only(report.uncertain).request
+        assert only(report.uncertain).error.request == only(report.uncertain).request
         assert only(report.pending).error is None
         assert report.errors == []
 

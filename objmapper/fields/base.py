@@ -248,6 +248,13 @@ class Field(Expressions, _Descriptor[T]):
         cls = type(self)
         return not self.keeps or (cls.to_python is Field.to_python and cls.to_wire is Field.to_wire)
 
+    @cached_property
+    def as_is(self) -> bool:
+        """Whether a row's value is what is sent and shown as well: no conversion, nothing to hide."""
+        cls, names = type(self), ("to_python", "to_wire", "dump", "shown")
+        converts = any(getattr(cls, name) is not getattr(Field, name) for name in names)
+        return not (converts or self.mutable or self.hides)
+
     def to_python(self, wire: Any) -> Any:
         """Return the Python value of a JSON value, never None. Raises ValueError or TypeError."""
         return wire
