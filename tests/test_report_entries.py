@@ -86,9 +86,10 @@ def test_an_operation_says_what_its_draft_says(reported):
     _, report = reported
     operation = report.created[0].operation
     draft = operation.draft
-    same = [name for name in draft._fields if name not in ("after", "changes")]
-    assert len(same) == len(draft) - 2
+    same = [name for name in draft._fields if name not in ("after", "changes", "request")]
+    assert len(same) == len(draft) - 3
     assert (operation.changes, len(draft.changes)) == (draft.changes, 1)
+    assert operation.request == draft.request
     assert all(getattr(operation, name) is getattr(draft, name) for name in same)
     assert operation.needs is draft.after
     other = draft._replace(kind="star", after=(operation,))
