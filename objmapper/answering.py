@@ -122,7 +122,8 @@ def _met(
     """Return what is wrong where a create was answered with another object of the session.
 
     That one has a life of its own here, and so has what the new one says otherwise: neither is given
-    up for the other. *there*: the server said that it had it already.
+    up for the other, unless it is to be deleted: then the server has given its key away, and it is gone.
+    *there*: the server said that it had it already.
     """
     alike: dict[tuple[type, Any], Any] = {}
     for change, row in rows:
@@ -144,7 +145,7 @@ def _met(
             if names:
                 told = f"the server has that one already, with another {', '.join(names)}"
                 return _as_one(outcome, obj, other, told)
-        elif not _gives_way(other, outcome.age):
+        elif not (id(other) in session.members.deleted or _gives_way(other, outcome.age)):
             return _as_one(outcome, obj, other, "nothing tells whether it was created")
     return None
 

@@ -43,7 +43,7 @@ def commit(
     with run.looking():
         if session.journal is not None:
             session.journal.bind(session, chosen, run.wait)
-        settled = _settled_first(session, chosen, run.wait)
+        settled = _settled_first(session, chosen, run)
     vetoed = planning.ask_receivers(session, chosen, fields)
     if session.journal is not None and planning.has_receivers():
         session.journal.bind(session, chosen, run.wait)  # what they have added
@@ -168,14 +168,20 @@ def _check_options(workers: Any, on_error: Any, deadline: Any, progress: Any) ->
         )
 
 
-def _settled_first(session: Any, chosen: planning.Chosen, wait: settling.Wait) -> list[Outcome]:
+def _settled_first(session: Any, chosen: planning.Chosen, run: Run) -> list[Outcome]:
     """Return what an earlier commit has sent, and what turns out to be done."""
-    if not session.members.uncertain or session.offline:
+    uncertain = session.members.uncertain
+    if not uncertain or session.offline:
         return []
     objects, deleted = chosen()
-    found = settling.first(session, [*planning.closure(session, objects), *deleted], wait)
+    before = {id(outcome.operation): outcome for _, outcome in uncertain.values()}
+    found = settling.first(session, [*planning.closure(session, objects), *deleted], run.wait)
     for outcome in found if session.journal is not None else ():
         session.journal.note(outcome)
+    still = {id(outcome.operation): outcome for _, outcome in uncertain.values()}
+    for outcome in (*found, *still.values()):
+        run.requests += outcome.requests - before[id(outcome.operation)].requests
+        run.retries += outcome.retries - before[id(outcome.operation)].retries
     return found
 
 
@@ -196,6 +202,8 @@ class Run:
         self.until = None if deadline is None else time.monotonic() + deadline
         self.commit: Commit | None = None
         self.interrupted = False
+        #: What went out again of what an earlier commit had sent.
+        self.requests = self.retries = 0
 
     def wait(self, seconds: float) -> bool:
         """Wait that long, or till the deadline, or for Ctrl-C; return whether to go on."""
@@ -235,6 +243,8 @@ class Run:
             if self.interrupted:
                 self.commit.interrupt()
             report = self.commit.run()
+        report.requests, self.requests = report.requests + self.requests, 0
+        report.retries, self.retries = report.retries + self.retries, 0
         self.interrupted = self.interrupted or self.commit.interrupted
         return report
 

@@ -46,6 +46,14 @@ _REPLACED = Finding(
 _NO_WAY = Finding(Verdict.UNKNOWN, why="it can't be looked up")
 
 
+def replaced(session: Any, obj: Any) -> bool:
+    """Whether the server has given an object's key to one that the session has made since."""
+    mapper = type(obj).__mapper__
+    identity = mapper.identity_in(obj._row)
+    other = None if identity is None else session.identity.get(mapper.root, identity)
+    return other is not None and other is not obj and bool(other._state.page.made)
+
+
 def is_refusal(error: BaseException | None) -> bool:
     """Whether the server said that it did not do what was asked."""
     return isinstance(error, Conflict) or (
@@ -171,7 +179,7 @@ class _Judge:
         if isinstance(rows, ObjMapperError):
             return Finding(Verdict.NO_ANSWER, why=f"asking for it failed: {rows}")
         if change.kind == Kind.DELETE:
-            return _NOT_DONE if rows else _GONE
+            return self._of_deleted(change, rows[0]) if rows else _GONE
         if change.kind == Kind.CREATE:
             found = self._of_new(change, rows, outcome)
             if found.rows and found.rows[0] is not None:
@@ -182,6 +190,31 @@ class _Judge:
         if rows:
             return self._compared(change, rows[0])
         return _REPLACED if outcome.operation.rekeys else _NOT_DONE
+
+    def _of_deleted(self, change: Change, row: Row) -> Finding:
+        """Say whether a row is what was to be deleted: a server may give its key to another object."""
+        obj, mapper = change.object, mapper_of(change)
+        if replaced(self.session, obj):
+            return _GONE
+        if mapper.created_field is not None:
+            field = mapper.fields[mapper.created_field]
+            then, now = self._base(change, field), row.get(field.key)
+            if then not in (ABSENT, None) and now is not None:
+                if not same(self.view.form(field, now), then):
+                    return _GONE
+                made = field.tolerant(now)
+                if isinstance(made, datetime) and made.microsecond:
+                    return _NOT_DONE  # no other object was made at that moment
+        for field in naturalkey.fields_of(mapper):
+            then = self._base(change, field)
+            shown = field.key in row and then is not ABSENT
+            if shown and not same(self.view.form(field, row[field.key]), then):
+                why = (
+                    f"what the server has under its key has another {field.name!r}: somebody has changed "
+                    "it, or the server has given the key to another object"
+                )
+                return Finding(Verdict.UNKNOWN, why=why)
+        return _NOT_DONE
 
     def _of_new(self, change: Change, rows: Sequence[Row], outcome: Outcome) -> Finding:
         """Say which of the rows of its natural key a create has made, if any."""

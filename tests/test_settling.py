@@ -749,9 +749,11 @@ def test_what_an_earlier_commit_has_sent_again_is_not_counted_twice(server):
         report = failing(session)
         assert report.retries > 0
         server.faults.clear()
+        server.seen.clear()
         report = session.commit()
         assert report.created.objects == [project]
-        assert (report.requests, report.retries) == (0, 0)
+        assert [seen.method for seen in server.seen] == ["POST"]
+        assert (report.requests, report.retries) == (1, 1)
 
 
 def struck(server, method):

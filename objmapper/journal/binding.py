@@ -103,6 +103,7 @@ def bind(journal: Any, session: Any, chosen: planning.Chosen, wait: Wait) -> Non
     restorer, doubtful = Restorer(journal, session), set()
     known = number_new(journal, session, planning.closure(session, objects))
     items = [(obj, journal.book.items[journal.numbers[obj]]) for obj in known]
+    restorer.given_away([item for _, item in items if item.open])
     lost = [item for _, item in items if any(part.is_lost_deletion for part in item.open)]
     if lost:
         offline.refuse(session, f"Whether {known[0]!r} is deleted has to be asked of the server")
@@ -112,6 +113,7 @@ def bind(journal: Any, session: Any, chosen: planning.Chosen, wait: Wait) -> Non
             item.state, item.open = "gone", []
     if journal.book.undoing:
         _give_up_undo(journal, session.dialect, {item.number for _, item in items})
+    _give_up_deletions(journal, [item for _, item in items if item.open])
     for obj, item in items:
         _keep_key(obj, item)
         if item.state == "there":
@@ -141,6 +143,15 @@ def _give_up_undo(journal: Any, dialect: Any, known: set[int]) -> None:
                 mapper = journal.models.model(item.model).__mapper__
                 version = versions.key_of(dialect, mapper) if mapper.is_versioned else None
                 item.forget(part.keys if version is None else {*part.keys, version})
+
+
+def _give_up_deletions(journal: Any, items: list[Item]) -> None:
+    """Leave undeleted what an earlier run was about to delete, and the program makes again."""
+    for item in items:
+        for part in [part for part in item.open if part.deletes and not part.is_unknown]:
+            journal.drop(part.intent.operation)
+            for other, each in journal.book.parts(part.intent.operation):
+                other.open.remove(each)
 
 
 @contextmanager

@@ -53,7 +53,12 @@ class Part:
     @property
     def is_lost_deletion(self) -> bool:
         """Whether it is a deletion of unknown fate."""
-        return self.is_unknown and self.intent.kind == Kind.DELETE
+        return self.is_unknown and self.deletes
+
+    @property
+    def deletes(self) -> bool:
+        """Whether it is a deletion, whatever became of it."""
+        return self.intent.kind == Kind.DELETE
 
     @property
     def keys(self) -> set[str]:
@@ -115,6 +120,8 @@ class Item:
     hidden: set[str] = field(default_factory=set)
     #: What is not done of it.
     open: list[Part] = field(default_factory=list)
+    #: The operation that has created it, as far as that is told.
+    made_by: int = 0
 
     def take(self, part: Part, row: dict[str, Any], keys: dict[int, Any]) -> None:
         """Bring the next operation in; of one that is done, *row* is what its answer told."""
@@ -127,6 +134,8 @@ class Item:
             self.name, self.open = intent.name, []
         elif kind == Kind.DELETE and part.fate != DROPPED:
             self.open = []
+        elif part.fate != DROPPED:  # what is said of it since says that it is to stay
+            self.open = [e for e in self.open if not e.deletes or (e.is_unknown and not done)]
         for earlier in self.open:
             earlier.leave_out(part.keys)
         # Steps of actions that say nothing of their own go with what is said later.
@@ -262,6 +271,7 @@ class Book:
             key, row, full, left, waits = self._told(event, place)
             item.key, item.full = key or item.key, full or item.full
             self.done.append(Done(intent.kind, intent.object))
+            item.made_by = intent.operation if intent.kind == Kind.CREATE else item.made_by
         sent = checking.mapping(intent.sent)
         part = Part(
             intent,
@@ -307,6 +317,11 @@ class Book:
         """Return what is not done of an operation, with the objects."""
         items = [self.items[intent.object] for intent in self.operations[operation]]
         return [(i, part) for i in items for part in i.open if part.intent.operation == operation]
+
+    def is_over(self, item: Item) -> None:
+        """Take an object for gone that was to be deleted."""
+        item.state, item.open = "gone", []
+        self.done.append(Done(Kind.DELETE, item.number))
 
     def open(self) -> Iterator[Item]:
         """Yield the objects of which something is not done."""

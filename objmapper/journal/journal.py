@@ -252,6 +252,19 @@ class Journal:
         """Remember that an operation of an earlier process is not to be sent any more."""
         self._happened += (number, DROPPED, self.times.now(), None)
 
+    def is_over(self, number: int) -> None:
+        """Remember that an operation of an earlier process is done, without an answer of its own."""
+        self._happened += (number, DONE.value, self.times.now(), "[0,[]]")
+
+    def made_now(self, root: type, key: str) -> int | None:
+        """Return the number of what this run has created, or found created, with a key."""
+        number = self._by_key[root].get(key)
+        return number if number in self.made else None
+
+    def place(self, operation: int, fate: str) -> int | None:
+        """Return the place among all events of the first of an operation that says so."""
+        return self._store.first(operation, fate)
+
     def note(self, outcome: Outcome) -> None:
         """Remember what became of an operation; it is written before another one begins."""
         operation, fate, detail = outcome.operation, outcome.fate, None

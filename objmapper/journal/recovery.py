@@ -24,6 +24,7 @@ def recovered(
     """
     journal.reread(session)
     restorer = Restorer(journal, session)
+    restorer.given_away([*journal.book.open()])
     try:
         done = _done(restorer)
         objects = [restorer.object(item.number) for item in journal.book.open()]

@@ -8,7 +8,7 @@ from typing import Any
 from objmapper import ordering, planning, reviving, settling, wire
 from objmapper.exceptions import JournalError, TransportError
 from objmapper.journal import checking
-from objmapper.journal.history import Item, Part
+from objmapper.journal.history import SENDING, Item, Part
 from objmapper.operation import Change, Draft, Fate, Kind, Operation, Outcome, Secret
 from objmapper.state import (
     ABSENT,
@@ -179,6 +179,43 @@ class Restorer:
                 "Nothing was sent; commit again when the server can tell."
             )
         return {number for number, obj in stand_ins.items() if id(obj) in gone}
+
+    def given_away(self, items: Iterable[Item]) -> None:
+        """Take for gone what was to be deleted, where the server has given its key to another object.
+
+        That one is not what was meant, whatever became of the deletion.
+        """
+        journal, numbers = self.journal, set()
+        for item in items:
+            part = next((part for part in item.open if part.deletes), None)
+            if part is not None and self._is_given_away(item, part.intent.operation):
+                journal.book.is_over(item)
+                numbers.add(part.intent.operation)
+        for number in sorted(numbers):
+            if not journal.book.parts(number):
+                journal.is_over(number)
+
+    def _is_given_away(self, item: Item, deletion: int) -> bool:
+        """Whether another object was created with an item's key after its deletion was begun."""
+        journal, here = self.journal, self.journal.models.here
+        if item.key is None or item.model not in here:
+            return False
+        root = here[item.model].__mapper__.root
+        if journal.made_now(root, item.key) not in (None, item.number):
+            return True
+        others = [
+            other.made_by
+            for other in journal.book.items.values()
+            if other.key == item.key and other is not item and other.made_by
+            if other.model in here and here[other.model].__mapper__.root is root
+        ]
+        return any(self._is_later(made, deletion) for made in others)
+
+    def _is_later(self, made: int, deletion: int) -> bool:
+        """Whether a creation was done after a deletion was sent; of one never sent, planned after it."""
+        sent = self.journal.place(deletion, SENDING)
+        done = self.journal.place(made, Fate.DONE.value)
+        return made > deletion if sent is None or done is None else bool(done > sent)
 
     # -- operations -------------------------------------------------------------------------------
 

@@ -326,6 +326,13 @@ class Store:
         """Return all events in the order in which they happened."""
         return [Event(*row) for row in self._rows("event", Event._fields)]
 
+    def first(self, operation: int, fate: str) -> int | None:
+        """Return the place among all events of the first of an operation that says so."""
+        with self._used() as database:
+            statement = "SELECT min(number) FROM event WHERE operation = ? AND fate = ?"
+            found: int | None = database.execute(statement, (operation, fate)).fetchone()[0]
+        return found
+
     def _rows(self, table: str, names: tuple[str, ...], by: str = "number") -> list[Any]:
         """Return the rows of a table. Raises JournalError for one that nobody writes so."""
         with self._used() as database:

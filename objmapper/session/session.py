@@ -352,8 +352,8 @@ class Session(SessionBase):
         """Finish what earlier processes have begun, as the journal tells it; the rest is as for ``commit``.
 
         What was sent and has no answer is looked up first, what was not done is sent. The report is of
-        all that the journal tells: what was done before stands in it, too. Without anything to finish
-        nothing is sent.
+        all that the journal tells: what was done before, or is found to be, stands in it, too; its
+        requests are those of this call. Without anything to finish nothing is sent.
 
         *secrets* tells the values of write-only fields, which are never written to disk: it is called
         with an object, the field's name and the object's tag. Raises JournalError, before anything is
