@@ -463,7 +463,7 @@ def test_the_configured_cache_is_meant_and_one_that_is_not_there_is_told(
 # -- as a command ---------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def served():
     with serve("simvue", check=True) as running:
         yield running
