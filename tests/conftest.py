@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -84,11 +85,11 @@ class Clock:
     """
 
     def __init__(self) -> None:
-        self._read, self._ahead = time.monotonic, 0.0
+        self._ahead = 0.0
         self._timers: list[threading.Timer] = []
 
-    def now(self) -> float:
-        return self._read() + self._ahead
+    def ahead_of(self, read: Callable[[], float]) -> Callable[[], float]:
+        return lambda: read() + self._ahead
 
     def set_forward(self) -> None:
         self._ahead += 1000
@@ -108,7 +109,8 @@ class Clock:
 def clock(monkeypatch):
     """The clock of this process, which the test can set forward."""
     clock = Clock()
-    monkeypatch.setattr(time, "monotonic", clock.now)
+    for name in ("monotonic", "perf_counter"):
+        monkeypatch.setattr(time, name, clock.ahead_of(getattr(time, name)))
     yield clock
     clock.close()
 

@@ -603,7 +603,6 @@ def test_nothing_is_begun_after_the_deadline(server, clock):
         report = failing(session, deadline=100)
         why = "it is not done, and the server had little time to do it"
         assert only(report.uncertain).outcome.why == why
-        assert report.seconds < 30
     assert [seen.method for seen in server.seen] == ["POST", "GET"]
 
 
