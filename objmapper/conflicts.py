@@ -58,8 +58,8 @@ def check_names(on_conflict: Any, plan: Plan) -> None:
     """Raise FieldDoesNotExist for the side of a field that no object of *plan* has."""
     if not isinstance(on_conflict, Mapping):
         return
-    mappers = {mapper_of(change) for change in plan.changes}
-    known = {name for mapper in mappers for name in mapper.fields}
+    mappers = dict.fromkeys(mapper_of(change) for change in plan.changes)
+    known = dict.fromkeys(name for mapper in mappers for name in mapper.fields)
     for name in on_conflict if mappers else ():
         if name not in known:
             models = ", ".join(sorted(mapper.model.__name__ for mapper in mappers))

@@ -108,8 +108,8 @@ def _to_cut(
     tied = _tied(needs_)
     graph = _graph(need for need in tied if not need.can_be_cut)
     for need in tied:
-        graph.setdefault(need.waiting, set())
-        graph.setdefault(need.awaited, set())
+        graph.setdefault(need.waiting, {})
+        graph.setdefault(need.awaited, {})
     try:
         order = {n: place for place, n in enumerate(TopologicalSorter(graph).static_order())}
     except CycleError as error:
@@ -140,10 +140,14 @@ def _classes_in_a_circle(needs: list[Need], changes: Mapping[int, Change]) -> bo
     return False
 
 
-def _graph(needs: Iterable[Need]) -> dict[int, set[int]]:
-    graph: dict[int, set[int]] = {}
+#: What waits, with what it waits for: in an order that does not change with where objects lie in memory.
+_Graph = dict[int, dict[int, None]]
+
+
+def _graph(needs: Iterable[Need]) -> _Graph:
+    graph: _Graph = {}
     for need in needs:
-        graph.setdefault(need.waiting, set()).add(need.awaited)
+        graph.setdefault(need.waiting, {})[need.awaited] = None
     return graph
 
 
@@ -156,7 +160,7 @@ def _tied(needs: list[Need]) -> list[Need]:
     return needs
 
 
-def _free(graph: Mapping[int, set[int]]) -> set[int]:
+def _free(graph: _Graph) -> set[int]:
     sorter = TopologicalSorter(graph)
     found: set[int] = set()
     with suppress(CycleError):  # the sorter still gives what no circle holds up

@@ -70,7 +70,7 @@ def drafts_of(session: Any, changes: list[Change]) -> list[Draft]:
 def each_draft(session: Any, changes: list[Change]) -> Iterable[Draft]:
     """Give the requests for *changes* one by one, as the dialect makes them."""
     dialect, header = session.dialect, session.client.idempotency_header
-    kinds = {type(change.object).__mapper__ for change in changes}
+    kinds = dict.fromkeys([type(change.object).__mapper__ for change in changes])
     along = [change for change in changes if change.within is not None]
     alone = [change for change in changes if change.within is None] if along else changes
     drafts: Iterable[Draft] = dialect.operations(alone)

@@ -361,7 +361,8 @@ def side_by_side(
                     running[pool.submit(do, n)] = n
                 if not running:
                     return [found[number] for number in numbers]
-                for done in wait(running, return_when=FIRST_COMPLETED).done:
+                ended = wait(running, return_when=FIRST_COMPLETED).done
+                for done in sorted(ended, key=running.__getitem__):
                     found[running.pop(done)] = done.result()
                     if tell is not None:
                         tell(len(found), len(numbers))
