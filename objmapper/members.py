@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from objmapper import loading
@@ -31,8 +31,8 @@ class Members:
         self.deleted: dict[int, Any] = {}
         #: What met an unknown fate, with the outcome that says how.
         self.uncertain: dict[int, tuple[Any, Outcome]] = {}
-        #: What the server has, and has not told the keys of.
-        self.keyless: weakref.WeakSet[Any] = weakref.WeakSet()
+        #: What the server has, and has not told the keys of, in the order in which it was created.
+        self.keyless: weakref.WeakKeyDictionary[Any, None] = weakref.WeakKeyDictionary()
         #: The names that the program gave; none outlives its object, as an id would.
         self.tags: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
         #: Where an earlier process meant to make or find an object, as its request said; None: nowhere.
@@ -200,7 +200,7 @@ class Members:
         self.created.get(mapper.root, set()).discard(key)
         for kept in (self.touched, self.uncertain):
             kept.pop(id(obj), None)
-        self.keyless.discard(obj)
+        self.keyless.pop(obj, None)
         loading.renew(obj, made)
         obj._state.session = self.session
         self.new[id(obj)] = obj
@@ -218,7 +218,7 @@ class Members:
         for kept in (self.new, self.touched, self.deleted, self.uncertain):
             kept.pop(id(obj), None)
         self.tags.pop(obj, None)
-        self.keyless.discard(obj)
+        self.keyless.pop(obj, None)
         mapper = type(obj).__mapper__
         if mapper.has_key or mapper.singleton:
             self.identity.remove(mapper.root, mapper.identity_in(obj._row), obj)
@@ -238,8 +238,17 @@ class Members:
             if mapper.natural_key:
                 self.created.setdefault(mapper.root, set()).add(key)
         elif mapper.has_key:
-            self.keyless.add(obj)
+            self.keyless[obj] = None
         self.keep([obj])
+
+    def line_up(self, created: Iterable[Any]) -> None:
+        """Have what was created stand in this order where it waits for its key, or may change unnoticed."""
+        touched, keyless = self.touched, self.keyless
+        for obj in created:
+            if touched.pop(id(obj), None) is not None:
+                touched[id(obj)] = obj
+            if keyless and obj in keyless:
+                keyless[obj] = keyless.pop(obj)
 
     def rekeyed(self, obj: Any, before: Any) -> None:
         """Enter an object by the key that it has now; the server has made it anew."""

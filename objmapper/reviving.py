@@ -53,7 +53,7 @@ def persistent(session: Any, model: Any, row: dict[str, Any], *, full: bool = Fa
         session.identity.add(mapper.root, identity, obj)
     elif mapper.has_key:
         own(obj).lifecycle = page.lifecycle
-        session.members.keyless.add(obj)
+        session.members.keyless[obj] = None
     return obj
 
 

@@ -15,6 +15,7 @@ from objmapper.exceptions import JournalError, ObjMapperError, SessionError, Tra
 from objmapper.judging import Verdict, is_refusal
 from objmapper.operation import (
     CONFLICT,
+    CREATE,
     DONE,
     UNCERTAIN,
     Fate,
@@ -286,15 +287,10 @@ class Commit:
                 self.errors.append(error)
 
     def line_up(self, wave: list[Operation]) -> None:
-        """Have what was created, and may be changed unnoticed, stand in plan order among what changed."""
-        touched = self.session.members.touched
-        if len(touched) < 2:
-            return
-        for operation in wave:
-            for change in operation.changes if operation.kind == Kind.CREATE else ():
-                obj = touched.pop(id(change.object), None)
-                if obj is not None:
-                    touched[id(obj)] = obj
+        """Have what was created stand in plan order, too, where more is to be done about it."""
+        members = self.session.members
+        if len(members.touched) > 1 or len(members.keyless) > 1:
+            members.line_up(c.object for op in wave if op.kind == CREATE for c in op.changes)
 
     def announce(self, wave: list[Operation]) -> None:
         """Tell ``post_`` receivers what is done of a wave, in plan order."""

@@ -102,6 +102,18 @@ def test_what_is_created_and_changes_unnoticed_goes_in_plan_order_again(server):
         )
 
 
+def test_what_has_no_key_yet_is_asked_for_in_plan_order(server):
+    server.tables["tasks"].answers = "nothing"
+    with session_of(server) as session:
+        tasks = new()
+        session.add_all(tasks)
+        hold_the_first_back(server)
+        session.commit(workers=2)
+        assert sorted(task.id for task in tasks) == [1, 2, 3]
+        (look,) = [seen.query for seen in server.seen if seen.method == "GET"]
+        assert look.startswith("name__in=first,second,third")
+
+
 @pytest.fixture
 def conflicts(server):
     """A session with three notes that others have changed, the first of which is answered late."""
