@@ -5,6 +5,7 @@ import uuid
 import pytest
 
 from objmapper import CommitError, JournalError, Model, Registry, Session, fields
+from objmapper.cli import main
 
 registry = Registry("names")
 
@@ -142,6 +143,14 @@ def test_a_plan_leaves_the_key_that_the_program_draws(place):
         assert not session.plan().operations
         assert again.id == before
         session.rollback()
+
+
+def test_a_key_that_was_chosen_offline_tells_whose_it_is(place, capsys):
+    with Session(offline=place.path) as session:
+        session.add(Slug(id="of-five", note="x"))
+        session.commit()
+    assert main(["journal", str(place.path)]) == 3
+    assert capsys.readouterr().out.splitlines()[-1].split()[1:4] == ["create", "Slug", "of-five"]
 
 
 @pytest.mark.parametrize("at", [None, 1])

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from objmapper import CommitError, JournalError, inspect
+from objmapper import CommitError, JournalError, Session, inspect
 
 
 def made(models, count=4):
@@ -195,16 +195,19 @@ def test_what_the_server_has_keeps_its_tag_when_it_is_expunged(place, models, he
         with place.session() as session:
             session.add(models.Task(name="a"), tag="row-1")
             session.commit()
-    with closing(place.session()) as session:
+    client = place.server.client()
+    with closing(Session(client, journal=place.path, keep=0)) as session:
         task = models.Task(name="a")
         session.add(task, tag="row-1")
         session.commit()
         session.expunge(task)
+        other = "<Task 1 name='a'>"
         if not held:
+            other = "one that was created before"
             del task
             gc.collect()
         session.add(models.Task(name="b"), tag="row-1")
-        with pytest.raises(JournalError, match=r"'b'.* both have the tag 'row-1'"):
+        with pytest.raises(JournalError, match=f"'b'.* and {other} both have the tag 'row-1'"):
             session.commit()
         session.rollback()
     assert place.names() == ["a"]

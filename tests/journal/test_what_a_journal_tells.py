@@ -122,6 +122,18 @@ def test_all_that_there_can_be(place, models, capsys):
     assert re.fullmatch(r"Task #\d+ of it", of_it)
 
 
+def test_what_a_recovery_could_not_make_has_its_name_still(place, models, capsys):
+    place.server.fail("POST", "/projects", 400, {"name": ["no"]}, times=2)
+    with closing(place.session()) as session:
+        session.add(models.Project(name="of many tasks"))
+        with pytest.raises(CommitError):
+            session.commit()
+    with closing(place.session()) as session, pytest.raises(CommitError):
+        session.recover()
+    (row,) = told(place, capsys, 3)[8:]
+    assert re.split(r" {2,}", row)[1:3] == ["create", "Project of many tasks"]
+
+
 def test_what_is_referred_to_and_has_no_name(place, models, capsys):
     session = place.session()
     session.add(models.Task(name="a", project=models.Project(name="p")))
