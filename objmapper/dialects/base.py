@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import quote
 
 from objmapper import wire
 from objmapper.dialects.batches import Batches
+from objmapper.dialects.keeping import Keeping
 from objmapper.exceptions import (
     ContractError,
     QueryError,
@@ -61,7 +61,7 @@ def quote_key(value: Any) -> str:
     return text if text.strip(".") else text.replace(".", "%2E")
 
 
-class Dialect(Batches):
+class Dialect(Batches, Keeping):
     """What every dialect can be asked; the defaults are a plain REST service's.
 
     Keyword arguments of the constructor override capabilities: ``Rest(lists_are_full=True)``.
@@ -375,14 +375,6 @@ class Dialect(Batches):
         request = Request(method, whole(self.address(obj)), body=body, repeatable=repeatable)
         settle = REPEAT if repeatable else LOOK_UP
         return Draft(kind, (change,), request, repeatable, settle, read=read)
-
-    def contents(self, change: Change) -> Mapping[str, Any]:
-        """Return what is hidden of a change and kept beside a journal: a ``checksum``, and ``open()``."""
-        return {}
-
-    def retold(self, obj: Any, field: Any, kept: Path | None) -> Any:
-        """Return a value that is in no journal, of the file beside it if there is one, or of others."""
-        return None
 
     def draft_create(self, change: Change, mapper: Any) -> Draft:
         """Return the request that creates one object."""

@@ -58,12 +58,15 @@ class Contents:
         names = (path.name for path in self.folder.iterdir())
         self._there = {n for n in names if _NAME.match(n) or n.startswith(_UNDER_WAY)}
 
-    def keep(self, operation: int, found: Mapping[str, Any], hidden: str) -> str:
+    def keep(
+        self, operation: int, found: Mapping[str, Any], hidden: str, manner: Mapping[str, Any]
+    ) -> str:
         """Write what an operation needs, by wire name; return *hidden*, with the names of the files.
 
-        Raises JournalError where the disk does not take it.
+        *manner*: how some of it is sent, which is returned as well. Raises JournalError where the disk
+        does not take it.
         """
-        if not found:
+        if not found and not manner:
             return hidden
         names = {key: content.checksum for key, content in found.items()}
         for key, content in found.items():
@@ -77,8 +80,10 @@ class Contents:
                     f"What is to be sent can't be kept in {str(self.folder)!r}: "
                     f"{error.strerror or error}. Nothing of this commit was kept or sent."
                 ) from error
-        self._needed[operation] = (*names.values(),)
-        return dumps({key: names.get(key) for key in loads(hidden)})
+        if names:
+            self._needed[operation] = (*names.values(),)
+        told = {key: names.get(key) for key in loads(hidden)}
+        return dumps(told | {key: [names.get(key), how] for key, how in manner.items()})
 
     def _write(self, path: Path, content: Any) -> None:
         # What a journal has is nobody else's business.

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from types import NoneType
 from typing import Any
 
 from objmapper.encoding import loads
@@ -42,6 +41,8 @@ class Part:
     #: What is never written here; and in which files beside the journal some of it lies.
     hidden: list[str]
     contents: dict[str, str] = field(default_factory=dict)
+    #: How some of that is sent, as the dialect has told it.
+    manner: dict[str, Any] = field(default_factory=dict)
     #: Whether it takes back what was done.
     undoes: bool = False
 
@@ -85,7 +86,8 @@ class Part:
             again=None,
             token=None,
         )
-        rest = Part(intent, fate, {**self.values}, {**self.refs}, self.hidden, self.contents)
+        hidden = self.hidden, self.contents, self.manner
+        rest = Part(intent, fate, {**self.values}, {**self.refs}, *hidden)
         rest.leave_out(self.keys - keys)
         self.leave_out(keys)
         return rest
@@ -97,6 +99,7 @@ class Part:
                 del kept[key]
         self.hidden = [key for key in self.hidden if key not in keys]
         self.contents = {key: name for key, name in self.contents.items() if key not in keys}
+        self.manner = {key: how for key, how in self.manner.items() if key not in keys}
 
 
 @dataclass(slots=True)
@@ -351,11 +354,19 @@ def _refs(text: str | None, sent: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _hidden(text: str | None) -> tuple[list[str], dict[str, str]]:
-    """Return the names of what is hidden, and the files that have it; of most there is none."""
+def _hidden(text: str | None) -> tuple[list[str], dict[str, str], dict[str, Any]]:
+    """Return the names of what is hidden, the files that have it, and how it is sent; of most neither."""
     found = [] if text is None else loads(text)
     if isinstance(found, list) and not {*map(type, found)} - {str}:
-        return found, {}
-    if isinstance(found, dict) and not {*map(type, found.values())} - {str, NoneType}:
-        return list(found), {key: name for key, name in found.items() if name is not None}
-    raise JournalError(f"an intent in the journal makes no sense: {found!r:.60} is hidden")
+        return found, {}, {}
+    names: dict[str, str] = {}
+    manner: dict[str, Any] = {}
+    for key, said in found.items() if isinstance(found, dict) else (("", found),):
+        name = said
+        if key and isinstance(said, list) and len(said) == 2:
+            name, manner[key] = said
+        if not key or not isinstance(name, str | None):
+            raise JournalError(f"an intent in the journal makes no sense: {said!r:.60} is hidden")
+        if name is not None:
+            names[key] = name
+    return list(found), names, manner

@@ -71,6 +71,7 @@ def _ask(restorer: Restorer, secrets: Secrets | None) -> None:
         obj = restorer.object(item.number)
         by_key = type(obj).__mapper__.by_key
         kept = {key: name for part in item.open for key, name in part.contents.items()}
+        manner = {key: how for part in item.open for key, how in part.manner.items()}
         for key in sorted({key for part in item.open for key in part.hidden} - obj._row.keys()):
             field = by_key[key]
             value = None if secrets is None else secrets(obj, field.name, item.tag)
@@ -78,6 +79,8 @@ def _ask(restorer: Restorer, secrets: Secrets | None) -> None:
                 name = kept.get(key)
                 path = None if name is None else restorer.journal.contents.path(name)
                 value = restorer.session.dialect.retold(obj, field, path)
+            if value is not None and key in manner:
+                value = restorer.session.dialect.in_manner(field, value, manner[key])
             if value is None:
                 missing.append(f"{obj!r}.{field.name}")
             elif is_new(obj):

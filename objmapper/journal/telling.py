@@ -49,7 +49,8 @@ def intents(
                     again = encoding.dumps(sorted(journal.again[known] & change.sent.keys()))
             sent, refs, hidden = encoding.sent_of(change, journal.number)
             if hidden is not None:
-                hidden = journal.contents.keep(number, dialect.contents(change), hidden)
+                kept, manner = dialect.contents(change), dialect.manner(change)
+                hidden = journal.contents.keep(number, kept, hidden, manner)
             tag = encoding.quoted(tags[obj]) if tagged and obj in tags else None
             model = journal.models.number(type(obj))
             what = number, known, kind, model, name, tag, key, base

@@ -256,6 +256,26 @@ class Simvue(Dialect):
         held = content.value if isinstance(content, Secret) else None
         return {"content": held} if isinstance(held, Content) and held.is_alone else {}
 
+    def manner(self, change: Change) -> Mapping[str, Any]:
+        """Return how long each step of an upload may take, where an artifact says it."""
+        content = change.sent.get("content")
+        held = content.value if isinstance(content, Secret) else None
+        told = held.timeout if isinstance(held, Content) else None
+        return {} if told is None else {"content": {"timeout": told[0]}}
+
+    def in_manner(self, field: Any, value: Any, manner: Any) -> Any:
+        """Return what an artifact holds, with the time that its upload may take. Raises JournalError."""
+        content = field.coerce(value)
+        if isinstance(content, Content) and content.timeout is None:
+            try:
+                content.limit(manner["timeout"])
+            except (ValueError, LookupError, TypeError):
+                raise JournalError(
+                    f"The journal is damaged, or was edited: {cut(manner)} is no way to send {field}. "
+                    "Nothing was sent."
+                ) from None
+        return content
+
     def retold(self, obj: Any, field: Any, kept: Path | None) -> Any:
         """Return what an artifact holds again. Raises JournalError where it is something else by now."""
         path, sum_ = obj._row.get("original_path"), obj._row.get("checksum")

@@ -254,17 +254,14 @@ class Content:
     def __init__(
         self, source: bytes | Path, *, is_alone: bool = False, timeout: float | None = None
     ) -> None:
-        try:
-            limits = None if timeout is None else checked_timeout((timeout, timeout))
-        except ValueError:
-            told = f"upload_timeout is a number of seconds above 0, not {cut(timeout)}."
-            raise ValueError(told) from None
         #: The bytes, or the file.
         self.source: bytes | Path = source
         #: Whether it is in no file of the user's, so that a journal has to keep it.
         self.is_alone: bool = is_alone or isinstance(source, bytes)
         #: Seconds for the connection to the storage, and for each step there; None: the client's.
-        self.timeout: tuple[float, float] | None = limits
+        self.timeout: tuple[float, float] | None = None
+        if timeout is not None:
+            self.limit(timeout)
         digest, size = hashlib.sha256(), 0
         with self.open() as file:
             while piece := file.read(_PIECE):
@@ -274,6 +271,14 @@ class Content:
         self.size: int = size
         #: Their SHA-256, in hexadecimal digits.
         self.checksum: str = digest.hexdigest()
+
+    def limit(self, seconds: Any) -> None:
+        """Let each step of its upload take so long. Raises ValueError for what is no such time."""
+        try:
+            self.timeout = checked_timeout((seconds, seconds))
+        except ValueError:
+            told = f"upload_timeout is a number of seconds above 0, not {cut(seconds)}."
+            raise ValueError(told) from None
 
     def open(self) -> BinaryIO:
         """Open it anew, as each attempt to send it does."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import sqlite3
 import stat
 from contextlib import closing
 
@@ -11,7 +12,7 @@ import faulty
 import numpy
 import pytest
 
-from objmapper import CommitError, JournalError, Session, inspect, signals
+from objmapper import CommitError, JournalError, Session, Timeout, inspect, signals
 from objmapper.server import serve
 from objmapper.simvue import Artifact, Client, FileArtifact, ObjectArtifact, Run, disconnect
 
@@ -283,3 +284,44 @@ def test_what_nobody_knows_to_be_made_stays_until_somebody_does(client, died):
         assert session.commit().ok
     assert [each.load() for each in Artifact.objects.all()] == [b"x", b"x"]
     assert not dead.with_name("it.journal.contents").exists()
+
+
+@pytest.mark.parametrize("kind", ["file", "object"])
+def test_how_long_an_upload_may_take_is_kept(home, path, faulty_server, kind):
+    journal = home / "it.journal"
+    with Session(offline=journal):
+        if kind == "file":
+            FileArtifact.new(name="f", file_path=path, upload_timeout=0.1).commit()
+        else:
+            ObjectArtifact.new(name="o", obj=1, upload_timeout=0.1).commit()
+    where = f"{faulty_server.url}/storage/x"
+    faulty_server.then(faulty.say({"id": "k" * 22, "url": where}), faulty.stall())
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjk5OTk5OTk5OTl9.c2lnbmF0dXJl"
+    options = {"retries": 0, "settle_after": 0, "check_server_version": False}
+    with Client(faulty_server.url, token, **options) as client:
+        session = Session(client, journal=journal)
+        with closing(session), pytest.raises(CommitError) as slow:
+            session.recover()
+    (entry,) = slow.value.report.uncertain
+    assert isinstance(entry.error, Timeout)
+    assert entry.error.request.timeout == (0.1, 0.1)
+
+
+@pytest.mark.parametrize("wrong", ["{}", '{"timeout": 0}', '{"timeout": null}', "7", "[]", '"x"'])
+def test_a_way_to_upload_that_a_journal_can_not_have_is_told(client, asked, home, path, wrong):
+    journal = home / "it.journal"
+    with Session(offline=journal):
+        FileArtifact.new(name="f", file_path=path, upload_timeout=5).commit()
+    with closing(sqlite3.connect(journal)) as database:
+        (hidden,) = database.execute(
+            "SELECT hidden FROM intent WHERE hidden IS NOT NULL"
+        ).fetchone()
+        assert json.loads(hidden) == {"content": [None, {"timeout": 5}]}
+        edit = "UPDATE intent SET hidden = ? WHERE hidden IS NOT NULL"
+        database.execute(edit, (f'{{"content":[null,{wrong}]}}',))
+        database.commit()
+    with Session(client, journal=journal) as session:
+        with pytest.raises(JournalError, match=r"is no way to send FileArtifact\.content"):
+            session.recover()
+        session.members.clear()
+    assert asked == []
