@@ -19,6 +19,7 @@ from objmapper import (
     SessionError,
     fields,
 )
+from objmapper.journal.showing import shown
 from objmapper.journal.store import FORMAT
 
 
@@ -127,6 +128,19 @@ def test_a_newer_format_is_refused(place):
     database.close()
     with pytest.raises(JournalError, match=f"has the format {FORMAT + 1}.*knows {FORMAT}"):
         place.session()
+
+
+def test_to_look_at_a_journal_of_an_older_format_writes_nothing(place, models):
+    with place.session() as session:
+        session.add(models.Task(name="a"))
+        session.commit()
+    with closing(sqlite3.connect(place.path)) as database:
+        database.execute(f"PRAGMA user_version = {FORMAT - 1}")
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    before = place.path.read_bytes()
+    assert shown(place.path)[1] == 0
+    assert place.path.read_bytes() == before
+    assert [path.name for path in place.path.parent.glob("it.journal*")] == ["it.journal"]
 
 
 def test_a_truncated_journal_is_refused_and_what_can_be_read_is_told(place, models):
