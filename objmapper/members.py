@@ -250,6 +250,13 @@ class Members:
             if keyless and obj in keyless:
                 keyless[obj] = keyless.pop(obj)
 
+    def has_made(self, obj: Any) -> bool:
+        """Whether this session has created an object, as far as it still knows."""
+        mapper = type(obj).__mapper__
+        if obj._state.page.made or obj in self.keyless:
+            return True
+        return mapper.identity_in(obj._row) in self.created.get(mapper.root, ())
+
     def rekeyed(self, obj: Any, before: Any) -> None:
         """Enter an object by the key that it has now; the server has made it anew."""
         mapper = type(obj).__mapper__

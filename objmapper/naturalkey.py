@@ -178,6 +178,9 @@ def adopt(session: Any, obj: Any, row: dict[str, Any]) -> None:
     page = Page(session.ref, mapper, [mapper.identity_in(row)], full=full)
     loading.receive(obj, row, page)
     key = mapper.identity_in(obj._row)
-    session.members.keyless.pop(obj, None)
+    members = session.members
+    if obj in members.keyless:  # this session has created it
+        del members.keyless[obj]
+        members.created.setdefault(mapper.root, set()).add(key)
     if session.identity.get(mapper.root, key) is None:
         session.identity.add(mapper.root, key, obj)

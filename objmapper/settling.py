@@ -19,7 +19,7 @@ from objmapper.judging import Finding, Verdict, judge
 from objmapper.operation import Change, Fate, Kind, Outcome
 from objmapper.query import Query
 from objmapper.sending import send
-from objmapper.state import changed_keys
+from objmapper.state import Lifecycle, changed_keys, revert
 
 #: Refusals that an operation meets which has been done already: gone, there, of another version.
 _SAYS_DONE = frozenset({404, 409, 410, 412})
@@ -85,6 +85,7 @@ def first(session: Any, objects: Iterable[Any], wait: Wait = patient) -> list[Ou
 
 def _closed(session: Any, outcome: Outcome, finding: Finding, wait: Wait) -> Outcome:
     """Let the objects of an operation know what was found out about it."""
+    taken_back = [o for o in outcome.operation.objects if o._state.lifecycle is Lifecycle.TRANSIENT]
     if finding.verdict is Verdict.REPEAT:
         if not wait(0):
             return outcome
@@ -97,6 +98,8 @@ def _closed(session: Any, outcome: Outcome, finding: Finding, wait: Wait) -> Out
         outcome = outcome._replace(fate=Fate.PENDING)
     else:
         outcome = outcome._replace(why=finding.why)
+    for obj in taken_back if outcome.fate is Fate.DONE else ():
+        revert(obj)  # what was said of it since, rollback() has taken back with it
     for obj in outcome.operation.objects:
         session.members.uncertain.pop(id(obj), None)
         if outcome.fate is Fate.UNCERTAIN:

@@ -455,7 +455,7 @@ def is_dirty(obj: Stateful) -> bool:
 
 
 def revert(obj: Stateful) -> None:
-    """Take back every change of *obj*; what changed in place is restored in place, and watched on."""
+    """Take back every change of *obj*, in place; what was set unread is what has been read of it since."""
     state, row = obj._state, obj._row
     if state.__class__ is not InstanceState:
         return
@@ -464,15 +464,14 @@ def revert(obj: Stateful) -> None:
     for key, snapshot in list((state.snapshots or {}).items()):
         field, base = by_key[key], thaw(snapshot)
         if base is ABSENT:
-            row.pop(key, None)
+            assigned[key] = base
             del state.snapshots[key]  # type: ignore[union-attr]
         elif key not in row or not unchanged(field, snapshot, row[key]):
             row[key] = in_place(row.get(key), field.tolerant(base))
-    for key, base in assigned.items():
-        if base is ABSENT:
-            row.pop(key, None)
-        else:
-            row[key] = base
+    told = copied(state.theirs or {})
+    row.update({key: told.get(key) if base is ABSENT else base for key, base in assigned.items()})
+    for key in [key for key, base in assigned.items() if base is ABSENT and key not in told]:
+        del row[key]
 
 
 def in_place(current: Any, wanted: Any, levels: int = 100) -> Any:

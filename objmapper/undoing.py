@@ -7,7 +7,7 @@ What has no inverse, or may not be touched, is left out of the plan, with the re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -27,7 +27,15 @@ from objmapper.operation import (
     has_pending,
 )
 from objmapper.report import CommitReport
-from objmapper.state import ABSENT, Lifecycle, copied, freeze, same, session_of
+from objmapper.state import (
+    ABSENT,
+    Lifecycle,
+    base_value,
+    copied,
+    freeze,
+    same,
+    session_of,
+)
 from objmapper.wire import wire_value
 
 
@@ -173,6 +181,7 @@ class _Undo:
         drafts = self.drafts()
         left_out = [*self.unsure(), *self.recalled(), *self.left_out.values()]
         holding = [out for out in left_out if out.change.kind != Kind.DELETE or out.change.undoes]
+        holding += [LeftOut(Change(Kind.UPDATE, obj), None) for obj in self.put_there()]
         return Plan(ordering.ordered(drafts, holding), tuple(left_out))
 
     def leave_out(
@@ -268,6 +277,18 @@ class _Undo:
         changes = ordering.cut_cycles(list(self.inverses.values()))
         return planning.drafts_of(self.session, changes)
 
+    def put_there(self) -> Iterator[Any]:
+        """Yield what other commits, or others, have put into what is to be deleted: it would go along."""
+        deleted = [c.object for c in self.inverses.values() if c.kind == Kind.DELETE]
+        gone = {*map(ordering.identity, deleted)}
+        members = self.session.members
+        for obj in [*self.session.identity, *members.keyless] if gone else ():
+            number = id(obj)
+            if number in self.inverses or number in members.deleted:
+                continue
+            if _is_put(obj, gone, members.has_made(obj)):
+                yield obj
+
     def unsure(self) -> Iterator[LeftOut]:
         """Yield what the commit sent and nobody knows the fate of: what it refers to must stay."""
         known = self.session.members.uncertain
@@ -297,6 +318,19 @@ class _Undo:
                         "not known here."
                     )
                     yield LeftOut(Change(kind, entry.object), error)
+
+
+def _is_put(obj: Any, into: Collection[Any], made: bool) -> bool:
+    """Whether somebody has said of an object that it is one of another's, by identity.
+
+    What can't be said later was said by who has *made* it, which may be the server: it makes parts.
+    """
+    mapper = type(obj).__mapper__
+    for field in mapper.foreign_keys.values():
+        is_said = not field.read_only and (not field.write_once or made)
+        if is_said and ordering.target(field, base_value(obj, field)) in into:
+            return True
+    return False
 
 
 def _parts(outcomes: Iterable[Outcome]) -> Iterator[Part]:

@@ -859,6 +859,28 @@ def test_what_the_row_lacked_lacks_it_again_after_a_revert(small):
         assert task.changes == {}
 
 
+@pytest.mark.parametrize("how", ["revert", "rollback"])
+def test_what_was_set_before_it_was_read_is_what_was_read_since(small, how):
+    row = {"id": 1, "name": "a", "status": "theirs", "tags": ["theirs"]}
+    small.table("tasks", [row])
+    with Session(small.client()) as session:
+        task = Task.objects.only("name").get(name="a")
+        task.status, task.tags = "mine", ["mine"]
+        assert Task.objects.get(id=1) is task
+        assert task.changes == {"status": (None, "mine"), "tags": (None, ["mine"])}
+        if how == "revert":
+            task.revert()
+        else:
+            session.rollback()
+        small.seen.clear()
+        assert (task.status, task.tags, task.changes) == ("theirs", ["theirs"], {})
+        task.tags.append("x")
+        assert task.changes == {"tags": (["theirs"], ["theirs", "x"])}
+        assert inspect(task).theirs["tags"] == ["theirs"]
+        task.revert()
+        assert (task.tags, small.asked) == (["theirs"], [])
+
+
 def test_revert_of_a_new_object_leaves_it_as_empty_as_can_be():
     one = Task(name="a", tags=["x"])
     one.revert()

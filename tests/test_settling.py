@@ -933,6 +933,22 @@ def test_a_repeat_that_is_refused_is_compared_with_what_was_sent(server, status,
         assert len(asked(server, "PATCH")) == 2
 
 
+def test_what_was_taken_back_is_as_it_was_sent_if_it_was_done(server, session):
+    project = Project(name="new")
+    task = Task(name="t", project=project, tags=["a"])
+    session.add(task)
+    lost(server, "POST", "/projects", done=True)
+    lost(server, "GET", "/projects", done=False, status=500, times=6)
+    failing(session)
+    server.faults.clear()
+    project.name, task.name = "edited", "edited too"
+    session.rollback()
+    report = session.commit()
+    assert (report.created.objects, report.updated.objects) == ([project], [])
+    assert (project.name, project.changes, task in session) == ("new", {}, False)
+    assert rows(server, "projects") == ["p", "new"]
+
+
 # -- answers that tell little ---------------------------------------------------------------------
 
 

@@ -81,6 +81,15 @@ class Field(Base):
     lock = fields.Nested(Lock, null=True)
 
 
+class Part(Base):
+    """What a server makes along with its project."""
+
+    project = fields.ForeignKey(Project, write_once=True, required=True)
+
+    class Meta:
+        natural_key = ["project"]
+
+
 class Node(Base):
     name = fields.String()
     next = fields.ForeignKey("self", null=True)
@@ -610,6 +619,59 @@ def test_a_parent_stays_while_what_moved_there_stays(server, session):
     assert undone.failed.objects == [moved]
     assert undone.skipped.objects == [project]
     assert set(undone.undone.objects) == {task, renamed}
+
+
+@pytest.mark.parametrize("how", ["made", "moved", "read"])
+def test_a_parent_stays_while_it_has_what_the_session_knows_of(server, session, how):
+    project, task = Project(name="new"), Task(name="t")
+    session.add(project)
+    report = session.commit()
+    if how == "made":
+        task.project = project
+        session.add(task)
+    elif how == "moved":
+        task = session.get(Task, 1)
+        task.project = project
+    else:
+        server.tables["tasks"].rows[3]["project_id"] = project.id
+        task = session.get(Task, 3)
+    session.commit()
+    undone = failing(report.undo)
+    entry = only(undone.skipped)
+    assert (entry.object, entry.waited_for) == (project, (task,))
+    assert project.id in server.tables["projects"].rows
+    task.project = None
+    task.commit()
+    assert report.undo().undone.objects == [project]
+
+
+def test_what_the_server_has_made_along_goes_along(server, session):
+    """Of what may not be moved only those are in the way that this session has made."""
+    server.table("parts", foreign={"project": "projects"})
+    project = Project(name="new")
+    session.add(project)
+    report = session.commit()
+    server.tables["parts"].rows[7] = {"id": 7, "project": project.id}
+    theirs, ours = session.get(Part, 7), Part(project=project)
+    session.add(ours)
+    session.commit()
+    assert list(Part.objects.all()) == [theirs, ours]  # it stands on a page now
+    undone = failing(report.undo)
+    assert only(undone.skipped).waited_for == (ours,)
+    ours.delete()
+    assert report.undo().undone.objects == [project]
+
+
+def test_a_parent_does_not_stay_for_what_is_to_go_or_is_not_there_yet(server, session):
+    project = Project(name="new")
+    session.add(project)
+    report = session.commit()
+    doomed, pending = session.get(Task, 1), session.get(Task, 2)
+    doomed.project = project
+    doomed.commit()
+    session.delete(doomed)
+    pending.project = project
+    assert report.undo().undone.objects == [project]
 
 
 def test_what_is_gone_meanwhile_is_told(server, session):
@@ -1150,6 +1212,22 @@ def test_a_cvat_migration_is_taken_back_whole(cvat):
     assert undone.counts() == {"undone": 9}
     assert str(session.plan()) == plan
     assert session.commit().counts() == {"created": 6, "updated": 3}
+
+
+def test_what_was_put_into_a_cvat_project_since_is_not_deleted_with_it(cvat):
+    session, project = cvat.session, CVATProject(name="new", labels=[{"name": "car"}])
+    session.add(project)
+    first = session.commit()
+    task, tram = CVATTask(name="since", project=project), Label(name="tram", project=project)
+    session.add_all([task, tram])
+    second, before = session.commit(), everything(cvat)
+    assert {label.name for label in project.labels.all()} == {"car", "tram"}  # it has its key now
+    undone = failing(first.undo)
+    assert {*undone.skipped[0].waited_for} == {task, tram}
+    assert everything(cvat) == before
+    assert second.undo().ok
+    assert first.undo().ok
+    assert len(session.new) == 4
 
 
 def test_labels_go_with_the_project_in_whose_request_they_were_made(cvat):
