@@ -7,7 +7,7 @@ from typing import Any
 
 from objmapper import loading, versions
 from objmapper.exceptions import AlreadyExists, Conflict, ContractError
-from objmapper.operation import CREATE, DELETE, Change, Fate, Outcome, Response
+from objmapper.operation import CREATE, DELETE, Change, Fate, Outcome
 from objmapper.report import was_there
 from objmapper.state import ABSENT, Page, changed_keys, own, same
 
@@ -22,7 +22,7 @@ def taken_in(session: Any, outcome: Outcome) -> Outcome:
     try:
         rows = _rows(outcome)
         for change, row in rows:
-            _check(change, row, outcome.response, outcome.operation.rekeys)
+            _check(change, row, outcome)
     except Conflict as error:
         fate = Fate.UNCERTAIN if outcome.retries else Fate.FAILED
         return outcome._replace(fate=fate, error=error)
@@ -130,7 +130,7 @@ def _met(
         obj, mapper = change.object, type(change.object).__mapper__
         if change.kind != CREATE or row is None or not mapper.has_key:
             continue
-        key = _identity(obj, row)
+        key = _identity(obj, row) if mapper.path_fields else mapper.key_in(row)
         if key is None:
             continue
         if len(rows) > 1:
@@ -194,21 +194,22 @@ def _rows(outcome: Outcome) -> list[tuple[Change, Any]]:
     return list(zip(operation.changes, operation.read(response), strict=True))
 
 
-def _check(change: Change, row: Any, response: Response | None, rekeys: bool = False) -> None:
+def _check(change: Change, row: Any, outcome: Outcome) -> None:
     """Make sure that the row is the object's, and that a new one can be found again.
 
-    *rekeys*: the object may have another key from now on. Raises ContractError.
+    The object may have another key from now on where the operation says so. Raises ContractError.
     """
     obj = change.object
     mapper = type(obj).__mapper__
     told = None if row is None or not mapper.has_key else mapper.told_key(row)
     if told is not None:
-        if not rekeys and mapper.key_in(obj._row) not in (None, told):
+        known = mapper.key_in(obj._row)
+        if known is not None and known != told and not outcome.operation.rekeys:
             raise ContractError(f"{obj!r} was sent, and the answer is about {told!r}.")
         return
     findable = not mapper.has_key or mapper.natural_key or change.kind != CREATE
     if not findable and mapper.key_in(obj._row) is None:
-        status = response.status if response is not None else "no answer"
+        status = "no answer" if outcome.status is None else outcome.status
         raise ContractError(
             f"{obj!r} was created ({status}), but the answer has no {mapper.pk.key!r}, and "
             f"{mapper.model.__name__} has no natural_key to find it by."

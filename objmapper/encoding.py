@@ -232,8 +232,7 @@ def name_of(obj: Any, tag: str | None, number: Callable[[Any, Any], int | None])
     mapper, row = type(obj).__mapper__, obj._row
     fields: list[Any] = [mapper.fields[name] for name in mapper.natural_key]
     if not fields and not mapper.singleton:
-        chosen = mapper.has_key and mapper.pk.generated == "client"
-        if not chosen or is_drawn(mapper.pk):
+        if not mapper.chooses_keys or is_drawn(mapper.pk):
             return None
         fields = [mapper.pk]
     parts: list[Any] = ["key" if fields else "singleton"]

@@ -52,7 +52,8 @@ _WORTH_AN_ENTRY = 50
 class Window(LRUCache[int, list[Any]]):
     """The rows that were read last, ``maxsize`` in all; what leaves gathers in ``left``.
 
-    They come by pages, and few at a time become a page first; they leave row by row.
+    They come by pages, and few at a time become a page first; they leave row by row. A large one
+    takes the few of one more page, so that nothing has to leave for each of them by itself.
     """
 
     def __init__(self, maxsize: int) -> None:
@@ -63,8 +64,9 @@ class Window(LRUCache[int, list[Any]]):
         #: What is still too few for a page.
         self._few: list[Any] = []
         self._number = 0
-        #: How many few there may be before any has to leave.
+        #: How many few there may be before any has to leave, and how many of them although it is full.
         self._room = int(maxsize)
+        self._spare = _WORTH_AN_ENTRY if maxsize >= 20 * _WORTH_AN_ENTRY else 0
 
     def keep(self, page: list[Any]) -> None:
         """Keep a page's objects alive, and let go of as many of the oldest."""
@@ -84,7 +86,8 @@ class Window(LRUCache[int, list[Any]]):
         if len(self._few) >= _WORTH_AN_ENTRY:
             self._number += 1
             self[self._number], self._few = self._few, []
-        self._room = int(self.maxsize) - int(self.currsize) - len(self._leaving)
+        room = int(self.maxsize) - int(self.currsize) - len(self._leaving)
+        self._room = max(room, self._spare)
 
     def clear(self) -> None:
         super().clear()
@@ -118,7 +121,9 @@ class IdentityMap:
 
     def add(self, root: type, key: Any, obj: Any) -> Any | None:
         """Enter an object, and return the one whose place it takes, None where there is none."""
-        home = self.home(root)
+        home = self._homes.get(root)
+        if home is None or home.dead:
+            home = self.home(root)
         before = home.get(key)
         home[key] = ref = Ref(obj, home.died)
         ref.key = key

@@ -206,6 +206,8 @@ class Mapper:
         self._pk = self._key_field(self._index())
         #: Whether its objects have a key: it is neither keyless nor a singleton without one.
         self.has_key: bool = self._pk is not None
+        #: Whether the client chooses the keys of its objects.
+        self.chooses_keys: bool = self._pk is not None and self._pk.generated == "client"
         #: The fields that fill the endpoint's braces, in order.
         self.path_fields: tuple[Field[Any], ...] = ()
         if not self.abstract:

@@ -50,7 +50,7 @@ def problems(obj: Any, keys: list[str] | None = None) -> list[Problem]:
         for field in mapper.by_key.values():
             if field.required and field.key not in keys:
                 found.append((obj, field.name, ["Missing data for required field."]))
-        if mapper.has_key and mapper.pk.generated == "client" and mapper.pk.key not in row:
+        if mapper.chooses_keys and mapper.pk.key not in row:
             found.append((obj, mapper.pk.name, ["Has no value: the client chooses this key."]))
     if not found and mapper.schema_base is not None:
         found += _schema_problems(obj, mapper)

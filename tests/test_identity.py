@@ -21,6 +21,7 @@ from objmapper import (
     inspect,
 )
 from objmapper.dialects.base import Draft
+from objmapper.identity import Window
 from objmapper.models import IdentityKey
 from objmapper.operation import Json, Kind, Request
 from objmapper.wire import body as body_of
@@ -1006,3 +1007,15 @@ def test_a_session_and_a_client_are_not_pickled(session):
         pickle.dumps(session)
     with pytest.raises(TypeError, match="Client"):
         pickle.dumps(session.client)
+
+
+def test_a_large_window_keeps_what_was_read_last_and_few_more():
+    window, left = Window(1000), []
+    for number in range(3000):
+        window.keep([number])
+        while window.left:
+            left += window.left.pop(0)
+        assert left == list(range(len(left)))
+        kept = number + 1 - len(left)
+        assert min(number + 1, 1000) <= kept <= 1050
+    assert len(left) >= 1950

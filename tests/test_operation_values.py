@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from objmapper import Client, Model, Registry, Session, fields
-from objmapper.draft import Change, Draft
+from objmapper.draft import LOOK_UP, Change, Draft
 from objmapper.operation import Kind, Operation, Outcome
 from objmapper.request import Json, Later, Msgpack, Multipart, Request, Response, Stream
 
@@ -65,6 +65,16 @@ def test_an_operation_gives_back_the_request_and_the_draft_that_it_was_made_of(b
         assert (moved.draft, moved.number, moved.after, moved.wave, moved.held_by, moved.batch) == (
             (draft, 4, frozenset({2}), 3, (), 5)
         )
+
+
+@pytest.mark.parametrize("repeatable", [True, False, None])
+def test_a_plain_draft_is_the_draft_of_a_plain_request(repeatable: bool | None) -> None:
+    change, body = Change(Kind.UPDATE, object()), Json({"name": "x"})
+    request = Request("PATCH", "/tasks/1", body=body, repeatable=repeatable)
+    told = Draft(Kind.UPDATE, (change,), request, bool(repeatable), LOOK_UP, read=repr)  # type: ignore[arg-type]
+    plain = Draft.plain(change, "PATCH", "/tasks/1", body, repeatable, LOOK_UP, repr)  # type: ignore[arg-type]
+    assert (plain, plain.request) == (told, request)
+    assert (type(plain), type(plain.request)) == (Draft, Request)
 
 
 def test_an_outcome_gives_back_the_answer_it_was_made_of_and_its_repr_tells_nothing_of_it() -> None:

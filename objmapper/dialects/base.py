@@ -372,24 +372,19 @@ class Dialect(Batches, Keeping):
         if kind == UPDATE:
             method, body, read = self.update_method, Json(self.body(change)), self.reader(mapper)
         repeatable = kind in self.idempotent
-        request = Request(method, whole(self.address(obj)), body=body, repeatable=repeatable)
         settle = REPEAT if repeatable else LOOK_UP
-        return Draft(kind, (change,), request, repeatable, settle, read=read)
+        return Draft.plain(change, method, whole(self.address(obj)), body, repeatable, settle, read)
 
     def draft_create(self, change: Change, mapper: Any) -> Draft:
         """Return the request that creates one object."""
         path = self.collection(mapper, self.path_values(change.object))
         method = "POST"
-        chosen = mapper.has_key and mapper.pk.generated == "client"
+        chosen = mapper.chooses_keys
         if chosen and self.creates_by_put:
             path, method = self.address(change.object), "PUT"
-        return Draft(
-            CREATE,
-            (change,),
-            Request(method, whole(path), body=Json(self.body(change))),
-            settle=LOOK_UP if chosen or mapper.natural_key else ASK,
-            read=self.reader(mapper),
-        )
+        settle = LOOK_UP if chosen or mapper.natural_key else ASK
+        body, read = Json(self.body(change)), self.reader(mapper)
+        return Draft.plain(change, method, whole(path), body, None, settle, read)
 
     #: Whether an object whose key the client chooses is created by PUT to its own address.
     creates_by_put: bool = False

@@ -254,7 +254,7 @@ def _keep_key(obj: Any, item: Item) -> None:
     Raises JournalError where the program says another one.
     """
     mapper = type(obj).__mapper__
-    if not mapper.has_key or mapper.pk.generated != "client":
+    if not mapper.chooses_keys:
         return
     pk, now = mapper.pk, mapper.key_in(obj._row)
     unknown = (part.values for part in item.open if part.is_unknown)
