@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from itertools import count
 
 import pytest
 import requests
@@ -59,13 +60,14 @@ def rename_all():
 
 @pytest.mark.parametrize("workers", [1, 4])
 def test_what_is_in_flight_ends_and_the_report_says_what_went(client, workers):
-    tasks, sent = rename_all(), []
+    tasks, numbers, sent = rename_all(), count(1), []
 
     def strike(sender, request):
+        number = next(numbers)  # no two threads get the same one
         sent.append(request)
-        if len(sent) == 3:
+        if number == 3:
             ctrl_c()
-        if len(sent) >= 3:
+        if number >= 3:
             until_it_is_heard()
 
     with signals.request_sent.connected_to(strike), pytest.raises(CommitInterrupted) as caught:

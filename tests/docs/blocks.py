@@ -135,9 +135,13 @@ def free_ports() -> list[int]:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on, below those that connections are given."""
+    """Return a port that nobody listens on, below those that connections are given.
+
+    Its server is started later: a process that runs tests beside this one takes other ports.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw9").removeprefix("gw")) % 10
     while True:
-        port = random.randrange(20_000, 30_000)
+        port = 20_000 + 1000 * worker + random.randrange(1000)
         try:
             socket.create_server(("127.0.0.1", port)).close()
         except OSError:
