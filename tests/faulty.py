@@ -286,9 +286,11 @@ def _read(file: Any, number: int) -> Seen | None:
         headers[name.lower()] = value.strip()
     body = b""
     if headers.get("transfer-encoding") == "chunked":
-        while size := int(file.readline(), 16):
+        while size := int(line := file.readline() or b"0", 16):
             body += file.read(size)
             file.readline()
+        if line == b"0":  # the other end has gone in the middle of it
+            return None
         file.readline()
     elif length := int(headers.get("content-length", 0)):
         body = file.read(length)
