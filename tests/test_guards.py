@@ -243,7 +243,9 @@ class TestAttributes:
         assert traced(lambda: [getattr(task, name) for _ in range(1000)][:0]) < 8 * 1000
 
     @pytest.mark.parametrize(("name", "limit"), [("created", 8), ("tags", 18), ("owner", 30)])
-    def test_the_first_read_of_a_value_converts_it_once(self, task, name, limit):
+    def test_the_first_read_of_a_value_converts_it_once(self, serve, name, limit):
+        other, task = Task.objects.using(serve(2)).all()
+        getattr(other, name)  # what is found out of a class once is known by now
         with Calls() as calls:
             getattr(task, name)
         assert calls.total() <= limit
