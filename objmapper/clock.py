@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 
@@ -15,7 +16,10 @@ def _running() -> Callable[[], float]:
     """Return what tells seconds that go on while the machine sleeps, as far as it has such a clock."""
     for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC"):  # Linux; macOS, whose monotonic() stops
         number = getattr(time, name, None)
-        if number is not None:
+        if number is None:
+            continue
+        with suppress(OSError):  # a kernel that is older than its library, or none
+            time.clock_gettime(number)
             return partial(time.clock_gettime, number)
     return time.monotonic
 

@@ -21,8 +21,10 @@ from objmapper.query import Query
 from objmapper.sending import send
 from objmapper.state import Lifecycle, changed_keys, revert
 
-#: Refusals that an operation meets which has been done already: gone, there, of another version.
+#: Refusals that an operation meets which has been done already: gone, there, of another version; and
+#: those by which a server says of a new object that it has one of its name.
 _SAYS_DONE = frozenset({404, 409, 410, 412})
+_SAYS_THERE = _SAYS_DONE | {400, 422}
 #: Why what was of unknown fate is known to have failed.
 NOT_DONE = "the server was asked since: it is not done"
 #: Waits so many seconds, or less, and says whether to go on.
@@ -113,9 +115,10 @@ def together(earlier: Outcome, outcome: Outcome) -> Outcome:
         return earlier  # it did not go out
     fate, error = outcome.fate, outcome.error
     status = error.status if isinstance(error, StatusError) else 0
+    says = _SAYS_THERE if outcome.operation.kind == Kind.CREATE else _SAYS_DONE
     if outcome.operation.kind == Kind.DELETE and status in (404, 410):
         fate = Fate.DONE
-    elif fate is Fate.FAILED and (status in _SAYS_DONE or earlier.fate is Fate.UNCERTAIN):
+    elif fate is Fate.FAILED and (status in says or earlier.fate is Fate.UNCERTAIN):
         fate = Fate.UNCERTAIN
     elif fate is Fate.CONFLICT and earlier.fate is Fate.UNCERTAIN:
         fate = Fate.UNCERTAIN  # it may be about what this very operation has done

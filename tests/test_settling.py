@@ -499,6 +499,24 @@ def test_a_server_that_is_late_is_waited_for(server):
         assert (task.id, len(asked(server, "GET")), len(asked(server, "POST"))) == (9, 2, 1)
 
 
+@pytest.mark.parametrize("status", [400, 409, 422])
+@pytest.mark.parametrize("late", [True, False])
+def test_what_a_late_server_has_made_is_found_where_it_refuses_another_of_that_name(
+    server, session, status, late
+):
+    """A proxy gave up, the server went on, and was done when what was not there yet was sent again."""
+    project = Project(name="new")
+    session.add(project)
+    lost(server, "POST", "/projects", done=False, status=504)
+    server.fail(
+        "POST", "/projects", status, {"name": ["There is one already, or it is none."]}, done=late
+    )
+    report = session.commit() if late else failing(session)
+    assert report.counts() == {"created" if late else "failed": 1}
+    assert (len(asked(server, "POST")), len(asked(server, "GET"))) == (2, 2)
+    assert rows(server, "projects") == ["p", "new"][: 1 + late]
+
+
 def test_a_question_that_gets_no_answer_is_asked_again(server, session):
     task = Task(name="t")
     session.add(task)
