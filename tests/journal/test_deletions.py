@@ -118,6 +118,18 @@ def test_a_deletion_that_was_lost_is_done_once_where_nothing_else_has_the_key(pl
     assert len(place.writes()) == (0 if done else 1)
 
 
+def test_what_is_made_under_another_key_leaves_the_deletion_to_be_done(place, models):
+    died_deleting(place, models, done=False)
+    with place.session() as session:
+        other = models.Task(name="b")
+        session.add(other)
+        session.commit()
+        assert other.id == 2
+    with place.session() as session:
+        assert session.recover().counts() == {"created": 2, "deleted": 1}
+    assert place.names() == ["b"]
+
+
 TIMES = {
     "2026-01-01T00:00:00.5Z": ("2026-01-01T00:00:00.5Z", "a", "deleted"),
     "renamed": ("2026-01-01T00:00:00.5Z", "b", "deleted"),

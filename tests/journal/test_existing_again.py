@@ -295,6 +295,36 @@ def test_what_lies_beside_the_journal_stays_there_until_it_is_sent(runs):
     assert not folder.exists()
 
 
+class Longer(Large):
+    """Larger than what of it is in memory at once."""
+
+    data = bytes(range(256)) * 2**13
+    checksum = hashlib.sha256(data).hexdigest()
+
+    def open(self):
+        return Pieces(self.data)
+
+
+class Pieces(BytesIO):
+    def read(self, size=-1):
+        assert 0 < size <= 2**20
+        return super().read(size)
+
+
+class BesideInPieces(Beside):
+    def contents(self, change):
+        return {"secret": Longer()}
+
+
+def test_what_lies_beside_the_journal_is_never_in_memory_as_a_whole(runs):
+    session = runs.session(dialect=BesideInPieces)
+    session.add(Tag(name="hot", secret="long"))
+    session.commit()
+    session.close()
+    (path,) = (runs.folder / "it.journal.contents").iterdir()
+    assert path.read_bytes() == Longer.data
+
+
 @pytest.mark.parametrize("recovered", [True, False])
 def test_what_it_refers_to_may_be_as_new(runs, recovered):
     def program(session):
