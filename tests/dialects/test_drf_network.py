@@ -44,10 +44,12 @@ class Task(Model):
         natural_key = ("project", "name")
 
 
+#: One request goes at a time, so that the same are harmed in each run: with these seeds a client that
+#: repeats every write makes something twice.
 @contextmanager
 def session_at(url, **options):
     client = Client(
-        f"{url}/api", dialect="drf", auth=TokenAuth(drf_service.TOKEN), settle_after=0.0, workers=2
+        f"{url}/api", dialect="drf", auth=TokenAuth(drf_service.TOKEN), settle_after=0.0, workers=1
     )
     client.transport.policy = Policy(6, backoff=0.001)
     with client, Session(client, **options) as session:
@@ -110,7 +112,7 @@ def expected():
     return Counter(["p0", "p1", "renamed", "p3"]), Counter([*tasks, ("p3", "last", None, 0)])
 
 
-@pytest.mark.parametrize(("seed", "rate"), [(1, 0.1), (2, 0.2)])
+@pytest.mark.parametrize(("seed", "rate"), [(4, 0.1), (5, 0.2)])
 def test_a_program_over_a_bad_network_ends_as_over_a_good_one(empty, drf_url, seed, rate, tmp_path):
     journal = tmp_path / "it.journal"
     with faultproxy.FaultyProxy(drf_url, rate=rate, seed=seed, only=WAYS) as proxy:
