@@ -95,8 +95,8 @@ def row(turns: int) -> Row:
     middle = SIZES[1]
     for on in (True, False):
         for count in SIZES:
-            samplers["updates", count, on] = lambda c=count, on=on: sample(updates, c, collect=on)
-        samplers["creations", middle, on] = lambda on=on: sample(creations, middle, collect=on)
+            for make in (updates, creations):
+                samplers[make.__name__, count, on] = partial(sample, make, count, collect=on)
         samplers["field", middle, on] = lambda on=on: validation(middle, collect=on)
         for make in (updates, creations):
             name = f"journaled {make.__name__}"

@@ -216,7 +216,11 @@ def acknowledge(
     dropped = []
     for key, planned in sent.items():
         field = by_key[key]
-        now = wire = current.get(key) if field.as_is else field.dump(current.get(key))
+        now = current.get(key)
+        if field.as_is and now is planned:  # what all of the rest comes to, for most of a commit
+            originals.pop(key, None)
+            continue
+        now = wire = field.dump(now)
         # What is as it was planned needs no look for what was filled in when it went out.
         as_sent = now is planned or same(now, planned)
         if not as_sent:
