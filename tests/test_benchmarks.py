@@ -107,7 +107,7 @@ for there in (
 def test_a_migration_through_the_proxy_that_harms_it_ends_as_one_over_a_good_network():
     code = """
 from benchmarks import faults, migration
-migration.PATIENCE = 0.3
+migration.PATIENCE = 0.6
 work = migration.Work.of(30)
 for world in faults.worlds():
     due = faults.expected(world, work)
