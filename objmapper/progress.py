@@ -35,6 +35,7 @@ def _bar() -> Any:
     try:
         from rich import progress as parts  # noqa: PLC0415 - an optional extra
         from rich.console import Console  # noqa: PLC0415 - an optional extra
+        from rich.table import Column  # noqa: PLC0415 - an optional extra
     except ImportError:
         raise ImportError(
             'progress=True needs rich: pip install "objmapper[progress]", or give a callable.'
@@ -49,9 +50,10 @@ def _bar() -> Any:
         parts.TextColumn("{task.description}"),
         parts.BarColumn(),
         parts.TaskProgressColumn(),
-        parts.MofNCompleteColumn(),
-        Rate(),
-        parts.TimeRemainingColumn(elapsed_when_finished=True),
+        # In a narrow terminal it is the bar that is short, and no number that is cut.
+        parts.MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        Rate(table_column=Column(no_wrap=True)),
+        parts.TimeRemainingColumn(elapsed_when_finished=True, table_column=Column(no_wrap=True)),
         console=Console(stderr=True),
         redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
     )

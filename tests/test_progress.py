@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from objmapper import CommitError, Model, Registry, Session, fields, signals
+from objmapper.progress import progress_bar
 
 registry = Registry("progress")
 END = "\x04that is all\x04"
@@ -29,11 +30,11 @@ def session(small):
 
 
 @contextmanager
-def terminal(monkeypatch):
-    """Standard error as a terminal of 100 columns; gives what tells what was shown there."""
+def terminal(monkeypatch, columns=100):
+    """Standard error as a terminal of so many columns; gives what tells what was shown there."""
     master, slave = os.openpty()
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", str(columns))
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
 
@@ -62,6 +63,15 @@ def test_a_terminal_shows_what_is_done_at_which_rate_and_when_it_ends(session, m
         session.commit(progress=True)
         last = plain(shown()).replace("\r", "\n").strip().splitlines()[-1]
     assert re.search(r"^commit +\S+ +100% +3/3 .*/s +\d+:\d\d:\d\d$", last), last
+
+
+def test_in_a_narrow_terminal_no_number_is_cut(monkeypatch):
+    with terminal(monkeypatch, 36) as shown:
+        with progress_bar(True, 12_345) as told:
+            told(12_345, 12_345)
+        last = plain(shown()).replace("\r", "\n").strip().splitlines()[-1]
+    assert re.search(r"^commit .* 100% 12345/12345 .*\d:\d\d:\d\d$", last), last
+    assert len(last) <= 36
 
 
 def test_where_there_is_no_terminal_the_end_is_one_line_without_control_codes(session, capfd):
