@@ -176,7 +176,8 @@ class Restorer:
             raise JournalError(
                 f"An earlier run has asked the server to delete {obj!r}, which the program makes again, "
                 f"and whether it is gone is not known: {outcome.why or 'it was not looked up in time'}. "
-                "Nothing was sent; commit again when the server can tell."
+                "Nothing was sent; commit again when the server can tell. Or have a "
+                "session recover() first, whose session.settle(obj, found=...) takes what you know of it."
             )
         return {number for number, obj in stand_ins.items() if id(obj) in gone}
 

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from objmapper import CommitError, Model, Registry, Session, fields, inspect
+from objmapper import CommitError, JournalError, Model, Registry, Session, fields, inspect
 
 registry = Registry("deletions")
 
@@ -263,3 +263,25 @@ def test_what_is_sent_again_with_its_idempotency_key_is_counted(place, models):
         report = session.recover()
     assert (report.counts(), report.requests, report.retries) == ({"created": 1}, 1, 1)
     assert len(place.writes()) == 1
+
+
+def test_what_is_made_again_and_can_not_be_told_from_another_is_settled_by_hand(place, models):
+    died_deleting(place, models, done=True)
+    somebody_makes(place, "b")
+    with closing(place.session()) as session:
+        session.add(models.Task(name="a"))
+        with pytest.raises(JournalError, match=r"has another 'name'.*session\.settle"):
+            session.commit()
+        session.rollback()
+    with closing(place.session()) as session:
+        with pytest.raises(CommitError) as error:
+            session.recover()
+        (gone,) = error.value.report.uncertain.objects
+        session.settle(gone, found=None)
+    assert place.writes() == []
+    with place.session() as session:
+        again = models.Task(name="a")
+        session.add(again)
+        assert session.commit().created.objects == [again]
+        assert again.id == 2
+    assert place.names() == ["a", "b"]

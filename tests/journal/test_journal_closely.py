@@ -141,7 +141,8 @@ def test_what_may_be_deleted_is_not_taken_for_there(place, models):
         ) as caught:
             session.commit()
         assert str(caught.value).endswith(
-            " Nothing was sent; commit again when the server can tell."
+            " Nothing was sent; commit again when the server can tell. Or have a session recover() "
+            "first, whose session.settle(obj, found=...) takes what you know of it."
         )
         assert len(session.commit().created) == 1
     assert place.names() == ["a"]
