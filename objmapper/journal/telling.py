@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from objmapper import answering, encoding
+from objmapper.dialects import Dialect
 from objmapper.operation import (
     CREATE,
     DELETE,
@@ -28,11 +29,12 @@ def intents(
     """Yield what is written of operations, by the journal's numbers; see ``store.Intent``."""
     header, dialect, names = client.idempotency_header, client.dialect, journal.names
     tagged = bool(tags)
+    # A request is put together from the parts of its operation only where a dialect reads it.
+    has_places = type(dialect).place_in is not Dialect.place_in
     for operation, number in numbered:
-        request = operation.request
-        place = dialect.place_in(request)
+        place = dialect.place_in(operation.request) if has_places else None
         where = None if place is None else encoding.dumps(place)
-        token = None if header is None else request.headers.get(header)
+        token = None if header is None else operation.headers.get(header)
         for change in operation.changes:
             obj, kind = change.object, str(change.kind)
             key, name, base, again = encoding.key_of(obj), None, None, None
