@@ -340,6 +340,18 @@ def test_a_change_in_place_after_an_equal_value_was_set_is_one(task, name, do, u
 
 
 @in_place
+def test_what_was_set_and_is_edited_back_in_place_is_no_change(task, session, name, do, undo):
+    do(task)
+    other = copy.deepcopy(getattr(task, name))
+    undo(task)
+    setattr(task, name, other)
+    assert set(task.changes) == {name}
+    undo(task)
+    assert task.changes == {}
+    assert session.dirty == []
+
+
+@in_place
 def test_a_change_in_place_of_what_was_set_is_sent_as_it_is_then(task, sent, name, do, undo):
     value = copy.deepcopy(getattr(task, name))
     setattr(task, name, None)
