@@ -209,7 +209,6 @@ class Book:
         #: When the server's clock was told last, by both; and what was sent before it was told first.
         self._clock: tuple[float, datetime] | None = None
         self._early: list[int] = []
-        #: By object: what a reference to it reads in a row.
         #: The keys of the objects that are on the server, by number.
         self.keys: dict[int, Any] = {}
         self._path = store.path
