@@ -113,6 +113,7 @@ def bind(journal: Any, session: Any, chosen: planning.Chosen, wait: Wait) -> Non
             item.state, item.open = "gone", []
     if journal.book.undoing:
         _give_up_undo(journal, session.dialect, {item.number for _, item in items})
+    _take_along(journal, [item for _, item in items if item.state == "there" and item.refs])
     _give_up_deletions(journal, [item for _, item in items if item.open])
     for obj, item in items:
         _keep_key(obj, item)
@@ -143,6 +144,19 @@ def _give_up_undo(journal: Any, dialect: Any, known: set[int]) -> None:
                 mapper = journal.models.model(item.model).__mapper__
                 version = versions.key_of(dialect, mapper) if mapper.is_versioned else None
                 item.forget(part.keys if version is None else {*part.keys, version})
+
+
+def _take_along(journal: Any, items: list[Item]) -> None:
+    """Take for gone what was made inside the request of another object that is gone: it went with that."""
+    known = journal.book.items
+    going = bool(items)
+    while going:
+        going = False
+        for item in [item for item in items if item.state == "there"]:
+            roots = (known.get(number) for number in item.refs.values() if isinstance(number, int))
+            for root in roots:
+                if root is not None and root.state == "gone" and root.made_by == item.made_by:
+                    item.state, item.open, going = "gone", [], True
 
 
 def _give_up_deletions(journal: Any, items: list[Item]) -> None:
