@@ -205,7 +205,9 @@ def related(session: Any, obj: Any, field: Any, raw: Any) -> Any:
     if page.related is None:
         page.related = {}
     state = page.related.get(field.key)
-    if state is None:
+    if (
+        state is None or state.session is not session.ref
+    ):  # new objects of all sessions share a page
         via = (field, page.mapper, page.keys)
         state = Page(session.ref, mapper, [], full=False, mode=page.mode, via=via, age=page.age)
         page.related[field.key] = state

@@ -1019,3 +1019,12 @@ def test_a_large_window_keeps_what_was_read_last_and_few_more():
         kept = number + 1 - len(left)
         assert min(number + 1, 1000) <= kept <= 1050
     assert len(left) >= 1950
+
+
+def test_what_a_new_object_refers_to_is_of_the_session_that_it_is_in(small):
+    """New objects of a class have one page, whichever session they are added to."""
+    for _ in range(2):
+        with Session(small.client()) as session:
+            session.add(task := Task(name="new", project=1))
+            assert inspect(task.project).session is session
+            session.rollback()
