@@ -49,7 +49,7 @@ BODIES = [
 ]
 
 
-@pytest.mark.parametrize("body", BODIES, ids=repr)
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: type(body).__name__)
 def test_an_operation_gives_back_the_request_and_the_draft_that_it_was_made_of(body: Any) -> None:
     said = ("PUT", ("/tasks/", 7), (("a", 1),), {"x": "y"})
     request = Request(*said, body, True, True, io.BytesIO, (1.0, 2.0))
