@@ -91,6 +91,7 @@ def relay(connection: socket.socket, address: tuple[str, int], delay: float) -> 
             with suppress(OSError):
                 while piece := server.recv(65536):
                     connection.sendall(piece)
+                connection.shutdown(socket.SHUT_RDWR)
 
         threading.Thread(target=back, daemon=True).start()
         with suppress(OSError):
@@ -99,6 +100,10 @@ def relay(connection: socket.socket, address: tuple[str, int], delay: float) -> 
                 with suppress(BlockingIOError):  # head and body may come one by one
                     piece += connection.recv(65536, socket.MSG_DONTWAIT)
                 server.sendall(piece)
+        # What waits for the server's next word keeps a socket open that is only closed: Kinto takes a
+        # hundred connections, and no others until it has tidied up, half a minute later.
+        with suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
