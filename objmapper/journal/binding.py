@@ -12,6 +12,7 @@ from typing import Any
 
 from objmapper import answering, encoding, offline, planning, versions
 from objmapper.exceptions import JournalError, TransportError
+from objmapper.journal import orphans
 from objmapper.journal.history import Item
 from objmapper.journal.restoring import Restorer
 from objmapper.operation import (
@@ -110,10 +111,10 @@ def bind(journal: Any, session: Any, chosen: planning.Chosen, wait: Wait) -> Non
     gone = restorer.deleted(lost, wait) if lost else ()
     for _, item in items:
         if item.number in gone or item.number in journal.gone:
-            item.state, item.open = "gone", []
+            journal.book.leaves(item)
     if journal.book.undoing:
         _give_up_undo(journal, session.dialect, {item.number for _, item in items})
-    _take_along(journal, [item for _, item in items if item.state == "there" and item.refs])
+    orphans.take_along(restorer, [item for _, item in items], wait)
     _give_up_deletions(journal, [item for _, item in items if item.open])
     for obj, item in items:
         _keep_key(obj, item)
@@ -146,19 +147,6 @@ def _give_up_undo(journal: Any, dialect: Any, known: set[int]) -> None:
                 item.forget(part.keys if version is None else {*part.keys, version})
 
 
-def _take_along(journal: Any, items: list[Item]) -> None:
-    """Take for gone what was made inside the request of another object that is gone: it went with that."""
-    known = journal.book.items
-    going = bool(items)
-    while going:
-        going = False
-        for item in [item for item in items if item.state == "there"]:
-            roots = (known.get(number) for number in item.refs.values() if isinstance(number, int))
-            for root in roots:
-                if root is not None and root.state == "gone" and root.made_by == item.made_by:
-                    item.state, item.open, going = "gone", [], True
-
-
 def _give_up_deletions(journal: Any, items: list[Item]) -> None:
     """Leave undeleted what an earlier run was about to delete, and the program makes again."""
     for item in items:
@@ -176,13 +164,15 @@ def bound(journal: Any, session: Any, objects: list[Any]) -> Iterator[None]:
     before = [(obj, obj._row, obj._state) for obj in known]
     uncertain, touched = members.uncertain, members.touched
     members.uncertain, members.touched = dict(uncertain), dict(touched)
+    restorer = Restorer(journal, session)
+    items = [(obj, journal.book.items[journal.numbers[obj]]) for obj in known]
+    doubtful = {item.number for item, _ in orphans.in_doubt(restorer, [item for _, item in items])}
     try:
-        for obj in known:
-            item = journal.book.items[journal.numbers[obj]]
-            lost = any(part.is_lost_deletion for part in item.open)
+        for obj, item in items:
+            lost = item.number in doubtful or any(part.is_lost_deletion for part in item.open)
             if item.state == "there" and not lost:
-                _become(Restorer(journal, session), obj, item)
-            if any(part.is_unknown for part in item.open):
+                _become(restorer, obj, item)
+            if lost or any(part.is_unknown for part in item.open):
                 members.uncertain[id(obj)] = obj, _sent_before(obj, item)
         yield
     finally:
@@ -199,13 +189,14 @@ def _doubtful(item: Item) -> set[int]:
 
 
 def _sent_before(obj: Any, item: Item) -> Outcome:
-    """Return what a plan shows of an object that an earlier run has sent, and knows no answer of."""
-    intent = item.open[-1].intent
-    draft = Draft(intent.kind, (Change(intent.kind, obj),), Request("POST", ""))
-    error = TransportError(
-        "an earlier run has sent it, and has had no answer; a commit looks it up."
-    )
-    return Outcome(Operation.of(intent.operation, draft), Fate.UNCERTAIN, error=error)
+    """Return what a plan shows of an object that an earlier run has sent, and a commit looks up."""
+    number, kind, why = item.made_by, Kind.CREATE.value, "what it belonged to was deleted since"
+    if item.open:
+        intent, why = item.open[-1].intent, "and has had no answer"
+        number, kind = intent.operation, intent.kind
+    draft = Draft(kind, (Change(kind, obj),), Request("POST", ""))
+    error = TransportError(f"an earlier run has sent it, {why}; a commit looks it up.")
+    return Outcome(Operation.of(number, draft), Fate.UNCERTAIN, error=error)
 
 
 def _enter(restorer: Restorer, obj: Any, item: Item) -> None:

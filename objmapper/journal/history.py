@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from objmapper.encoding import loads
+from objmapper.encoding import dumps, loads
 from objmapper.exceptions import JournalError
 from objmapper.journal import checking
 from objmapper.journal.store import Event, Intent, Store
@@ -125,6 +125,8 @@ class Item:
     open: list[Part] = field(default_factory=list)
     #: The operation that has created it, as far as that is told.
     made_by: int = 0
+    #: The operation that has deleted it; None for one of this run, or for none.
+    gone_by: int | None = None
 
     def take(self, part: Part, row: dict[str, Any], keys: dict[int, Any]) -> None:
         """Bring the next operation in; of one that is done, *row* is what its answer told."""
@@ -151,7 +153,7 @@ class Item:
             self.state = "there" if kind != Kind.CREATE and self.key else self.state
             self.open.append(part)
         elif kind == Kind.DELETE:
-            self.state = "gone"
+            self.state, self.gone_by = "gone", intent.operation
         else:
             self.state = "there"
             self.row |= part.values | part.keys_sent(keys) | row
@@ -211,6 +213,8 @@ class Book:
         self._early: list[int] = []
         #: The keys of the objects that are on the server, by number.
         self.keys: dict[int, Any] = {}
+        #: The numbers of what is gone, by the key that it had.
+        self._departed: dict[str, list[int]] = {}
         self._path = store.path
         for event in store.events():
             try:
@@ -223,6 +227,9 @@ class Book:
                 self._intended(intent)
             except JournalError as error:
                 raise self.senseless(intent.object, error, intent) from error
+        for item in self.items.values():
+            if item.state == "gone":
+                self.leaves(item, item.gone_by)
 
     def senseless(self, number: int, why: object, intent: Intent | None = None) -> JournalError:
         """Return the error for an object, or an intent of one, that makes no sense."""
@@ -320,9 +327,30 @@ class Book:
         items = [self.items[intent.object] for intent in self.operations[operation]]
         return [(i, part) for i in items for part in i.open if part.intent.operation == operation]
 
-    def is_over(self, item: Item) -> None:
+    def leaves(self, item: Item, operation: int | None = None) -> None:
+        """Take an object for gone; *operation*: what has deleted it, as far as that is known."""
+        item.state, item.open, item.gone_by = "gone", [], operation
+        if item.number in self.keys:
+            self._departed.setdefault(dumps(self.keys[item.number]), []).append(item.number)
+
+    @property
+    def has_gone(self) -> bool:
+        """Whether anything of it is gone."""
+        return bool(self._departed)
+
+    def is_gone(self, number: Any) -> bool:
+        """Whether a number is that of an object that is gone."""
+        return (
+            number.__class__ is int and number in self.items and self.items[number].state == "gone"
+        )
+
+    def gone_with(self, key: Any) -> list[Item]:
+        """Return what is gone of a key, whatever it was."""
+        return [self.items[number] for number in self._departed.get(dumps(key), ())]
+
+    def is_over(self, item: Item, operation: int) -> None:
         """Take an object for gone that was to be deleted."""
-        item.state, item.open = "gone", []
+        self.leaves(item, operation)
         self.done.append(Done(Kind.DELETE, item.number))
 
     def open(self) -> Iterator[Item]:

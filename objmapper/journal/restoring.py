@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from objmapper import ordering, planning, reviving, settling, wire
 from objmapper.exceptions import JournalError, TransportError
 from objmapper.journal import checking
 from objmapper.journal.history import SENDING, Item, Part
-from objmapper.operation import Change, Draft, Fate, Kind, Operation, Outcome, Secret
+from objmapper.operation import (
+    LOOK_UP,
+    Change,
+    Draft,
+    Fate,
+    Kind,
+    Operation,
+    Outcome,
+    Request,
+    Secret,
+)
 from objmapper.state import (
     ABSENT,
     InstanceState,
@@ -137,49 +148,104 @@ class Restorer:
                 return found
         raise self.journal.book.senseless(part.intent.object, why, part.intent)
 
-    def deleted(self, items: Iterable[Item], wait: settling.Wait) -> set[int]:
+    def deleted(self, items: Sequence[Item], wait: settling.Wait) -> set[int]:
         """Return the numbers of those objects whose deletion, of unknown fate, turns out to be done.
 
         Raises JournalError where nobody can tell: what is taken for there might be lost.
         """
+        with self._standing_in([(item, ()) for item in items]) as stand_ins:
+            numbers = {
+                part.intent.operation
+                for item in items
+                for part in item.open
+                if part.is_lost_deletion
+            }
+            outcomes = [found for n in sorted(numbers) for found in self._outcomes(n, stand_ins)]
+            gone, unsure = self._looked_up(stand_ins, outcomes, wait)
+        for outcome in outcomes:
+            self.journal.let_go(outcome.operation)
+        if unsure is not None:
+            obj, why = unsure
+            raise JournalError(
+                f"An earlier run has asked the server to delete {obj!r}, which the program makes again, "
+                f"and whether it is gone is not known: {why}. "
+                "Nothing was sent; commit again when the server can tell. Or have a "
+                "session recover() first, whose session.settle(obj, found=...) takes what you know of it."
+            )
+        return gone
+
+    def went_along(
+        self, lost: Sequence[tuple[Item, Collection[str]]], wait: settling.Wait
+    ) -> set[int]:
+        """Return the numbers of those objects that are gone with what they belonged to.
+
+        *lost*: each with the wire names of what led there, which may lead nowhere by now. Nothing is
+        deleted to find that out. Raises JournalError where nobody can tell.
+        """
+        with self._standing_in(lost) as stand_ins:
+            outcomes = [self._as_deleted(stand_ins[item.number], item) for item, _ in lost]
+            gone, unsure = self._looked_up(stand_ins, outcomes, wait)
+        if unsure is not None:
+            obj, why = unsure
+            raise JournalError(
+                f"What {obj!r} belonged to was deleted by this journal's commits, the program makes both "
+                f"again, and whether {obj!r} went along is not known: {why}. Nothing was sent; commit "
+                "again when the server can tell. Where another object has its key by now, have the "
+                "program give this one another tag, session.add(obj, tag=...): so it is made."
+            )
+        return gone
+
+    @contextmanager
+    def _standing_in(
+        self, items: Iterable[tuple[Item, Collection[str]]]
+    ) -> Iterator[dict[int, Any]]:
+        """Have objects in the session, by number and each without some keys, while it is asked for them."""
         session, stand_ins, before = self.session, {}, []
-        for item in items:
-            model, row = self.model(item), copied(item.row)
+        for item, keys in items:
+            model = self.model(item)
+            row = copied({key: value for key, value in item.row.items() if key not in keys})
             root, identity = model.__mapper__.root, model.__mapper__.identity_in(row)
             before.append((root, identity, session.identity.get(root, identity)))
             stand_ins[item.number] = self._over(model, row, item)
-        numbers = {
-            part.intent.operation for item in items for part in item.open if part.is_lost_deletion
-        }
-        outcomes = [found for n in sorted(numbers) for found in self._outcomes(n, stand_ins)]
+        try:
+            yield stand_ins
+        finally:
+            for obj in stand_ins.values():
+                if obj in session.members:
+                    session.members.expunge(obj)
+            for root, identity, other in before:
+                if other is not None:
+                    session.identity.add(root, identity, other)
+
+    def _looked_up(
+        self, stand_ins: Mapping[int, Any], outcomes: Iterable[Outcome], wait: settling.Wait
+    ) -> tuple[set[int], tuple[Any, str] | None]:
+        """Return the numbers of what turns out to be gone, and one of which that is not known, if any."""
+        session, book, gone = self.session, self.journal.book, set()
         for outcome in outcomes:
             for obj in outcome.operation.objects:
                 session.members.uncertain[id(obj)] = obj, outcome
-        gone = set()
         for outcome in settling.first(session, stand_ins.values(), wait):
             operation = outcome.operation
-            if len(operation.changes) == len(self.journal.book.operations[operation.number]):
+            if len(operation.changes) == len(book.operations.get(operation.number, ())):
                 self.journal.note(outcome)
             gone |= {id(obj) for obj in outcome.operation.objects}
         known = session.members.uncertain
         unsure = [known[id(obj)] for obj in stand_ins.values() if id(obj) in known]
-        for outcome in outcomes:
-            self.journal.let_go(outcome.operation)
-        for obj in stand_ins.values():
-            if obj in session.members:
-                session.members.expunge(obj)
-        for root, identity, other in before:
-            if other is not None:
-                session.identity.add(root, identity, other)
-        if unsure:
-            obj, outcome = unsure[0]
-            raise JournalError(
-                f"An earlier run has asked the server to delete {obj!r}, which the program makes again, "
-                f"and whether it is gone is not known: {outcome.why or 'it was not looked up in time'}. "
-                "Nothing was sent; commit again when the server can tell. Or have a "
-                "session recover() first, whose session.settle(obj, found=...) takes what you know of it."
-            )
-        return {number for number, obj in stand_ins.items() if id(obj) in gone}
+        told = [(obj, o.why or "it was not looked up in time") for obj, o in unsure[:1]]
+        numbers = {number for number, obj in stand_ins.items() if id(obj) in gone}
+        return numbers, told[0] if told else None
+
+    def _as_deleted(self, obj: Any, item: Item) -> Outcome:
+        """Return what a deletion of unknown fate would be, which is looked up and never goes."""
+        intents = self.journal.book.operations[item.made_by]
+        for intent in intents:
+            if intent.object == item.number:
+                self.session.members.places[obj] = checking.place(intent.place)
+        changes = (Change(Kind.DELETE, obj),)
+        draft = Draft(Kind.DELETE, changes, Request("DELETE", ""), settle=LOOK_UP)
+        opened = self.journal.times.opened
+        return Outcome(Operation.of(0, draft), Fate.UNCERTAIN, begun=None, ended=opened)
 
     def given_away(self, items: Iterable[Item]) -> None:
         """Take for gone what was to be deleted, where the server has given its key to another object.
@@ -189,15 +255,15 @@ class Restorer:
         journal, numbers = self.journal, set()
         for item in items:
             part = next((part for part in item.open if part.deletes), None)
-            if part is not None and self._is_given_away(item, part.intent.operation):
-                journal.book.is_over(item)
+            if part is not None and self.is_given_away(item, part.intent.operation):
+                journal.book.is_over(item, part.intent.operation)
                 numbers.add(part.intent.operation)
         for number in sorted(numbers):
             if not journal.book.parts(number):
                 journal.is_over(number)
 
-    def _is_given_away(self, item: Item, deletion: int) -> bool:
-        """Whether another object was created with an item's key after its deletion was begun."""
+    def is_given_away(self, item: Item, since: int) -> bool:
+        """Whether another object was created with an item's key after an operation was begun."""
         journal, here = self.journal, self.journal.models.here
         if item.key is None or item.model not in here:
             return False
@@ -210,13 +276,13 @@ class Restorer:
             if other.key == item.key and other is not item and other.made_by
             if other.model in here and here[other.model].__mapper__.root is root
         ]
-        return any(self._is_later(made, deletion) for made in others)
+        return any(self._is_later(made, since) for made in others)
 
-    def _is_later(self, made: int, deletion: int) -> bool:
-        """Whether a creation was done after a deletion was sent; of one never sent, planned after it."""
-        sent = self.journal.place(deletion, SENDING)
+    def _is_later(self, made: int, since: int) -> bool:
+        """Whether a creation was done after an operation was sent; of one never sent, planned after it."""
+        sent = self.journal.place(since, SENDING)
         done = self.journal.place(made, Fate.DONE.value)
-        return made > deletion if sent is None or done is None else bool(done > sent)
+        return made > since if sent is None or done is None else bool(done > sent)
 
     # -- operations -------------------------------------------------------------------------------
 

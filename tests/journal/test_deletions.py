@@ -7,10 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from objmapper import Client, CommitError, JournalError, Model, Registry, Session, fields, inspect
-from objmapper.cvat import Label
-from objmapper.cvat import Project as CvatProject
-from objmapper.cvat import Task as CvatTask
+from objmapper import CommitError, JournalError, Model, Registry, Session, fields, inspect
 
 registry = Registry("deletions")
 
@@ -288,24 +285,3 @@ def test_what_is_made_again_and_can_not_be_told_from_another_is_settled_by_hand(
         assert session.commit().created.objects == [again]
         assert again.id == 2
     assert place.names() == ["a", "b"]
-
-
-@pytest.mark.parametrize("parent", [CvatProject, CvatTask])
-def test_what_went_with_its_parent_is_made_with_it_again(tmp_path, parent):
-    """CVAT takes labels in the request of what they are of, and deletes them with it."""
-
-    def program(session):
-        made = parent(name="m", labels=[Label(name="car"), Label(name="bus")])
-        session.add(made, tag="m")
-        session.commit()
-        first = {label.name for label in made.labels.all()}
-        session.delete(made)
-        session.commit()
-        return first
-
-    client = Client("embedded://cvat?check=1")
-    with client:
-        for _ in range(3):
-            with Session(client, journal=tmp_path / "it.journal") as session:
-                assert program(session) == {"car", "bus"}
-                assert parent.objects.count() == Label.objects.count() == 0

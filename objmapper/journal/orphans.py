@@ -1,0 +1,122 @@
+"""What belonged to an object that is gone: the server may have deleted it along, and nobody said so.
+
+A server that deletes a project may delete its tasks, let them be without one, or leave them as they are.
+The journal knows that the project is gone, and of its tasks nothing: they are looked for before a
+program that makes them again has them bound to what was made before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from objmapper import offline, versions
+from objmapper.journal.history import Item
+from objmapper.journal.restoring import Restorer
+from objmapper.settling import Wait
+
+#: Wire names of an item's references, each with what is gone that it may have led to.
+_Lost = dict[str, list[Item]]
+
+
+def take_along(restorer: Restorer, items: Iterable[Item], wait: Wait) -> None:
+    """Take those of *items* for gone that went with what they belonged to; many are asked for at once.
+
+    What turns out to be there belongs to that no longer: what the program says of it is said again.
+    Raises JournalError where nobody can tell.
+    """
+    items = list(items)
+    while lost := in_doubt(restorer, items):
+        offline.refuse(
+            restorer.session,
+            "What an earlier run has made belonged to what it has deleted, and whether it went along has "
+            "to be asked of the server",
+        )
+        gone = restorer.went_along(lost, wait)
+        for item, found in lost:
+            if item.number in gone:
+                restorer.journal.book.leaves(item)
+            else:
+                _forget(restorer, item, found)
+
+
+def in_doubt(restorer: Restorer, items: Iterable[Item]) -> list[tuple[Item, _Lost]]:
+    """Return those of *items* that the server may have deleted along with what they belonged to.
+
+    What has surely gone is taken for gone.
+    """
+    if not restorer.journal.book.has_gone:
+        return []
+    while True:
+        here = [item for item in items if item.state == "there"]
+        lost = [(item, found) for item in here if (found := _lost(restorer, item))]
+        sure = [item for item, found in lost if _is_surely_gone(restorer, item, found)]
+        if not sure:
+            return lost
+        for item in sure:
+            restorer.journal.book.leaves(item)
+
+
+def _lost(restorer: Restorer, item: Item) -> _Lost:
+    """Return which references of an item led to what was deleted after it was made.
+
+    Of what nothing tells from others none: nobody could find out whether it is gone.
+    """
+    mapper, found = restorer.model(item).__mapper__, {}
+    if item.key is None and not mapper.natural_key:
+        return {}
+    for field in mapper.foreign_keys.values():
+        gone = [
+            parent
+            for parent in _gone(restorer, item, field)
+            if _is_of(restorer, parent, field.target.__mapper__.root)
+            and (parent.gone_by is None or item.made_by < parent.gone_by)
+        ]
+        if gone:
+            found[field.key] = gone
+    return found
+
+
+def _gone(restorer: Restorer, item: Item, field: Any) -> Iterable[Item]:
+    """Yield what is gone, of any model, that has the key or the number which a reference leads to."""
+    book, number = restorer.journal.book, item.refs.get(field.key)
+    if field.key not in item.row:
+        return [book.items[number]] if book.is_gone(number) else []
+    with suppress(ValueError, TypeError):  # what can't be a key leads nowhere
+        key = field.key_value(item.row[field.key])
+        return [] if key is None else book.gone_with(field.target.__mapper__.pk.to_wire(key))
+    return []
+
+
+def _is_of(restorer: Restorer, item: Item, root: type) -> bool:
+    """Whether an item is of a root class."""
+    model = restorer.journal.models.here.get(item.model)
+    return model is not None and model.__mapper__.root is root
+
+
+def _is_surely_gone(restorer: Restorer, item: Item, lost: _Lost) -> bool:
+    """Whether an object is gone, so that nobody needs to be asked.
+
+    It was made inside the request of what it belonged to; or only that tells where it is; or another
+    object has its key by now.
+    """
+    mapper = restorer.model(item).__mapper__
+    tells = {field.key for field in mapper.path_fields}
+    if item.key is None:
+        tells |= {mapper.fields[name].key for name in mapper.natural_key}
+    return (
+        any(parent.made_by == item.made_by for parents in lost.values() for parent in parents)
+        or not tells.isdisjoint(lost)
+        or restorer.is_given_away(item, item.made_by)
+    )
+
+
+def _forget(restorer: Restorer, item: Item, keys: Iterable[str]) -> None:
+    """Know no longer what the server has of references, nor of the version that goes with them."""
+    mapper = restorer.model(item).__mapper__
+    version = versions.key_of(restorer.session.dialect, mapper) if mapper.is_versioned else None
+    item.forget({*keys} if version is None else {*keys, version})
+
+
+__all__ = ["in_doubt", "take_along"]
