@@ -37,6 +37,10 @@ class Members:
         self.tags: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
         #: Where an earlier process meant to make or find an object, as its request said; None: nowhere.
         self.places: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        #: What an undo of an earlier process gives back, as it is sent: the server had it so.
+        self.given_back: weakref.WeakKeyDictionary[Any, dict[str, Any]] = (
+            weakref.WeakKeyDictionary()
+        )
         #: Keys of what this session has created, by root model: no other object can be one of them.
         self.created: dict[type, set[Any]] = {}
         #: How often an object has left, or was marked for deletion or unmarked: who lists objects

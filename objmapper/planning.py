@@ -6,7 +6,7 @@ All of it looks and returns frozen values; nothing is sent, and nothing changes 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -24,7 +24,7 @@ from objmapper.operation import (
     Settle,
     has_pending,
 )
-from objmapper.state import Stateful, is_new
+from objmapper.state import Stateful, is_new, same
 
 #: Tells which objects a commit writes and which it deletes; asked again after receivers had a say.
 Chosen = Callable[[], tuple[list[Any], list[Any]]]
@@ -54,7 +54,7 @@ def plan(
     if left_out:
         missing = {id(out.change.object) for out in left_out}
         changes = [change for change in changes if id(change.object) not in missing]
-    check(changes, deleted)
+    check(changes, deleted, session.members.given_back)
     drafts = each_draft(session, ordering.cut_cycles(changes))
     operations = batching.numbered(session.dialect, ordering.ordered(drafts, left_out))
     client = session.client
@@ -206,15 +206,24 @@ def _sent(outcome: Outcome, number: int) -> Change:
     return next(c for c in outcome.operation.changes if id(c.object) == number)
 
 
-def check(changes: list[Change], deleted: list[Any]) -> None:
-    """Check all that would be sent. Raises ValidationError, listing every object and field."""
+def check(
+    changes: list[Change], deleted: list[Any], given_back: Mapping[Any, Mapping[str, Any]]
+) -> None:
+    """Check all that would be sent, but for values that are *given back* to the server as it had them.
+
+    Raises ValidationError, listing every object and field.
+    """
     problems: list[wire.Problem] = []
+    gives_back = bool(given_back)
     gone = {ordering.identity(obj) for obj in deleted}
     for change in changes:
         if change.kind == DELETE:
             continue
-        obj = change.object
-        problems += wire.problems(obj, list(change.sent))
+        obj, had = change.object, given_back.get(change.object) if gives_back else None
+        if had is None:
+            problems += wire.problems(obj, list(change.sent))
+        elif keys := [k for k, v in change.sent.items() if not (k in had and same(had[k], v))]:
+            problems += wire.problems(obj, keys)
         for field in type(obj).__mapper__.foreign_keys.values() if gone else ():
             if field.key in change.sent and ordering.target(field, obj._row[field.key]) in gone:
                 problems.append((obj, field.name, ["Refers to an object marked for deletion."]))

@@ -55,12 +55,16 @@ def _done(restorer: Restorer) -> list[tuple[str, Any]]:
 
 
 def _unknown(journal: Any) -> set[int]:
-    """Return the operations of unknown fate that no object of this session has already."""
+    """Return the operations of unknown fate that no object of this session has already.
+
+    Of a deletion that never went it is not known either whether its object is still there to be deleted:
+    a server may have given the key to another one since.
+    """
     return {
         part.intent.operation
         for item in journal.book.open()
         for part in item.open
-        if part.is_unknown and not journal.is_open(part.intent.operation)
+        if (part.is_unknown or part.deletes) and not journal.is_open(part.intent.operation)
     }
 
 

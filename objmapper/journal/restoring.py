@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -117,7 +118,11 @@ class Restorer:
             if part.intent.kind == Kind.DELETE:
                 session.members.mark_deleted(obj)
             else:
-                self.change(obj, self.values(mapper, part))
+                values = self.values(mapper, part)
+                self.change(obj, values)
+                if part.undoes:
+                    sent = {key: wire.wire_value(mapper.by_key[key], values[key]) for key in values}
+                    session.members.given_back.setdefault(obj, {}).update(sent)
                 if part.intent.again is not None:
                     said = self.journal.again.setdefault(item.number, set())
                     said |= {*checking.names(part.intent.again)}
@@ -322,6 +327,8 @@ class Restorer:
 
     def _outcome(self, number: int, draft: Draft) -> Outcome:
         journal, book = self.journal, self.journal.book
+        if number not in book.begun:
+            return self._not_begun(number, draft)
         token = book.operations[number][0].token
         if token is not None:
             header = self.session.client.idempotency_header
@@ -346,6 +353,15 @@ class Restorer:
             ended=journal.times.opened,
             age=0,  # all that this session has read may be what it has done
         )
+
+    def _not_begun(self, number: int, draft: Draft) -> Outcome:
+        """Return the outcome of a deletion that never went: what it would delete is looked at first."""
+        draft = draft._replace(settle=LOOK_UP, repeatable=False)
+        operation = Operation.of(number, draft)
+        self.journal.reopen(operation, number)
+        text = f"{draft.request.method} {draft.request.shown_path}: the process ended before it was sent."
+        error = TransportError(text, draft.request)
+        return Outcome(operation, Fate.UNCERTAIN, error=error, begun=None, ended=-math.inf)
 
     def _change(self, obj: Any, part: Part) -> Change:
         """Return the change that was sent, whatever the object holds by now."""

@@ -198,6 +198,65 @@ def test_a_deletion_that_never_went_out_is_recovered(place, models):
     assert place.names() == []
 
 
+def died_before_deleting(place, models, **options):
+    """Leave the journal of a process that died before its deletion went, whose object is gone by now."""
+    session = place.session(**options)
+    task = models.Task(name="a")
+    session.add(task)
+    session.commit()
+    session.add(models.Project(name="before"))
+    session.delete(task)
+    place.die(session, 1, done=False)
+    place.server.seen.clear()
+    del place.server.tables["tasks"].rows[1]
+
+
+@pytest.mark.parametrize("options", [{}, {"idempotency_header": "Idempotency-Key"}])
+def test_a_deletion_that_never_went_takes_no_object_that_has_the_key_by_now(place, models, options):
+    died_before_deleting(place, models, **options)
+    assert somebody_makes(place, "b")["id"] == 1
+    with closing(place.session(**options)) as session:
+        with pytest.raises(CommitError, match="has another 'name'") as error:
+            session.recover(on_error="continue")
+        (entry,) = error.value.report.uncertain
+        assert session.settle(entry.object, found=None)
+    assert place.writes() == ["POST /projects/"]
+    with place.session(**options) as session:
+        assert session.recover().counts() == {"created": 2, "deleted": 1}
+    assert place.names() == ["b"]
+
+
+def test_a_deletion_that_never_went_is_sent_when_somebody_says_that_it_is_meant(place, models):
+    died_before_deleting(place, models)
+    somebody_makes(place, "renamed")
+    with place.session() as session:
+        with pytest.raises(CommitError) as error:
+            session.recover(on_error="continue")
+        (entry,) = error.value.report.uncertain
+        assert session.settle(entry.object, found=entry.object)
+        assert session.commit().deleted.objects == [entry.object]
+    assert place.names() == []
+
+
+def test_a_deletion_that_never_went_of_what_is_gone_is_done(place, models):
+    died_before_deleting(place, models)
+    with place.session() as session:
+        report = session.recover()
+        assert (report.counts(), report.requests) == ({"created": 2, "deleted": 1}, 1)
+    assert place.writes() == ["POST /projects/"]
+
+
+def test_a_deletion_that_never_went_waits_while_the_server_tells_nothing(place, models):
+    died_deleting(place, models, done=False, at=2)
+    place.server.fail("GET", "/tasks/1", 503)
+    with closing(place.session()) as session:
+        with pytest.raises(CommitError) as error:
+            session.recover(on_error="continue")
+        assert len(error.value.report.uncertain) == 1
+        assert session.commit().counts() == {"deleted": 1}
+    assert place.names() == []
+
+
 def test_what_the_program_makes_again_is_not_deleted_by_a_later_recovery(place, models):
     died_deleting(place, models, done=False, at=2)
     with place.session() as session:

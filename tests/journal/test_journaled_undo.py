@@ -1,10 +1,23 @@
 """A journaled commit that is undone: nobody finishes what was taken back, and nothing goes twice."""
 
+import enum
 import shutil
+from contextlib import closing
 
 import pytest
 
-from objmapper import CommitError, JournalError, Session, inspect, signals
+from objmapper import (
+    CommitError,
+    JournalError,
+    Model,
+    Registry,
+    Session,
+    ValidationError,
+    fields,
+    inspect,
+    signals,
+    validate,
+)
 from objmapper.cvat import Client as CVATClient
 from objmapper.cvat import Label, Project, Task
 
@@ -112,6 +125,67 @@ def test_after_an_undo_that_died_the_program_is_simply_run_again(world, models, 
     with world.session() as session:
         session.recover()  # what was left of the undo is not finished any more
     assert after(world)
+
+
+class Stage(enum.StrEnum):
+    DONE = "done"
+
+
+class Strict(Model):
+    """Takes less than the server has."""
+
+    id = fields.Integer(primary_key=True)
+    name = fields.String(validate=validate.Length(max=3))
+    stage = fields.Enum(Stage)
+    tags = fields.List(fields.String(), validate=validate.Length(max=1))
+
+    class Meta:
+        registry = Registry("strict")
+        endpoint = "stricts"
+        natural_key = ["name"]
+
+
+HAD = {"id": 1, "name": "longer", "stage": "odd", "tags": ["a", "b"]}
+
+
+def died_giving_back(place, models, *, done):
+    """Leave the journal of an undo that died when it gave back what the model's fields refuse."""
+    table = place.server.table("stricts", [dict(HAD)])
+    session = place.session()
+    known = Strict.objects.using(session).get(id=1)
+    known.name, known.stage, known.tags = "new", Stage.DONE, []
+    session.add(models.Task(name="refused", project=models.Project(name="p")))
+    place.server.fail("POST", "/tasks/", 400, {})
+    place.die(session, 5, done=done, on_error="undo")
+    assert table.rows[1]["name"] == ("longer" if done else "new")
+    return table
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_recovery_gives_back_what_the_server_had_itself_whatever_the_fields_say(
+    place, models, done
+):
+    table = died_giving_back(place, models, done=done)
+    with place.session() as session:
+        session.recover()
+        assert session.uncertain == session.dirty == []
+    assert table.rows == {1: HAD}
+
+
+def test_what_a_receiver_says_instead_of_what_was_given_back_is_checked(place, models):
+    table = died_giving_back(place, models, done=False)
+
+    def say(sender, instance, changes, session):
+        instance.name = "other"
+
+    since = len(place.writes())
+    with closing(place.session()) as session, signals.pre_update.connected_to(say, sender=Strict):
+        with pytest.raises(ValidationError) as caught:
+            session.recover()
+        assert caught.value.messages.keys() == {"name"}
+        session.rollback()
+    assert place.writes()[since:] == []
+    assert table.rows[1]["name"] == "new"
 
 
 def said(place, models, note):
