@@ -24,7 +24,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +145,12 @@ class Runner:
         for mutant in self.names:
             function = function_of(mutant)
             reach = [item for item in items if function in tests[item.nodeid][1]]
+            taken = accumulate((tests[item.nodeid][0] for item in reach), initial=0.0)
+            reach = [
+                item
+                for item, cpu in zip(reach, taken, strict=False)
+                if cpu < self.arguments.seconds
+            ]
             reach.sort(key=lambda item: self.tellers[function][item.nodeid], reverse=True)
             yield mutant, reach, sum(tests[item.nodeid][0] for item in reach)
 
@@ -220,6 +226,12 @@ def main() -> int:
     parser.add_argument("--draw", type=int, help="how many of them, by chance (default: all)")
     parser.add_argument("--seed", type=int, default=1, help="of chance (default: 1)")
     parser.add_argument("--runs", type=int, default=1, help="without any mutant (default: 1)")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=math.inf,
+        help="of CPU time that a mutant's tests may take without it, the quickest first (default: all)",
+    )
     parser.add_argument("--workers", type=int, default=1, help="at once (default: 1)")
     arguments = parser.parse_args()
     command = [*config().pytest_add_cli_args, "-q", "-s", *_LEFT]

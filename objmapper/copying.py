@@ -43,7 +43,7 @@ def portable(obj: Any, *, secrets: bool = False) -> Portable:
     for key, snapshot in (state.snapshots or {}).items():
         if key not in hidden:
             field = by_key[key]
-            shut = secrets or field.plain or snapshot is None
+            shut = secrets or field.plain
             snapshots[key] = (
                 snapshot if shut else type(snapshot)(freeze(shown(field, thaw(snapshot))))
             )

@@ -172,7 +172,7 @@ def merge_row(obj: Any, row: dict[str, Any]) -> None:
 
 
 def _merge_container(
-    field: Any, snapshots: dict[str, bytes | None], current: dict[str, Any], value: Any
+    field: Any, snapshots: dict[str, bytes], current: dict[str, Any], value: Any
 ) -> None:
     key = field.key
     touched = key in current and not unchanged(field, snapshots[key], current[key])
@@ -338,8 +338,7 @@ def give_up(obj: Any, field: Any) -> None:
     state, row, key = own(obj), obj._row, field.key
     restore(obj, field)
     if state.snapshots is not None and key in state.snapshots and key in row:
-        base = thaw(state.snapshots[key])
-        row[key] = in_place(row[key], field.tolerant(base)) if base is not ABSENT else None
+        row[key] = in_place(row[key], field.tolerant(thaw(state.snapshots[key])))
 
 
 def settle(obj: Any) -> bool:

@@ -27,9 +27,6 @@ class Absent(enum.Enum):
     def __repr__(self) -> str:
         return "ABSENT"
 
-    def __bool__(self) -> bool:
-        return False
-
 
 ABSENT: Final = Absent.ABSENT
 
@@ -135,8 +132,8 @@ class InstanceState:
         self.lifecycle = lifecycle
         #: ``{wire name: value before the first change, or ABSENT}``
         self.originals: dict[str, Any] | None = None
-        #: ``{wire name: marshalled JSON at first touch, None for ABSENT}``
-        self.snapshots: dict[str, bytes | None] | None = None
+        #: ``{wire name: marshalled JSON at first touch}``
+        self.snapshots: dict[str, bytes] | None = None
         #: A newer row that came while the object was dirty.
         self.theirs: dict[str, Any] | None = None
         #: ``{HasMany name: [objects]}`` given to the constructor and not yet created.
@@ -212,22 +209,20 @@ def _exact(value: Any) -> Any:
     """Return a JSON value whose parts are of JSON's own classes: a member of a StrEnum is text."""
     for kind in (str, bool, int, float):
         if isinstance(value, kind):
-            return (
-                value if value.__class__ is kind else getattr(kind, f"__{kind.__name__}__")(value)
-            )
+            return getattr(kind, f"__{kind.__name__}__")(value)
     try:
         if isinstance(value, list | tuple):
             return [_exact(item) for item in value]
         if isinstance(value, dict):
             return {_exact(key): _exact(item) for key, item in value.items()}
     except RecursionError:
-        raise ValueError("a value that holds itself is no JSON") from None
+        raise ValueError("it holds itself, or is nested too deeply for JSON") from None
     return value
 
 
-def thaw(snapshot: bytes | None) -> Any:
-    """Return the JSON value of a snapshot; None stands for ABSENT."""
-    return ABSENT if snapshot is None else marshal.loads(snapshot)
+def thaw(snapshot: bytes) -> Any:
+    """Return the JSON value of a snapshot."""
+    return marshal.loads(snapshot)
 
 
 def copied(wire: Any) -> Any:
@@ -340,7 +335,7 @@ def base_value(obj: Stateful, field: Any) -> Any:
     return field.tolerant(raw)
 
 
-def watch(obj: Stateful, key: str, snapshot: bytes | None) -> None:
+def watch(obj: Stateful, key: str, snapshot: bytes) -> None:
     """Keep what a mutable value is now, so that in-place changes can be found."""
     state = own(obj)
     if state.snapshots is None:
@@ -351,11 +346,10 @@ def watch(obj: Stateful, key: str, snapshot: bytes | None) -> None:
 
 
 def snapshot_of(obj: Stateful, field: Any) -> None:
-    """Watch a mutable value from now on, if it is not watched yet."""
+    """Watch a mutable value of the row from now on, if it is not watched yet."""
     snapshots = obj._state.snapshots
     if snapshots is None or field.key not in snapshots:
-        raw = obj._row.get(field.key, ABSENT)
-        watch(obj, field.key, None if raw is ABSENT else freeze(field.to_row(raw)))
+        watch(obj, field.key, freeze(field.to_row(obj._row[field.key])))
 
 
 def touch(obj: Stateful, field: Any, value: Any) -> Any:
@@ -439,7 +433,7 @@ def changed_keys(obj: Stateful) -> list[str]:
     return keys
 
 
-def unchanged(field: Any, snapshot: bytes | None, value: Any) -> bool:
+def unchanged(field: Any, snapshot: bytes, value: Any) -> bool:
     """Whether a mutable value still is what its snapshot says."""
     try:
         if freeze(value if field.plain else field.to_row(value)) == snapshot:
@@ -461,13 +455,10 @@ def revert(obj: Stateful) -> None:
         return
     by_key = type(obj).__mapper__.by_key  # type: ignore[attr-defined]
     assigned, state.originals, state.children = state.originals or {}, None, None
-    for key, snapshot in list((state.snapshots or {}).items()):
-        field, base = by_key[key], thaw(snapshot)
-        if base is ABSENT:
-            assigned[key] = base
-            del state.snapshots[key]  # type: ignore[union-attr]
-        elif key not in row or not unchanged(field, snapshot, row[key]):
-            row[key] = in_place(row.get(key), field.tolerant(base))
+    for key, snapshot in (state.snapshots or {}).items():
+        field = by_key[key]
+        if key not in row or not unchanged(field, snapshot, row[key]):
+            row[key] = in_place(row.get(key), field.tolerant(thaw(snapshot)))
     told = copied(state.theirs or {})
     row.update({key: told.get(key) if base is ABSENT else base for key, base in assigned.items()})
     for key in [key for key, base in assigned.items() if base is ABSENT and key not in told]:

@@ -722,25 +722,31 @@ def test_containers_are_updated_in_place(task, small, session, how):
     assert before["by_role.lead"].name == "promoted"
 
 
-def test_containers_deep_in_others_are_updated_in_place_and_no_depth_is_too_much(task, small):
-    def nested(depth, value):
-        for _ in range(depth):
-            value = {"in": value}
-        return value
+def nested(depth, leaf):
+    for _ in range(depth):
+        leaf = {"in": leaf}
+    return leaf
 
+
+def at(value, depth):
+    for _ in range(depth):
+        value = value["in"]
+    return value
+
+
+@pytest.mark.parametrize(("depth", "held"), [(4, 4), (100, 99), (700, 99)])
+def test_containers_deep_in_others_are_updated_in_place_and_no_depth_is_too_much(
+    task, small, depth, held
+):
     stored = small.tables["tasks"].rows[1]
-    for depth in (4, 700):
-        stored["metadata"] = nested(depth, {"leaf": "old"})
-        task.refresh()
-        fourth = task.metadata["in"]["in"]["in"]["in"]
-        stored["metadata"] = nested(depth, {"leaf": "new"})
-        task.refresh()
-        assert task.metadata["in"]["in"]["in"]["in"] is fourth
-        deepest = task.metadata
-        for _ in range(depth):
-            deepest = deepest["in"]
-        assert deepest == {"leaf": "new"}
-        assert task.changes == {}
+    stored["metadata"] = nested(depth, {"leaf": "old"})
+    task.refresh()
+    before = at(task.metadata, held)
+    stored["metadata"] = nested(depth, {"leaf": "new"})
+    task.refresh()
+    assert at(task.metadata, held) is before
+    assert at(task.metadata, depth) == {"leaf": "new"}
+    assert task.changes == {}
 
 
 def test_what_is_nested_too_deeply_to_be_watched_is_the_server_s_fault(task, small):
@@ -748,8 +754,12 @@ def test_what_is_nested_too_deeply_to_be_watched_is_the_server_s_fault(task, sma
     for _ in range(3000):
         metadata = {"in": metadata}
     broken = Task.__mapper__.instance(row(metadata=metadata), task._state.page)
-    with pytest.raises(ContractError, match="what the server sent for 'metadata'"):
+    with pytest.raises(ContractError) as caught:
         broken.metadata  # noqa: B018
+    assert str(caught.value) == (
+        "<Task 1 name='old'>: what the server sent for 'metadata': it holds itself, or is nested too "
+        "deeply for JSON"
+    )
 
 
 @pytest.mark.parametrize("how", ["refresh", "query", "commit", "revert"])
@@ -852,6 +862,17 @@ def test_revert_of_what_was_only_read_changes_nothing(task):
     task.revert()
     assert same_objects(before, held(task)) == dict.fromkeys(before, True)
     assert task.changes == {}
+
+
+def test_revert_leaves_what_was_only_read_however_deep_it_is(task, small):
+    small.tables["tasks"].rows[1]["metadata"] = nested(700, {"leaf": "old"})
+    task.refresh()
+    deepest = at(task.metadata, 700)
+    task.tags.append("x")
+    task.revert()
+    assert at(task.metadata, 700) is deepest
+    deepest["leaf"] = "new"
+    assert set(task.changes) == {"metadata"}
 
 
 def test_revert_twice_is_revert_once(task):

@@ -622,7 +622,7 @@ def test_a_session_dies_by_reference_counts_alone(server, no_gc):
     assert ref() is None
     assert inspect(tasks[0]).session is None
     assert inspect(tasks[0]).lifecycle == "detached"
-    with pytest.raises(DetachedError, match="its session is closed"):
+    with pytest.raises(DetachedError, match=r" can't be had: its session is closed\. Add it "):
         tasks[0].refresh()
 
 
