@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -222,9 +222,11 @@ class Book:
             except JournalError as error:
                 where = f"what became of operation {event.operation}"
                 raise checking.senseless(store.path, where, error) from error
-        for intent in store.intents():
+        intents = store.intents()
+        meant = Counter(intent.operation for intent in intents)
+        for intent in intents:
             try:
-                self._intended(intent)
+                self._intended(intent, meant[intent.operation])
             except JournalError as error:
                 raise self.senseless(intent.object, error, intent) from error
         for item in self.items.values():
@@ -266,7 +268,8 @@ class Book:
         since = timedelta(seconds=self.begun[operation] - heard)
         self.begun_there[operation] = (there + since).replace(microsecond=0)
 
-    def _intended(self, intent: Intent) -> None:
+    def _intended(self, intent: Intent, meant: int) -> None:
+        """Bring an intent in, of an operation that has so many of them."""
         place = len(self.operations[intent.operation])
         self.operations[intent.operation].append(intent)
         event = self.fates.get(intent.operation)
@@ -277,7 +280,7 @@ class Book:
         left: set[str] = set()
         waits = 0
         if event is not None and event.fate == Fate.DONE:
-            key, row, full, left, waits = self._told(event, place)
+            key, row, full, left, waits = self._told(event, intent.kind, place, meant)
             item.key, item.full = key or item.key, full or item.full
             self.done.append(Done(intent.kind, intent.object))
             item.made_by = intent.operation if intent.kind == Kind.CREATE else item.made_by
@@ -302,7 +305,7 @@ class Book:
             self.named[item.model, item.name] = item.number
 
     def _told(
-        self, event: Event, place: int
+        self, event: Event, kind: str, place: int, meant: int
     ) -> tuple[str | None, dict[str, Any], bool, set[str], int]:
         """Return the key and the row that an answer had for one of its objects, and if it had all.
 
@@ -312,7 +315,11 @@ class Book:
         detail = loads(event.detail, "an outcome")
         try:
             _, rows = detail  # before them stands how often the server was asked
-            told = rows[place] if place < len(rows) and rows[place] else (None, {}, 0)
+            if len(rows) != meant and (rows or kind != Kind.DELETE):
+                raise TypeError(f"it tells of {len(rows)} objects, and {meant} were meant")
+            if kind == Kind.CREATE and not rows[place]:
+                raise TypeError("it tells nothing of what was created")
+            told = rows[place] if rows and rows[place] else (None, {}, 0)
             key, row, full, left, waits = told if len(told) > 3 else (*told, [], 0)
             if {*map(type, left)} - {str} or waits.__class__ is not int:
                 raise TypeError(f"{left!r:.60} waits as {waits!r:.60}")

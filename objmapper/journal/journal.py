@@ -88,6 +88,8 @@ class Journal:
         self.names: dict[int, str] = {}
         #: By number: what the program says anew of an object that an earlier run has made.
         self.again: dict[int, set[str]] = {}
+        #: By number: the objects of operations, by number, that wrote more of them than are still open.
+        self.meant: dict[int, list[int]] = {}
         self._open = Opened()
         self._marked: set[int] = set()
         #: By object: what an offline session has kept of it.
@@ -228,6 +230,8 @@ class Journal:
         elif not outcome.operation.changes:  # all of it was given up
             self._happened += (number, DROPPED, self.times.now(), None)
         else:
+            if len(outcome.operation.changes) < len(before.changes):
+                self.meant[number] = [self.number(change.object) for change in before.changes]
             self._open.add(outcome.operation, number)
         self._open.take(before)
 
@@ -359,6 +363,9 @@ class Journal:
 
     def reopen(self, operation: Operation, number: int) -> None:
         """Take an operation of an earlier run over: what becomes of it is written."""
+        intents = self.book.operations[number]
+        if len(operation.changes) < len(intents):
+            self.meant[number] = [intent.object for intent in intents]
         self._open.add(operation, number)
         self._marked.add(number)
 

@@ -62,6 +62,10 @@ def intents(
 def told(journal: Any, outcome: Outcome, number: int) -> str:
     """Return what the server has of the objects of an operation that is done, and how often it was asked."""
     rows = []
+    meant = journal.meant.get(number) if journal.meant else None
+    written = (
+        [journal.number(change.object) for change in outcome.operation.changes] if meant else []
+    )
     for change in outcome.operation.changes:
         obj, kind = change.object, change.kind
         if kind == CREATE:
@@ -74,6 +78,9 @@ def told(journal: Any, outcome: Outcome, number: int) -> str:
             _said_again(journal, obj, change)
         versioned = kind != DELETE and type(obj).__mapper__.is_versioned
         rows.append(_row(journal, obj) if versioned else "null")
+    if meant:
+        by_number = dict(zip(written, rows, strict=True))
+        rows = [by_number.get(each, "null") for each in meant]
     if rows == ["null"] and outcome.requests == 1:
         return _NOTHING
     return f"[{outcome.requests},[{','.join(rows)}]]"

@@ -10,7 +10,10 @@ from contextlib import closing
 
 import pytest
 
-from objmapper import JournalError, ObjMapperError
+from objmapper import JournalError, ObjMapperError, Session, signals
+from objmapper.cvat import Client as CVATClient
+from objmapper.cvat import Label
+from objmapper.cvat import Project as CVATProject
 from objmapper.journal.showing import shown
 
 COLUMNS = {
@@ -32,6 +35,10 @@ VALUES = [
     *('[1,[["[1]",{"id":"q"},1]]]', '[1,[["x",{"id":3},1]]]', '[1,[["[]",{"nope":3},1]]]', "[1,5]"),
     *('[1,[["[1]",{"id":1},1,["name"],99]]]', '[1,[["[1]",{"id":1},1,["nope"],3]]]', '"\\ud800"'),
 ]
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL."""
 
 
 def program(session, models):
@@ -153,6 +160,12 @@ EDITS = {
     "model SET name = x'00ff' WHERE number = 1": (
         r"row 1 of its table model: 'name' is b'\x00\xff', and not text"
     ),
+    "event SET detail = '[1,[]]' WHERE fate = 'done' AND operation = 1": (
+        "'create': an outcome in the journal makes no sense: it tells of 0 objects, and 1 were meant"
+    ),
+    "event SET detail = '[1,[null]]' WHERE fate = 'done' AND operation = 1": (
+        "'create': an outcome in the journal makes no sense: it tells nothing of what was created"
+    ),
     "event SET fate = 'clock', detail = '\"2026-01-01T00:00:00\"' WHERE operation = 4": (
         "operation 4: a time in the journal is none: '2026-01-01T00:00:00' is no server's"
     ),
@@ -191,3 +204,58 @@ def test_what_is_put_back_is_recovered(died):
     edited(died.path, "UPDATE intent SET sent = ? WHERE number = 1", (was,))
     assert recovered(died).ok
     assert died.names() == ["late", "s", "t0", "t1", "t2"]
+
+
+# -- an operation for several objects -------------------------------------------------------------
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    """The journal of a process that made a project with two labels, in one request, and died later.
+
+    That was when the answer to another request had come, which renames both.
+    """
+
+    def die(sender, request, **_):
+        if request.method == "PATCH":
+            shutil.copytree(path.parent, tmp_path / "dead")
+            raise Killed
+
+    path = tmp_path / "alive" / "it.journal"
+    path.parent.mkdir()
+    with CVATClient("embedded://cvat?check=1") as client:
+        session = Session(client, journal=path)
+        session.add(CVATProject(name="p", labels=[Label(name="car"), Label(name="bus")]))
+        session.commit()
+        for label in Label.objects.using(session).all():
+            label.name += " 2"
+        with signals.response_received.connected_to(die), pytest.raises(Killed):
+            session.commit(workers=1)
+        session.members.clear()
+        session.close()
+        yield client, tmp_path / "dead" / path.name
+
+
+def test_an_outcome_that_tells_of_fewer_objects_than_were_meant_is_refused(labelled):
+    client, path = labelled
+    statement = "UPDATE event SET detail = json_remove(detail, '$[1][2]') WHERE operation = 1"
+    assert edited(path, statement + " AND fate = 'done'") == 1
+    before = client.transport.requests_sent
+    with pytest.raises(JournalError) as caught:
+        Session(client, journal=path)
+    assert re.search(
+        r"object \d in operation 1, 'create': .*of 2 objects, and 3 were", str(caught.value)
+    )
+    assert client.transport.requests_sent == before
+
+
+def test_what_is_left_of_an_operation_is_told_with_all_that_was_meant(labelled):
+    client, path = labelled
+    with Session(client, journal=path) as session:
+        session.delete(Label.objects.get(name="car 2"))
+        session.commit()
+    for _ in range(2):
+        with Session(client, journal=path) as session:
+            report = session.recover()
+            assert (len(report.created), len(report.deleted)) == (3, 1)
+            assert [label.name for label in Label.objects.all()] == ["bus 2"]
