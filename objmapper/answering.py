@@ -9,7 +9,7 @@ from objmapper import loading, versions
 from objmapper.exceptions import AlreadyExists, Conflict, ContractError
 from objmapper.operation import CREATE, DELETE, Change, Fate, Outcome
 from objmapper.report import was_there
-from objmapper.state import ABSENT, Page, changed_keys, own, same
+from objmapper.state import ABSENT, changed_keys, own, same
 
 
 def taken_in(session: Any, outcome: Outcome) -> Outcome:
@@ -236,12 +236,10 @@ def _settle(session: Any, change: Change, row: Any, *, full: bool, born: bool = 
 
 def _give_birth(session: Any, obj: Any, *, full: bool) -> None:
     """Make a new object a persistent one; without a key it is known by its natural key."""
-    mapper, state = type(obj).__mapper__, own(obj)
+    mapper, state, members = type(obj).__mapper__, own(obj), session.members
     key = mapper.identity_in(obj._row)
     full = full and (key is not None or not mapper.has_key)
-    keys = () if key is None else (key,)  # a tuple, as the garbage collector leaves it alone
-    state.page = Page(session.ref, mapper, keys, full=full)
-    state.page.made = True
+    state.page = members.birthplace(mapper, key, full=full)
     state.full, state.session, state.lifecycle = full, session.ref, loading.PERSISTENT
     state.children = None
-    session.members.born(obj, key)
+    members.born(obj, key)

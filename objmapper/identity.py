@@ -64,14 +64,20 @@ class Window(LRUCache[int, list[Any]]):
         #: What is still too few for a page.
         self._few: list[Any] = []
         self._number = 0
-        #: How many few there may be before any has to leave, and how many of them although it is full.
-        self._room = int(maxsize)
+        #: How many few are enough to become a page or to have others leave, and how many of them there
+        #: may be although it is full.
+        self._enough = min(_WORTH_AN_ENTRY, int(maxsize) + 1)
         self._spare = _WORTH_AN_ENTRY if maxsize >= 20 * _WORTH_AN_ENTRY else 0
+
+    def takes(self, obj: Any) -> bool:
+        """Keep an object alive; say whether it is time to let go of others, by ``keep([])``."""
+        self._few.append(obj)
+        return len(self._few) >= self._enough
 
     def keep(self, page: list[Any]) -> None:
         """Keep a page's objects alive, and let go of as many of the oldest."""
         self._few += page
-        if len(self._few) < _WORTH_AN_ENTRY and len(self._few) <= self._room:
+        if len(self._few) < self._enough:
             return
         over = len(self._leaving) + int(self.currsize) + len(self._few) - int(self.maxsize)
         while over > 0 and (self._leaving or self):
@@ -87,14 +93,14 @@ class Window(LRUCache[int, list[Any]]):
             self._number += 1
             self[self._number], self._few = self._few, []
         room = int(self.maxsize) - int(self.currsize) - len(self._leaving)
-        self._room = max(room, self._spare)
+        self._enough = min(_WORTH_AN_ENTRY, max(room, self._spare) + 1)
 
     def clear(self) -> None:
         super().clear()
         self._leaving.clear()
         self._few.clear()
         self.left.clear()
-        self._room = int(self.maxsize)
+        self._enough = min(_WORTH_AN_ENTRY, int(self.maxsize) + 1)
 
 
 class IdentityMap:

@@ -14,6 +14,10 @@ from objmapper.models import Model
 from objmapper.operation import Change, Outcome
 from objmapper.state import Lifecycle, Page, is_new, own, revert, session_of
 
+#: So many objects that are created one after the other are peers, as those of a page that was read:
+#: what one request can ask of them, as a rule.
+_BIRTHS = 100
+
 
 class Members:
     """New, touched, deleted and uncertain objects, beside the identity map of them all.
@@ -41,6 +45,8 @@ class Members:
         self.given_back: weakref.WeakKeyDictionary[Any, dict[str, Any]] = (
             weakref.WeakKeyDictionary()
         )
+        #: The page that what is created shares, by class; see `birthplace`.
+        self.births: dict[Any, Page] = {}
         #: Keys of what this session has created, by root model: no other object can be one of them.
         self.created: dict[type, set[Any]] = {}
         #: How often an object has left, or was marked for deletion or unmarked: who lists objects
@@ -230,10 +236,25 @@ class Members:
         state.lifecycle, state.session = lifecycle, None
         self.turnover += 1
 
+    def birthplace(self, mapper: Any, key: Any, *, full: bool) -> Page:
+        """Return the page of an object that the server has created.
+
+        Those of one class that one commit creates share a page: what a field or a relation of one
+        of them has to ask, it asks for all.
+        """
+        page = self.births.get(mapper)
+        if page is None or page.full is not full or len(page.keys) >= _BIRTHS:
+            page = self.births[mapper] = Page(self.session, mapper, [], full=full)
+            page.made = True
+        if key is not None:
+            page.keys.append(key)  # type: ignore[union-attr]  # a list, as it is made here
+        return page
+
     def born(self, obj: Any, key: Any) -> None:
         """Enter an object that the server has created."""
         self.new.pop(id(obj), None)
-        self.uncertain.pop(id(obj), None)
+        if self.uncertain:
+            self.uncertain.pop(id(obj), None)
         mapper = type(obj).__mapper__
         if key is not None:
             other = self.identity.add(mapper.root, key, obj)
@@ -243,7 +264,8 @@ class Members:
                 self.created.setdefault(mapper.root, set()).add(key)
         elif mapper.has_key:
             self.keyless[obj] = None
-        self.keep([obj])
+        if self.identity.window.takes(obj):
+            self.keep([])
 
     def line_up(self, created: Iterable[Any]) -> None:
         """Have what was created stand in this order where it waits for its key, or may change unnoticed."""
@@ -309,5 +331,5 @@ class Members:
     def clear(self) -> None:
         """Let go of everything at once; objects keep their values."""
         self.identity.clear()
-        for kept in (self.new, self.touched, self.deleted, self.uncertain, self.tags):
+        for kept in (self.new, self.touched, self.deleted, self.uncertain, self.tags, self.births):
             kept.clear()

@@ -78,7 +78,8 @@ def cut_cycles(changes: list[Change]) -> list[Change]:
 def _needed_by_creates(creates: Mapping[int, Change]) -> Iterator[Need]:
     """Yield what each create waits for: the keys of others that are new."""
     for number, change in creates.items():
-        for key, wire in change.sent.items():
+        mapper = type(change.object).__mapper__
+        for key, wire in change.sent.items() if mapper.foreign_keys or mapper.referring else ():
             if wire.__class__ is Pending and id(wire.of) in creates:
                 yield Need(number, id(wire.of), change.object, key)
 
@@ -179,33 +180,52 @@ def ordered(drafts: Iterable[Draft], left_out: Sequence[LeftOut] = ()) -> tuple[
     operations: list[Operation] = []
     creates: dict[int, int] = {}
     deletes: dict[Any, int] = {}
+    latest: dict[int, int] = {}
+    after: defaultdict[int, set[int]] = defaultdict(set)
     # A draft ends here, and where they come one by one no two of them are there at a time.
     for number, draft in enumerate(drafts, 1):
         operations.append(Operation.of(number, draft))
         for change in draft.changes:
-            if change.kind == CREATE:
-                creates[id(change.object)] = number
-            elif change.kind == DELETE:
-                deletes[identity(change.object)] = number
-    after: defaultdict[int, set[int]] = defaultdict(set)
-    before: dict[int, int] = {}
-    for operation in operations:
-        number = operation.number
-        for awaited in needs_of(operation) if creates else ():
-            if creates.get(id(awaited), number) != number:
-                after[number].add(creates[id(awaited)])
-        for change in operation.changes:
-            earlier = before.get(id(change.object), number)
+            known = id(change.object)
+            earlier = latest.setdefault(known, number)
             if earlier != number:  # the second half of a cut cycle, or what follows a create
                 after[number].add(earlier)
-            before[id(change.object)] = number
-            for _, parent in references(change) if deletes else ():
-                if deletes.get(parent, number) != number:
-                    after[deletes[parent]].add(number)
+                latest[known] = number
+            if change.kind == CREATE:
+                creates[known] = number
+            elif change.kind == DELETE:
+                deletes[identity(change.object)] = number
+    if creates:
+        _wait_for_keys(operations, creates, after)
+    if deletes:
+        _wait_for_references(operations, deletes, after)
     _wait_for_steps(operations, after)
     _let_go(operations, after)
     held = _held(operations, left_out, deletes) if left_out else {}
     return _in_waves(operations, after, held)
+
+
+def _wait_for_keys(
+    operations: Iterable[Operation], creates: Mapping[int, int], after: defaultdict[int, set[int]]
+) -> None:
+    """Have operations wait for the creates whose keys they need."""
+    for operation in operations:
+        for awaited in needs_of(operation):
+            number = operation.number
+            if creates.get(id(awaited), number) != number:
+                after[number].add(creates[id(awaited)])
+
+
+def _wait_for_references(
+    operations: Iterable[Operation], deletes: Mapping[Any, int], after: defaultdict[int, set[int]]
+) -> None:
+    """Have deletes wait for all that is done to what refers to their objects."""
+    for operation in operations:
+        for change in operation.changes:
+            for _, parent in references(change):
+                number = operation.number
+                if deletes.get(parent, number) != number:
+                    after[deletes[parent]].add(number)
 
 
 def _wait_for_steps(operations: Sequence[Operation], after: defaultdict[int, set[int]]) -> None:

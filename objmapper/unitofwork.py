@@ -113,6 +113,7 @@ class Commit:
                 )
         if self.journal is not None:
             self.journal.intend(self.session, self.plan)
+        self.session.members.births.clear()  # what was read since is newer than what those were told
         under_way.update(map(id, objects))
 
     def rewrite(self, before: Operation, outcome: Outcome) -> None:

@@ -515,6 +515,38 @@ def test_deferred_fields_below_a_parent_load_with_the_peers_of_that_parent(sessi
     assert sent(session) == before + 2
 
 
+def test_what_one_commit_creates_loads_its_relations_together(session, server):
+    tasks = [Task(name=f"new {number}", project=number) for number in (1, 2, 3)]
+    session.add_all(tasks)
+    session.commit()
+    before = sent(session)
+    assert [task.project.name for task in tasks] == ["p1", "p2", "p3"]
+    assert sent(session) == before + 1
+
+
+def test_what_one_commit_creates_loads_what_the_answers_lack_together(server):
+    with Session(server.client(answers_are_full=False)) as session:
+        tasks = [Task(name=f"new {number}") for number in (1, 2, 3)]
+        session.add_all(tasks)
+        session.commit()
+        for number, task in enumerate(tasks):
+            elsewhere(server, task.id, count=number)
+        before = sent(session)
+        assert [task.count for task in tasks] == [0, 1, 2]
+        assert sent(session) == before + 1
+
+
+def test_what_is_created_in_masses_loads_as_much_as_one_request_may_ask_for(session, server):
+    projects = [{"id": n, "name": f"p{n}", "color": "red"} for n in range(1, 251)]
+    server.table("projects", projects)
+    tasks = [Task(name=f"new {number}", project=number) for number in range(1, 251)]
+    session.add_all(tasks)
+    session.commit()
+    before = sent(session)
+    assert [task.project.name for task in tasks] == [f"p{n}" for n in range(1, 251)]
+    assert sent(session) == before + 3
+
+
 def test_what_only_left_out_comes_with_the_peers_where_lists_are_thin_too(server):
     with Session(server.client(lists_are_full=False)) as session:
         tasks = list(Task.objects.only("name"))
