@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Self, cast
 from urllib.parse import urlencode
 
 from objmapper.dialects import find_dialect
+from objmapper.exceptions import cut
 from objmapper.operation import Body, Json, Multipart, Request, Response, Stream
 from objmapper.transport import Transport
 from objmapper.transport.masking import secret_values
@@ -37,6 +38,8 @@ _EMBEDDED = "embedded://"
 IDLE_CONNECTIONS = 100
 #: Seconds; a proxy that gave up may have a server behind it that works on.
 SETTLE_AFTER = 2.0
+#: Seconds that nobody waits for: a third of a year.
+_MOST = 1e7
 
 
 class Client:
@@ -99,8 +102,10 @@ class Client:
             self.workers: int = self.dialect.recommended_workers if workers is None else workers
             if self.workers < 1:
                 raise ValueError(f"workers={self.workers} is below 1.")
-            if not settle_after >= 0:
-                raise ValueError(f"settle_after={settle_after} is below 0.")
+            if not 0 <= settle_after < _MOST:
+                raise ValueError(
+                    f"settle_after={cut(settle_after)} is not a number of seconds, from 0 to {_MOST:g}."
+                )
             #: After how many seconds a server surely does nothing more about a write.
             self.settle_after: float = settle_after
             #: The header by which the server knows a write again, None where it has none.

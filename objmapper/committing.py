@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from objmapper import conflicts, interrupt, offline, planning, settling, signals, undoing
-from objmapper.exceptions import CommitError, CommitInterrupted, JournalError
+from objmapper.exceptions import CommitError, CommitInterrupted, JournalError, cut
 from objmapper.interrupt import orderly
 from objmapper.operation import Fate, Outcome, Plan
 from objmapper.progress import Progress, progress_bar
@@ -159,13 +159,24 @@ def _check_options(workers: Any, on_error: Any, deadline: Any, progress: Any) ->
         raise ValueError(f"on_error is 'stop', 'continue' or 'undo', not {on_error!r}.")
     if workers is not None and not (isinstance(workers, int) and workers > 0):
         raise ValueError(f"workers is 1 or more, not {workers!r}.")
-    if deadline is not None and not (isinstance(deadline, int | float) and deadline > 0):
-        raise ValueError(f"deadline is a number of seconds above 0, not {deadline!r}.")
+    if deadline is not None and not _is_time(deadline):
+        raise ValueError(
+            f"deadline is a number of seconds above 0, not {cut(deadline)}. Nothing was sent; without "
+            "one a commit takes the time that it needs."
+        )
     if progress and not (progress is True or callable(progress)):
         raise ValueError(
             "progress is True, or a callable that takes how many operations are through, of how "
             f"many; not {progress!r}."
         )
+
+
+def _is_time(seconds: Any) -> bool:
+    """Whether a clock can be that many seconds ahead."""
+    try:
+        return isinstance(seconds, int | float) and float(seconds) > 0
+    except OverflowError:
+        return False
 
 
 def _settled_first(session: Any, chosen: planning.Chosen, run: Run) -> list[Outcome]:

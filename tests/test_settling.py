@@ -833,7 +833,9 @@ def test_what_is_not_done_and_never_goes_again_is_still_pending(server):
         assert session.commit().updated.objects == [first]
 
 
-@pytest.mark.parametrize("deadline", [0, -1, float("nan")])
+@pytest.mark.parametrize(
+    "deadline", [0, -1, float("nan"), "soon", pytest.param(10**5000, id="endless")]
+)
 def test_a_deadline_is_a_time_to_come(session, deadline):
     with pytest.raises(ValueError, match="deadline is a number of seconds above 0"):
         session.commit(deadline=deadline)

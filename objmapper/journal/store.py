@@ -96,6 +96,28 @@ class Event(NamedTuple):
     detail: str | None
 
 
+def _absolute(path: str) -> str:
+    """Return a path from the root. Raises JournalError for what can't be the path of any file."""
+    found = os.path.abspath(path)
+    try:
+        if "\0" not in found:
+            os.fsencode(found)
+            return found
+        why = "it has a NUL in it"
+    except ValueError as error:
+        why = str(error)
+    raise JournalError(f"{path!r} can't be the path of a journal: {why}. Give another one.")
+
+
+def _file_at(path: str) -> tuple[int, int] | None:
+    """Return what tells the file at a path from all others; None where there is none."""
+    try:
+        told = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return told.st_dev, told.st_ino
+
+
 #: What is open in this process.
 _OPEN: weakref.WeakSet[Store] = weakref.WeakSet()
 
@@ -134,12 +156,13 @@ class Store:
 
     def __init__(self, path: str | os.PathLike[str], *, readonly: bool = False) -> None:
         #: Where the file lies.
-        self.path: str = os.fspath(path)
+        self.path: str = os.fsdecode(path)
         #: Whether another process has opened it, which this one was forked off.
         self.is_inherited: bool = False
         self.lock = threading.Lock()
         #: Is told which events are written, and that all of them are on the disk.
         self.listener: Any = None
+        self._place = _absolute(self.path)
         with self._told():
             if not readonly:
                 # Rows of a server are nobody else's business.
@@ -148,8 +171,10 @@ class Store:
                 raise JournalError(f"There is no journal at {self.path!r}.")
             # An absolute path is nothing but a path, whatever SQLite makes of ":memory:".
             self.database = sqlite3.connect(
-                os.path.abspath(self.path), timeout=0, isolation_level=None, check_same_thread=False
+                self._place, timeout=0, isolation_level=None, check_same_thread=False
             )
+            #: Which file it is, whatever lies at its path later.
+            self._file = _file_at(self._place)
         self._cursor = self.database.cursor()
         _OPEN.add(self)
         try:
@@ -302,8 +327,17 @@ class Store:
             self.listener.over(values)
 
     def sync(self) -> None:
-        """Move what was written to the disk itself, where a power failure leaves it."""
-        with self._used() as database:
+        """Move what was written to the disk itself, where a power failure leaves it.
+
+        Raises JournalError where its file is not at its path any more: nobody would find it there.
+        """
+        with self._told(), self._used() as database:
+            if _file_at(self._place) != self._file:
+                raise JournalError(
+                    f"The journal {self.path!r} was deleted, moved or replaced while it was open: what is "
+                    "written now would be lost with the process. Nothing more is sent. Put the file back "
+                    "where it was moved; else begin another journal, once what was sent is seen to."
+                )
             database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         if self.listener is not None:
             self.listener.sweep()

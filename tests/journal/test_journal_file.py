@@ -121,6 +121,55 @@ def test_a_folder_that_is_not_there_is_told(place):
         place.session()
 
 
+@pytest.mark.parametrize("path", ["a\0b", "a\ud800b"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda path: Session(offline=path),
+        lambda path: Session(Client("http://a.test"), journal=path),
+        shown,
+    ],
+)
+def test_what_can_not_be_a_path_is_told(path, use):
+    with pytest.raises(JournalError, match=r"can't be the path of a journal: .*Give another one"):
+        use(path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps files that are open")
+@pytest.mark.parametrize("by", [os.unlink, lambda path: os.replace(path, f"{path}.old")])
+def test_a_journal_that_is_gone_is_noticed_before_anything_more_is_sent(place, models, by):
+    with closing(place.session()) as session:
+        session.add(models.Project(name="p"))
+        session.commit()
+        start = len(place.writes())
+        by(place.path)
+        session.add(models.Project(name="q"))
+        with pytest.raises(JournalError, match="was deleted, moved or replaced while it was open"):
+            session.commit()
+        assert place.writes()[start:] == []
+        session.rollback()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps files that are open")
+def test_a_journal_that_is_replaced_in_the_middle_stops_the_commit_after_its_wave(place, models):
+    def replace(seen):
+        os.unlink(place.path)
+        place.path.write_bytes(b"")
+        place.server.hook = lambda seen: None
+
+    with closing(place.session()) as session:
+        project = models.Project(name="p")
+        task = models.Task(name="t", project=project)
+        session.add(task)
+        place.server.hook = replace
+        with pytest.raises(CommitError, match="was deleted, moved or replaced") as caught:
+            session.commit()
+        report = caught.value.report
+        assert (report.created.objects, report.pending.objects) == ([project], [task])
+        assert place.writes() == ["POST /projects/"]
+        session.rollback()
+
+
 def test_a_newer_format_is_refused(place):
     place.session().close()
     database = sqlite3.connect(place.path)

@@ -103,6 +103,14 @@ def test_rest_is_the_default_and_a_wrong_name_is_told(server):
         Client(server.url, dialect="dfr")
 
 
+@pytest.mark.parametrize(
+    "settle_after", [-1, float("nan"), float("inf"), pytest.param(10**400, id="endless")]
+)
+def test_a_server_has_its_time_to_settle_after_some_seconds(settle_after):
+    with pytest.raises(ValueError, match=r"settle_after=.* is not a number of seconds, from 0 to"):
+        Client("http://a.test", settle_after=settle_after)
+
+
 @pytest.mark.parametrize("workers", [0, -1])
 def test_there_is_at_least_one_worker(workers, server):
     with pytest.raises(ValueError, match="workers"):
