@@ -8,7 +8,7 @@ while a dict is iterated, so it must not touch the map itself.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cachetools import LRUCache
@@ -134,6 +134,15 @@ class IdentityMap:
         home[key] = ref = Ref(obj, home.died)
         ref.key = key
         return None if before is None else before()
+
+    def line_up(self, objects: Iterable[Any]) -> None:
+        """Have objects stand in this order, after all others of their root classes."""
+        for obj in objects:
+            mapper = type(obj).__mapper__
+            home, key = self.home(mapper.root), mapper.identity_in(obj._row)
+            ref = home.get(key)
+            if ref is not None and ref() is obj:
+                home[key] = home.pop(key)
 
     def remove(self, root: type, key: Any, obj: Any) -> None:
         """Forget an object; one that has taken its place stays."""

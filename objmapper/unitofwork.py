@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from objmapper import answering, conflicts, naturalkey, ordering, planning, settling, signals
@@ -115,6 +116,9 @@ class Commit:
             self.journal.intend(self.session, self.plan)
         self.session.members.births.clear()  # what was read since is newer than what those were told
         under_way.update(map(id, objects))
+        models: Iterable[Any] = map(type, objects)
+        for model in dict.fromkeys(models):  # or which class is first were chance
+            self.session.identity.home(model.__mapper__.root)
 
     def rewrite(self, before: Operation, outcome: Outcome) -> None:
         """Remember an operation that was merged with what others have changed, in the journal too."""
@@ -288,10 +292,15 @@ class Commit:
                 self.errors.append(error)
 
     def line_up(self, wave: list[Operation]) -> None:
-        """Have what was created stand in plan order, too, where more is to be done about it."""
+        """Have what was created stand in plan order, too, whichever answer came first."""
         members = self.session.members
-        if len(members.touched) > 1 or len(members.keyless) > 1:
-            members.line_up(c.object for op in wave if op.kind == CREATE for c in op.changes)
+        arrived = [*itertools.islice(reversed(self.outcomes), len(wave))]
+        in_turn = arrived == sorted(arrived, reverse=True)
+        if not in_turn or len(members.touched) > 1 or len(members.keyless) > 1:
+            created = [c.object for op in wave if op.kind == CREATE for c in op.changes]
+            members.line_up(created)
+            if not in_turn:
+                members.identity.line_up(created)
 
     def announce(self, wave: list[Operation]) -> None:
         """Tell ``post_`` receivers what is done of a wave, in plan order."""

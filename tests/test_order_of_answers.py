@@ -102,6 +102,17 @@ def test_what_is_created_and_changes_unnoticed_goes_in_plan_order_again(server):
         )
 
 
+@pytest.mark.parametrize("kinds", [(Task, Task, Folder), (Folder, Task, Task)])
+def test_a_session_has_what_was_created_in_plan_order(server, kinds):
+    with session_of(server) as session:
+        known = session.get(Note, 1)
+        objects = new(kinds)
+        session.add_all(objects)
+        hold_the_first_back(server)
+        session.commit(workers=2)
+        assert list(session) == [known, *objects]
+
+
 def test_what_has_no_key_yet_is_asked_for_in_plan_order(server):
     server.tables["tasks"].answers = "nothing"
     with session_of(server) as session:

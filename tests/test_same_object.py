@@ -173,6 +173,27 @@ def test_two_creates_that_are_answered_with_one_key_are_not_both_done(small, ans
     assert posts(small) == 2
 
 
+@pytest.mark.parametrize("model", [Tag, Thing])
+def test_of_two_of_one_wave_that_are_answered_with_one_key_one_is_known_not_to_be(small, model):
+    """Whichever answer comes first: the other one is told with both names, and is not lost."""
+    table = small.table(model.__mapper__.endpoint)
+    table.next_key = lambda: 7
+    with Session(small.client()) as session:
+        first, second = model(name="hot"), model(name="cold")
+        session.add_all([first, second])
+        with pytest.raises(CommitError) as raised:
+            session.commit(workers=2, on_error="continue")
+        report = raised.value.report
+        (entry,) = [*report.failed, *report.uncertain]
+        assert {*report.created.objects, entry.object} == {first, second}
+        assert isinstance(entry.error, AlreadyExists)
+        assert repr(entry.object) in str(entry.error)
+        assert repr(report.created.objects[0]) in str(entry.error)
+        assert inspect(entry.object).lifecycle == "pending"
+        assert session.get(model, 7) is report.created.objects[0]
+        session.expunge(entry.object)
+
+
 def test_the_server_is_asked_where_a_natural_key_can_tell(small, answered):
     first, second = Tag(name="hot"), Tag(name="hot", colour="green")
     answered.add_all([first, second])
