@@ -127,8 +127,10 @@ def _met(
     """
     alike: dict[tuple[type, Any], Any] = {}
     for change, row in rows:
+        if change.kind != CREATE or row is None:
+            continue
         obj, mapper = change.object, type(change.object).__mapper__
-        if change.kind != CREATE or row is None or not mapper.has_key:
+        if not mapper.has_key:
             continue
         key = _identity(obj, row) if mapper.path_fields else mapper.key_in(row)
         if key is None:
@@ -191,7 +193,10 @@ def _rows(outcome: Outcome) -> list[tuple[Change, Any]]:
     operation, response = outcome.operation, outcome.response
     if operation.read is None or operation.kind == DELETE or response is None:
         return [(change, None) for change in operation.changes]
-    return list(zip(operation.changes, operation.read(response), strict=True))
+    rows, writes = operation.read(response), operation.writes
+    if writes.__class__ is Change and len(rows) == 1:  # most of a commit
+        return [(writes, rows[0])]
+    return list(zip(operation.changes, rows, strict=True))
 
 
 def _check(change: Change, row: Any, outcome: Outcome) -> None:

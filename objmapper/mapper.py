@@ -197,6 +197,8 @@ class Mapper:
         self.replaced_by: Any = None
         #: The fields of a row by wire name.
         self.by_key: dict[str, Field[Any]] = by_key
+        #: Whether a field is sent under another name than rows have for it.
+        self.renamed: bool = any(field.write_key != key for key, field in by_key.items())
         #: The reverse relations by name.
         self.has_many: dict[str, HasMany[Any]] = {}
         #: The forward relations by name.

@@ -117,11 +117,11 @@ def _change(kind: Kind, obj: Any) -> Change:
 
 def body(change: Change) -> dict[str, Any]:
     """Return a change's JSON body, under the names that the server reads."""
-    by_key = type(change.object).__mapper__.by_key
-    found = {}
-    for key, value in change.sent.items():
-        found[by_key[key].write_key] = value
-    return found
+    mapper = type(change.object).__mapper__
+    if not mapper.renamed:
+        return dict(change.sent)
+    by_key = mapper.by_key
+    return {by_key[key].write_key: value for key, value in change.sent.items()}
 
 
 def shown_changes(obj: Any) -> dict[str, tuple[Any, Any]]:

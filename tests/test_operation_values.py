@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import pickle
+import weakref
 from typing import Any
 
 import pytest
@@ -125,6 +126,17 @@ def test_a_report_keeps_three_values_of_an_operation_for_the_garbage_collector()
         updated = session.commit()
         gc.collect()  # which lets go of tuples of texts and numbers
         assert [kept_by(created), kept_by(updated)] == [600, 600]
+
+
+def test_a_created_object_adds_its_weak_reference_for_the_garbage_collector_and_no_state_of_its_own() -> (
+    None
+):
+    with Session(Answering()) as session:
+        tasks = [Task(name=f"t{number}", size=number) for number in range(200)]
+        session.add_all(tasks)
+        session.commit()
+        assert len({id(task._state) for task in tasks}) == 2
+        assert all(weakref.getweakrefcount(task) == 1 for task in tasks)
 
 
 SCALARS = [
