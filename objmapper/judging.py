@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -156,6 +157,7 @@ class _Judge:
             for change, outcome in now:
                 if id(change) not in self.found:
                     self.found[id(change)] = self._answered(change, outcome)
+            self._share_out([change for change, _ in now if change.kind == Kind.CREATE])
             pairs = [pair for pair in pairs if id(pair[0]) not in self.found]
         for change, outcome in self.along:
             (root,) = (c for c in outcome.operation.changes if c.object is change.within)
@@ -164,6 +166,42 @@ class _Judge:
 
     def _parents(self, change: Change) -> set[int]:
         return {id(obj) for obj in self.view.parents(change)}
+
+    def _share_out(self, changes: Iterable[Change]) -> None:
+        """Let each row be that of one new object, whatever number of them it may be."""
+        claims: defaultdict[Any, list[tuple[Change, Row]]] = defaultdict(list)
+        for change in changes:
+            for row in self.found[id(change)].rows:
+                if row is not None:
+                    mapper = mapper_of(change)
+                    claims[mapper.root, mapper.identity_in(row)].append((change, row))
+        for claimed in claims.values():
+            owner, row = claimed[0] if len(claimed) == 1 else self._owner(claimed)
+            if owner is not None:
+                self.view.identify(owner, row)
+
+    def _owner(self, claimed: Sequence[tuple[Change, Row]]) -> tuple[Change | None, Row]:
+        """Find out which of several a row is, and what the others are then: not done.
+
+        Of those that said the same it does not matter which: the first one is it.
+        """
+        row = claimed[0][1]
+        as_sent = [c for c, _ in claimed if self._compared(c, row).verdict is Verdict.DONE]
+        said = [self._said(change) for change in as_sent]
+        owner = as_sent[0] if said and all(same(each, said[0]) for each in said) else None
+        key = mapper_of(claimed[0][0]).key_in(row)
+        why = f"{key} is one object, and could be any of {len(claimed)} that were sent"
+        for change, _ in claimed:
+            self.found[id(change)] = (
+                Finding(Verdict.UNKNOWN, why=why) if owner is None else _NOT_DONE
+            )
+        if owner is not None:
+            self.found[id(owner)] = Finding(Verdict.DONE, (row,))
+        return owner, row
+
+    def _said(self, change: Change) -> Row:
+        by_key = mapper_of(change).by_key
+        return {key: self.view.form(by_key[key], wire) for key, wire in change.sent.items()}
 
     def _answered(self, change: Change, outcome: Outcome) -> Finding:
         """Say what was found out about a change; rows that make no sense tell nothing."""
@@ -181,10 +219,7 @@ class _Judge:
         if change.kind == Kind.DELETE:
             return self._of_deleted(change, rows[0]) if rows else _GONE
         if change.kind == Kind.CREATE:
-            found = self._of_new(change, rows, outcome)
-            if found.rows and found.rows[0] is not None:
-                self.view.identify(change, found.rows[0])
-            return found
+            return self._of_new(change, rows, outcome)
         if len(rows) > 1:
             return Finding(Verdict.UNKNOWN, why=f"{len(rows)} objects have its natural key")
         if rows:

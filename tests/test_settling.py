@@ -316,6 +316,32 @@ def test_a_key_that_the_server_gives_again_may_be_that_of_the_new_one(server, se
     assert rows(server, "tasks").count("second") == 1
 
 
+@pytest.mark.parametrize("done", [(True, False), (False, True), (False, False)])
+def test_what_the_server_has_once_is_not_two_objects(server, session, done):
+    tasks = [Task(name="x", project=1), Task(name="x", project=1)]
+    session.add_all(tasks)
+    for each in done:
+        lost(server, "POST", "/tasks", done=each)
+    assert session.commit(workers=1).created.objects == tasks
+    assert sorted(task.id for task in tasks) == [4, 5]
+    assert rows(server, "tasks").count("x") == 2
+
+
+def test_of_two_the_one_is_found_that_says_what_the_server_has(faulty_server):
+    first, second = Dated(name="x", size=1), Dated(name="x", size=2)
+    report = both_dated(faulty_server, first, second)
+    assert report.created.objects == [first, second]
+    assert (first.id, second.id) == (8, 7)
+
+
+def test_two_stay_uncertain_where_one_of_them_was_made_and_nothing_tells_which(faulty_server):
+    first, second = Dated(name="x"), Dated(name="x", size=2)
+    report = both_dated(faulty_server, first, second)
+    assert report.uncertain.objects == [first, second]
+    why = {entry.outcome.why for entry in report.uncertain}
+    assert why == {"7 is one object, and could be any of 2 that were sent"}
+
+
 def test_one_of_other_values_may_be_somebody_elses(server, session):
     task = Task(name="t1", project=1, note="mine")
     session.add(task)
@@ -450,6 +476,24 @@ def dated(faulty_server, server_time, created):
             except CommitError as error:
                 report = error.report
     return obj, report
+
+
+def both_dated(faulty_server, first, second):
+    """Commit two of one name whose answers are lost, where the server has made one, of size 2."""
+    row = {"id": 7, "name": "x", "size": 2, "created": "2001-01-03T12:00:01Z"}
+    page = faulty.say({"count": 1, "next": None, "results": [row]}, Date=NOW)
+    gone = faulty.answer(HTML, 502, "text/html", Date=NOW)
+    again = faulty.say({**row, "id": 8, "size": first.size}, 201, Date=NOW)
+    faulty_server.then(gone, gone, page, again)
+    dialect = SmallDialect(trailing_slash=True)
+    with Client(faulty_server.url, dialect=dialect, settle_after=0) as client:
+        client.transport.policy = Policy(1, backoff=0)
+        with session_of(client) as session:
+            session.add_all([first, second])
+            try:
+                return session.commit(workers=1, on_error="continue")
+            except CommitError as error:
+                return error.report
 
 
 # The clock of this machine has no say: the server lives in the past.
