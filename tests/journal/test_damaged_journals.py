@@ -140,10 +140,18 @@ EDITS = {
     ),
     "intent SET refs = json_object('project', (SELECT object FROM intent WHERE sent LIKE '%t0%')) "
     "WHERE sent LIKE '%late%'": ("'create': Task.project can't be <Task "),
-    "intent SET key = '[1]' WHERE kind = 'delete'": "its key is 1, and ",
+    "intent SET sent = json_set(sent, '$.size', 1, '$.colour', 'red') WHERE sent = '{\"note\":\"z\"}'": (
+        "'update': Project has no field for 'colour, size'"
+    ),
+    "intent SET key = '[1]' WHERE base LIKE '%\"t3\"%' AND kind = 'delete'": (
+        "its key is 1, and 5 by its row"
+    ),
     "intent SET base = NULL, key = '[7]' WHERE kind = 'delete'": "its key is 7, and ",
     "intent SET base = json_set(base, '$.colour', 1) WHERE kind = 'delete'": (
         "Task has no field for 'colour', which its row has"
+    ),
+    "intent SET base = json_set(base, '$.size', 1, '$.colour', 1) WHERE kind = 'delete'": (
+        "Task has no field for 'colour, size', which its row has"
     ),
     "intent SET operation = 'x' WHERE number = 2": (
         "row 2 of its table intent: 'operation' is 'x', and not a number"

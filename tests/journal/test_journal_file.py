@@ -52,6 +52,16 @@ def test_a_closed_session_lets_go_of_its_journal(place):
     place.session().close()
 
 
+def test_what_a_closed_journal_is_asked_for_is_told(place):
+    session = place.session()
+    session.close()
+    with pytest.raises(JournalError) as caught:
+        session.journal.check_server()
+    assert str(caught.value) == (
+        f"The journal {str(place.path)!r} can't be used: Cannot operate on a closed database."
+    )
+
+
 def test_a_journal_lies_where_it_was_opened_whatever_its_name_is(place, models, monkeypatch):
     folder = place.path.parent
     monkeypatch.chdir(folder)

@@ -106,6 +106,38 @@ def test_only_what_the_program_says_otherwise_than_then_is_sent(place, models):
     assert place.server.tables["tasks"].rows[3]["tags"] == ["night"]
 
 
+def test_what_is_said_otherwise_and_sent_one_by_one_was_said_by_the_program(place, models):
+    def program(session, **said):
+        session.add(task := models.Task(name="a", **said))
+        return task
+
+    with place.session() as session:
+        program(session, note="one", tags=["x"])
+        session.commit()
+    with place.session() as session:
+        task, other = program(session, note="two", tags=["y"]), models.Task(name="b")
+        session.commit_objects([other])
+        session.commit_objects([task], fields=["note"])
+        other.note = "of another one"
+        session.commit_objects([other])
+        session.commit_objects([task], fields=["tags"])
+        task.note, task.tags = "later", ["later"]
+        session.commit()
+    assert [seen.body for seen in place.server.seen[2:]] == [
+        {"note": "two"},
+        {"note": "of another one"},
+        {"tags": ["y"]},
+        {"note": "later", "tags": ["later"]},
+    ]
+    with place.session() as session:
+        program(session, note="two", tags=["y"])
+        assert session.commit().counts() == {}
+    with place.session() as session:
+        program(session, note="one", tags=["x"])
+        assert session.commit().counts() == {"updated": 1}
+    assert place.server.seen[-1].body == {"note": "one", "tags": ["x"]}
+
+
 def test_what_a_recovery_has_sent_of_it_was_said_by_the_program(place, models):
     with place.session() as session:
         session.add(models.Task(name="t", note="first"))

@@ -328,6 +328,21 @@ def test_values_that_are_no_plain_json_are_the_same_after_a_recovery(place, new,
     assert len(place.writes()) == (2 if done else 3)
 
 
+def test_the_version_that_an_answer_has_told_is_that_of_the_next_run(stored, models):
+    def program(note):
+        with Session(stored.server.client(has_etag=True), journal=stored.path) as session:
+            session.add(models.Versioned(name="new", note=note))
+            return session.commit().counts()
+
+    assert program("x") == {"created": 1}
+    assert program("y") == program("z") == {"updated": 1}
+    assert [str(seen) for seen in stored.server.seen] == [
+        "POST /versioned/",
+        "PATCH /versioned/3/",
+        "PATCH /versioned/3/",
+    ]
+
+
 def test_what_both_have_changed_to_the_same_is_done(stored, models, capsys):
     client = stored.server.client(has_etag=True)
     with Session(client, journal=stored.path) as session:
