@@ -414,8 +414,12 @@ def _changed_since(view: View, part: Part, row: Mapping[str, Any]) -> list[str]:
         for change in _changes_of(part.object, [outcome]):
             sent |= change.sent
             answered = {k: v for k, v in answered.items() if k not in change.sent} | answer
-    # What was created goes whole, so all that is known of it counts; else what was sent.
+    # What was created goes whole, so all that is known of it counts; else what was sent. Of what a full
+    # answer has left out it is known that nobody had said anything of it.
     known = {**sent, **answered} if part.made.kind == Kind.CREATE else sent
+    if part.made.kind == Kind.CREATE and answered and view.session.dialect.answers_are_full:
+        answered = dict.fromkeys(row.keys() - known.keys()) | answered
+        known = known | answered
     names = []
     for key in known:
         field = by_key.get(key)

@@ -588,6 +588,24 @@ def test_what_somebody_changed_since_is_not_overwritten(server, session, column)
     assert set(report.created.objects + report.updated.objects) == {new, known}
 
 
+@pytest.mark.parametrize("said", ["theirs", None])
+def test_what_somebody_says_of_what_an_answer_left_out_is_not_deleted(server, session, said):
+    """The service keeps what it is sent, and shows no more: a field without a value is not in its rows."""
+    task = Task(name="x")
+    session.add(task)
+    report = session.commit()
+    row = server.tables["tasks"].rows[task.id]
+    assert "note" not in row
+    row["note"] = said
+    if said is None:
+        assert report.undo().undone.objects == [task]
+    else:
+        undo = failing(report.undo)
+        assert undo.failed.objects == [task]
+        assert "'note' is not as the commit left it" in str(undo.failed[0].error)
+        assert server.tables["tasks"].rows[task.id] is row
+
+
 def test_a_change_to_what_was_not_sent_is_in_the_way_of_no_restoring(server, session):
     task = session.get(Task, 1)
     task.name = "mine"
