@@ -159,6 +159,10 @@ EDITS = {
     f"intent SET object = {2**60} WHERE number = 2": (
         f"row 2 of its table intent: 'object' is {2**60}, and not a number"
     ),
+    f"intent SET object = {2**53} WHERE number = 2": f"'object' is {2**53}, and not a number",
+    "intent SET object = -1 WHERE number = 2": "'object' is -1, and not a number",
+    f"event SET at = {2**33} WHERE number = 1": f"'at' is {2**33}.0, and not a time",
+    "event SET at = -1 WHERE number = 1": "'at' is -1.0, and not a time",
     "event SET at = 'noon' WHERE number = 1": (
         "row 1 of its table event: 'at' is 'noon', and not a time"
     ),
@@ -177,6 +181,10 @@ EDITS = {
     "event SET fate = 'clock', detail = '\"2026-01-01T00:00:00\"' WHERE operation = 4": (
         "operation 4: a time in the journal is none: '2026-01-01T00:00:00' is no server's"
     ),
+    **{
+        f"event SET fate = 'clock', detail = '\"{time}\"' WHERE operation = 4": f"{time!r} is no server's"
+        for time in ("1969-12-31T23:59:59Z", "9000-01-01T00:00:00Z")
+    },
 }
 
 
@@ -192,6 +200,14 @@ def test_what_no_program_has_written_is_told_with_its_place_and_nothing_is_sent(
     assert EDITS[edit] in told
     assert "Put back what was written, or keep the file" in told
     assert died.writes() == []
+
+
+@pytest.mark.parametrize("time", ["1970-01-01T00:00:00Z", "8999-12-31T23:59:59Z"])
+def test_a_time_that_a_server_may_have_is_taken(died, time):
+    detail = f'"{time}"'
+    values = ("INSERT INTO event (operation, fate, at, detail) VALUES (0, 'clock', 0, ?)", [detail])
+    assert edited(died.path, *values) == 1
+    assert recovered(died).ok
 
 
 def recovered(place):

@@ -295,6 +295,16 @@ def test_what_lies_beside_the_journal_stays_there_until_it_is_sent(runs):
     assert not folder.exists()
 
 
+def test_what_is_sent_lies_beside_the_journal_no_longer(runs):
+    folder = runs.folder / "it.journal.contents"
+    there = []
+    with runs.session(dialect=Beside) as session:
+        session.add(Tag(name="cold", secret="long"))
+        runs.server.hook = lambda seen: there.append(folder.exists())
+        session.commit()
+        assert (there, folder.exists()) == ([True], False)
+
+
 class Longer(Large):
     """Larger than what of it is in memory at once."""
 

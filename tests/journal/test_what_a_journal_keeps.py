@@ -284,6 +284,7 @@ def test_the_unknown_change_of_an_earlier_run_is_told_as_a_change_of_this_one(st
 
 class Person(Embedded):
     name = fields.String()
+    mail = fields.String(data_key="email", write_key="new_email", null=True)
 
 
 class Dated(Model):
@@ -326,6 +327,27 @@ def test_values_that_are_no_plain_json_are_the_same_after_a_recovery(place, new,
         [{"name": "z"}],
     )
     assert len(place.writes()) == (2 if done else 3)
+
+
+def test_an_edit_in_flight_of_a_recovery_that_is_taken_back_is_no_change(place):
+    row = {"id": 1, "name": "a", "when": None, "owner": None, "crew": []}
+    place.server.table("dateds", [row]).answers = "nothing"
+    session = place.session()
+    Dated.objects.using(session).get(id=1).crew = [Person(name="x", mail="x@host")]
+    place.die(session, 1, done=False)
+    with place.session() as session:
+        obj = Dated.objects.using(session).get(id=1)
+
+        def hook(seen):
+            if seen.method == "PATCH":
+                obj.crew[0].name = "y"
+
+        place.server.hook = hook
+        session.recover()
+        assert set(obj.changes) == {"crew"}
+        obj.crew[0].name = "x"
+        assert obj.changes == {}
+    assert len(place.writes()) == 2
 
 
 def test_the_version_that_an_answer_has_told_is_that_of_the_next_run(stored, models):

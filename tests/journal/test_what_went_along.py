@@ -175,8 +175,14 @@ def test_what_cannot_be_asked_for_now_is_not_sent(room):
         ball = Ball(name="red", box=box)
         session.add_all([box, ball])
         start = len(room.writes())
-        with pytest.raises(JournalError, match=r"went along is not known: asking for it failed"):
+        with pytest.raises(
+            JournalError, match=r"went along is not known: asking for it failed"
+        ) as e:
             session.commit()
+        assert str(e.value).endswith(
+            " Nothing was sent; commit again when the server can tell. Where another object has its key "
+            "by now, have the program give this one another tag, session.add(obj, tag=...): so it is made."
+        )
         assert room.writes()[start:] == []
         assert session.commit().created.objects == [box, ball]
 

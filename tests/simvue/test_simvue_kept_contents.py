@@ -164,6 +164,15 @@ def test_what_is_gone_or_another_one_is_told_and_can_be_given(
     assert held() == {"o": b"as it was"}
 
 
+def test_what_lies_there_and_is_another_one_is_written_anew(client, journal, kept):
+    offline("a", b"as it was").commit()
+    (file,) = kept.iterdir()
+    file.write_bytes(b"something")
+    offline("b", b"as it was").commit()
+    assert sent(client, journal).ok
+    assert held() == dict.fromkeys("ab", b"as it was")
+
+
 def test_what_the_disk_does_not_take_is_kept_in_no_part(client, journal, kept):
     run = Run.new(folder="/", offline=True)
     session = inspect(run).session
