@@ -147,6 +147,8 @@ EDITS = {
         "its key is 1, and 5 by its row"
     ),
     "intent SET base = NULL, key = '[7]' WHERE kind = 'delete'": "its key is 7, and ",
+    "intent SET key = '[]' WHERE kind = 'delete'": "a key in the journal is none: []. Nothing of it",
+    "intent SET base = json_set(base, '$.id', json('[7]')) WHERE kind = 'delete'": "[7] is no key of Task.id",
     "intent SET base = json_set(base, '$.colour', 1) WHERE kind = 'delete'": (
         "Task has no field for 'colour', which its row has"
     ),
@@ -182,7 +184,9 @@ EDITS = {
         "operation 4: a time in the journal is none: '2026-01-01T00:00:00' is no server's"
     ),
     **{
-        f"event SET fate = 'clock', detail = '\"{time}\"' WHERE operation = 4": f"{time!r} is no server's"
+        f"event SET fate = 'clock', detail = '\"{time}\"' WHERE operation = 4": (
+            f"a time in the journal is none: {time!r} is no server's. Nothing of it is sent"
+        )
         for time in ("1969-12-31T23:59:59Z", "9000-01-01T00:00:00Z")
     },
 }
