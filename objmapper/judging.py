@@ -33,7 +33,8 @@ class Finding(NamedTuple):
     """What was found out about an operation, or about one change of it."""
 
     verdict: Verdict
-    #: The rows that the server has, one for each change; None where it has none.
+    #: The rows that the server has, one for each change; None where it has none. Of what is not done,
+    #: those of objects that were to be deleted.
     rows: tuple[Row | None, ...] = ()
     why: str = ""
 
@@ -117,7 +118,8 @@ def _together(session: Any, outcome: Outcome, by_change: Mapping[int, Finding]) 
         return Finding(Verdict.DONE, tuple(row for each in found for row in each.rows))
     if verdicts == {Verdict.NOT_DONE}:
         early = clock.now() < outcome.ended + session.client.settle_after
-        return _NOT_YET if early else _NOT_DONE
+        rows = tuple(row for each in found for row in each.rows)
+        return (_NOT_YET if early else _NOT_DONE)._replace(rows=rows)
     for verdict in (Verdict.UNKNOWN, Verdict.NO_ANSWER):
         if verdict in verdicts:
             return next(each for each in found if each.verdict is verdict)
@@ -228,7 +230,7 @@ class _Judge:
 
     def _of_deleted(self, change: Change, row: Row) -> Finding:
         """Say whether a row is what was to be deleted: a server may give its key to another object."""
-        obj, mapper = change.object, mapper_of(change)
+        obj, mapper, there = change.object, mapper_of(change), Finding(Verdict.NOT_DONE, (row,))
         if replaced(self.session, obj):
             return _GONE
         if mapper.created_field is not None:
@@ -239,7 +241,7 @@ class _Judge:
                     return _GONE
                 made = field.tolerant(now)
                 if isinstance(made, datetime) and made.microsecond:
-                    return _NOT_DONE  # no other object was made at that moment
+                    return there  # no other object was made at that moment
         for field in naturalkey.fields_of(mapper):
             then = self._base(change, field)
             shown = field.key in row and then is not ABSENT
@@ -249,7 +251,7 @@ class _Judge:
                     "it, or the server has given the key to another object"
                 )
                 return Finding(Verdict.UNKNOWN, why=why)
-        return _NOT_DONE
+        return there
 
     def _of_new(self, change: Change, rows: Sequence[Row], outcome: Outcome) -> Finding:
         """Say which of the rows of its natural key a create has made, if any."""

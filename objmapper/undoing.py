@@ -418,7 +418,7 @@ def _changed_since(view: View, part: Part, row: Mapping[str, Any]) -> list[str]:
     # answer has left out it is known that nobody had said anything of it.
     known = {**sent, **answered} if part.made.kind == Kind.CREATE else sent
     if part.made.kind == Kind.CREATE and answered and view.session.dialect.answers_are_full:
-        answered = dict.fromkeys(row.keys() - known.keys()) | answered
+        answered = dict.fromkeys(key for key in row if key not in known) | answered
         known = known | answered
     names = []
     for key in known:

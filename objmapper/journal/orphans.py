@@ -7,11 +7,11 @@ program that makes them again has them bound to what was made before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from objmapper import offline, versions
+from objmapper import offline
 from objmapper.journal.history import Item
 from objmapper.journal.restoring import Restorer
 from objmapper.settling import Wait
@@ -33,12 +33,15 @@ def take_along(restorer: Restorer, items: Iterable[Item], wait: Wait) -> None:
             "What an earlier run has made belonged to what it has deleted, and whether it went along has "
             "to be asked of the server",
         )
-        gone = restorer.went_along(lost, wait)
+        rows = restorer.went_along(lost, wait)
         for item, found in lost:
-            if item.number in gone:
+            row = rows[item.number]
+            if row is None:
                 restorer.journal.book.leaves(item)
             else:
-                _forget(restorer, item, found)
+                _stays(restorer, item, found, row)
+        asked = {item.number for item, _ in lost}
+        items = [item for item in items if item.number not in asked]
 
 
 def in_doubt(restorer: Restorer, items: Iterable[Item]) -> list[tuple[Item, _Lost]]:
@@ -112,11 +115,12 @@ def _is_surely_gone(restorer: Restorer, item: Item, lost: _Lost) -> bool:
     )
 
 
-def _forget(restorer: Restorer, item: Item, keys: Iterable[str]) -> None:
-    """Know no longer what the server has of references, nor of the version that goes with them."""
-    mapper = restorer.model(item).__mapper__
-    version = versions.key_of(restorer.session.dialect, mapper) if mapper.is_versioned else None
-    item.forget({*keys} if version is None else {*keys, version})
+def _stays(restorer: Restorer, item: Item, keys: Iterable[str], row: Mapping[str, Any]) -> None:
+    """Know of an object what the server has, and no longer what the program said of these keys."""
+    mapper, dialect = restorer.model(item).__mapper__, restorer.session.dialect
+    item.forget({*keys})
+    known = mapper.by_key.keys() | ({dialect.etag_key} if mapper.version is not None else set())
+    item.row |= {key: row[key] for key in known & row.keys()}
 
 
 __all__ = ["in_doubt", "take_along"]

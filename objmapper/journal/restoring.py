@@ -11,6 +11,7 @@ from objmapper import ordering, planning, reviving, settling, wire
 from objmapper.exceptions import JournalError, TransportError
 from objmapper.journal import checking
 from objmapper.journal.history import SENDING, Item, Part
+from objmapper.judging import Verdict
 from objmapper.operation import (
     LOOK_UP,
     Change,
@@ -181,24 +182,30 @@ class Restorer:
 
     def went_along(
         self, lost: Sequence[tuple[Item, Collection[str]]], wait: settling.Wait
-    ) -> set[int]:
-        """Return the numbers of those objects that are gone with what they belonged to.
+    ) -> dict[int, Mapping[str, Any] | None]:
+        """Return the rows of those objects that may be gone with what they belonged to; None: it is gone.
 
         *lost*: each with the wire names of what led there, which may lead nowhere by now. Nothing is
         deleted to find that out. Raises JournalError where nobody can tell.
         """
+        rows: dict[int, Mapping[str, Any] | None] = {}
         with self._standing_in(lost) as stand_ins:
+            numbers = {id(obj): number for number, obj in stand_ins.items()}
             outcomes = [self._as_deleted(stand_ins[item.number], item) for item, _ in lost]
-            gone, unsure = self._looked_up(stand_ins, outcomes, wait)
-        if unsure is not None:
-            obj, why = unsure
-            raise JournalError(
-                f"What {obj!r} belonged to was deleted by this journal's commits, the program makes both "
-                f"again, and whether {obj!r} went along is not known: {why}. Nothing was sent; commit "
-                "again when the server can tell. Where another object has its key by now, have the "
-                "program give this one another tag, session.add(obj, tag=...): so it is made."
-            )
-        return gone
+            for outcome, finding in settling.settled(self.session, outcomes, wait):
+                (obj,) = outcome.operation.objects
+                if finding.verdict not in (Verdict.DONE, Verdict.NOT_DONE):
+                    raise JournalError(
+                        f"What {obj!r} belonged to was deleted by this journal's commits, the program makes "
+                        f"both again, and whether {obj!r} went along is not known: {finding.why}. Nothing "
+                        "was sent; commit again when the server can tell. Where another object has its "
+                        "key by now, have the program give this one another tag, session.add(obj, "
+                        "tag=...): so it is made."
+                    )
+                (rows[numbers[id(obj)]],) = finding.rows
+                if finding.verdict is Verdict.DONE:
+                    self.session.members.forget(obj)
+        return rows
 
     @contextmanager
     def _standing_in(

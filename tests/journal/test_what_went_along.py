@@ -268,6 +268,24 @@ def test_what_lives_below_what_is_gone_is_made_again_without_a_question(room):
     assert [asked.split()[0] for asked in since(room, start)] == ["POST", "POST", "DELETE"]
 
 
+@pytest.mark.parametrize("done", [True, False])
+def test_what_a_killed_run_was_to_give_its_new_parent_is_looked_up(room, done):
+    """What the server had of the reference was read: a run that is killed leaves it written."""
+    room.along = set_null
+    run(room)
+    along = room.server.hook
+    session = room.session()
+    box = Box(name="b")
+    session.add_all([box, Ball(name="red", box=box)])
+    room.die(session, 2, done=done)
+    room.server.hook = along
+    with room.session() as session:
+        session.recover()
+        assert session.uncertain == []
+    assert [row["box"] for row in room.balls.values()] == [2]
+    assert run(room, delete=False) == ({"red": 2}, 2)
+
+
 # -- on CVAT --------------------------------------------------------------------------------------
 
 
