@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from objmapper.encoding import dumps, loads
 from objmapper.exceptions import JournalError
@@ -125,8 +125,8 @@ class Item:
     open: list[Part] = field(default_factory=list)
     #: The operation that has created it, as far as that is told.
     made_by: int = 0
-    #: The operation that has deleted it; None for one of this run, or for none.
-    gone_by: int | None = None
+    #: By wire name: the operations that have said it since.
+    moved: dict[str, int] | None = None
 
     def take(self, part: Part, row: dict[str, Any], keys: dict[int, Any]) -> None:
         """Bring the next operation in; of one that is done, *row* is what its answer told."""
@@ -153,7 +153,7 @@ class Item:
             self.state = "there" if kind != Kind.CREATE and self.key else self.state
             self.open.append(part)
         elif kind == Kind.DELETE:
-            self.state, self.gone_by = "gone", intent.operation
+            self.state = "gone"
         else:
             self.state = "there"
             self.row |= part.values | part.keys_sent(keys) | row
@@ -161,6 +161,8 @@ class Item:
             if part.undoes:  # what the program said is so no longer
                 said |= part.keys & {*self.values, *self.refs, *self.hidden}
             self._say(part, said)
+            if kind != Kind.CREATE:
+                self.moved = {**(self.moved or {}), **dict.fromkeys(part.keys, intent.operation)}
 
     def forget(self, keys: set[str]) -> None:
         """Know of what was said no longer whether it is so: said again, it goes again."""
@@ -180,6 +182,15 @@ class Item:
         self.values |= {key: value for key, value in part.values.items() if key in keys}
         self.refs |= {key: number for key, number in part.refs.items() if key in keys}
         self.hidden |= keys & {*part.hidden}
+
+
+class Departed(NamedTuple):
+    """An object that was there once, and is gone; it may have been made anew since."""
+
+    model: int
+    #: The operations that had created it, and that has deleted it or made it anew; None: one of this run.
+    made_by: int
+    gone_by: int | None
 
 
 @dataclass(slots=True)
@@ -213,8 +224,8 @@ class Book:
         self._early: list[int] = []
         #: The keys of the objects that are on the server, by number.
         self.keys: dict[int, Any] = {}
-        #: The numbers of what is gone, by the key that it had.
-        self._departed: dict[str, list[int]] = {}
+        #: What is gone, by the key that it had.
+        self._departed: dict[str, list[Departed]] = {}
         self._path = store.path
         for event in store.events():
             try:
@@ -229,9 +240,6 @@ class Book:
                 self._intended(intent, meant[intent.operation])
             except JournalError as error:
                 raise self.senseless(intent.object, error, intent) from error
-        for item in self.items.values():
-            if item.state == "gone":
-                self.leaves(item, item.gone_by)
 
     def senseless(self, number: int, why: object, intent: Intent | None = None) -> JournalError:
         """Return the error for an object, or an intent of one, that makes no sense."""
@@ -276,6 +284,11 @@ class Book:
         item = self.items.get(intent.object)
         if item is None:
             item = self.items[intent.object] = Item(intent.object, intent.model)
+        fate = None if event is None else event.fate
+        # What is made again was gone, though nobody may have deleted it here.
+        again = intent.kind == Kind.CREATE and fate != DROPPED and item.state == "there"
+        if again or (intent.kind == Kind.DELETE and fate == Fate.DONE):
+            self._departs(item, intent.operation)
         row: dict[str, Any] = {}
         left: set[str] = set()
         waits = 0
@@ -287,7 +300,7 @@ class Book:
         sent = checking.mapping(intent.sent)
         part = Part(
             intent,
-            None if event is None else event.fate,
+            fate,
             sent,
             _refs(intent.refs, sent),
             *_hidden(intent.hidden),
@@ -336,24 +349,23 @@ class Book:
 
     def leaves(self, item: Item, operation: int | None = None) -> None:
         """Take an object for gone; *operation*: what has deleted it, as far as that is known."""
-        item.state, item.open, item.gone_by = "gone", [], operation
+        item.state, item.open = "gone", []
+        self._departs(item, operation)
+
+    def _departs(self, item: Item, operation: int | None) -> None:
+        """Remember that what has an item's key is not that object any more."""
         if item.number in self.keys:
-            self._departed.setdefault(dumps(self.keys[item.number]), []).append(item.number)
+            gone = Departed(item.model, item.made_by, operation)
+            self._departed.setdefault(dumps(self.keys[item.number]), []).append(gone)
 
     @property
     def has_gone(self) -> bool:
         """Whether anything of it is gone."""
         return bool(self._departed)
 
-    def is_gone(self, number: Any) -> bool:
-        """Whether a number is that of an object that is gone."""
-        return (
-            number.__class__ is int and number in self.items and self.items[number].state == "gone"
-        )
-
-    def gone_with(self, key: Any) -> list[Item]:
-        """Return what is gone of a key, whatever it was."""
-        return [self.items[number] for number in self._departed.get(dumps(key), ())]
+    def gone_with(self, key: Any) -> list[Departed]:
+        """Return what is gone of a key, of any model."""
+        return self._departed.get(dumps(key), [])
 
     def is_over(self, item: Item, operation: int) -> None:
         """Take an object for gone that was to be deleted."""

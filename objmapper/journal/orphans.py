@@ -8,16 +8,15 @@ program that makes them again has them bound to what was made before.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from objmapper import offline
-from objmapper.journal.history import Item
+from objmapper.journal.history import Departed, Item
 from objmapper.journal.restoring import Restorer
 from objmapper.settling import Wait
 
 #: Wire names of an item's references, each with what is gone that it may have led to.
-_Lost = dict[str, list[Item]]
+_Lost = dict[str, list[Departed]]
 
 
 def take_along(restorer: Restorer, items: Iterable[Item], wait: Wait) -> None:
@@ -70,31 +69,38 @@ def _lost(restorer: Restorer, item: Item) -> _Lost:
     if item.key is None and not mapper.natural_key:
         return {}
     for field in mapper.foreign_keys.values():
+        since = (item.moved or {}).get(field.key, item.made_by)
         gone = [
             parent
             for parent in _gone(restorer, item, field)
             if _is_of(restorer, parent, field.target.__mapper__.root)
-            and (parent.gone_by is None or item.made_by < parent.gone_by)
+            and (parent.gone_by is None or since < parent.gone_by)
         ]
         if gone:
             found[field.key] = gone
     return found
 
 
-def _gone(restorer: Restorer, item: Item, field: Any) -> Iterable[Item]:
-    """Yield what is gone, of any model, that has the key or the number which a reference leads to."""
+def _gone(restorer: Restorer, item: Item, field: Any) -> list[Departed]:
+    """Return what is gone, of any model, that had the key or the number which a reference leads to."""
     book, number = restorer.journal.book, item.refs.get(field.key)
-    if field.key not in item.row:
-        return [book.items[number]] if book.is_gone(number) else []
-    with suppress(ValueError, TypeError):  # what can't be a key leads nowhere
-        key = field.key_value(item.row[field.key])
-        return [] if key is None else book.gone_with(field.target.__mapper__.pk.to_wire(key))
-    return []
+    if (
+        field.key not in item.row and number.__class__ is int
+    ):  # the server has not told that one's key
+        parent = book.items.get(number)
+        if parent is None or parent.state != "gone":
+            return []
+        return [Departed(parent.model, parent.made_by, None)]
+    try:
+        key = field.key_value(item.row.get(field.key))
+    except (ValueError, TypeError):  # what can't be a key leads nowhere
+        return []
+    return [] if key is None else book.gone_with(field.target.__mapper__.pk.to_wire(key))
 
 
-def _is_of(restorer: Restorer, item: Item, root: type) -> bool:
-    """Whether an item is of a root class."""
-    model = restorer.journal.models.here.get(item.model)
+def _is_of(restorer: Restorer, gone: Departed, root: type) -> bool:
+    """Whether what is gone was of a root class."""
+    model = restorer.journal.models.here.get(gone.model)
     return model is not None and model.__mapper__.root is root
 
 

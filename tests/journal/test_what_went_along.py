@@ -268,6 +268,40 @@ def test_what_lives_below_what_is_gone_is_made_again_without_a_question(room):
     assert [asked.split()[0] for asked in since(room, start)] == ["POST", "POST", "DELETE"]
 
 
+@pytest.mark.parametrize("made", [1, 2])
+def test_a_run_that_died_over_what_it_made_again_is_recovered_and_run_again(room, made):
+    """Its box is there again, under another key than the ball knew that went with the one before it."""
+    run(room)
+    along = room.server.hook
+    session = room.session()
+    box = Box(name="b")
+    session.add(box)
+    if made == 1:
+        session.commit()
+    session.add(Ball(name="red", box=box))
+    room.die(session, made, done=False)
+    room.server.hook = along
+    with room.session() as session:
+        session.recover()
+        assert session.uncertain == []
+    assert run(room, delete=False) == ({"red": 2}, 2)
+    start = len(room.server.seen)
+    assert run(room, delete=False) == ({"red": 2}, 2)
+    assert since(room, start) == []
+
+
+def test_a_box_that_was_there_twice_is_known_by_both_its_keys(room):
+    """One run makes the box anew, and another one the ball, which knew the key of the first."""
+    run(room)
+    with room.session() as session:
+        session.add(Box(name="b"))
+        session.commit()
+    assert run(room, delete=False) == ({"red": 2}, 2)
+    start = len(room.server.seen)
+    assert run(room, delete=False) == ({"red": 2}, 2)
+    assert since(room, start) == []
+
+
 @pytest.mark.parametrize("done", [True, False])
 def test_what_a_killed_run_was_to_give_its_new_parent_is_looked_up(room, done):
     """What the server had of the reference was read: a run that is killed leaves it written."""
