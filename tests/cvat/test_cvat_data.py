@@ -224,7 +224,7 @@ def test_data_that_are_uploaded_twice_are_refused_in_the_servers_words(client, i
     task = client.tasks.create_from_data(SPEC, images)
     with pytest.raises(CommitError, match="Adding more data is not supported"):
         task.upload_data(images)
-    assert task.changes == {}
+    assert (task.changes, task.data) == ({}, None)
     assert task.fetch().size == 4
 
 

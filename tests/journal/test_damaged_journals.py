@@ -171,6 +171,8 @@ EDITS = {
     "event SET fate = 'maybe' WHERE operation = 4": (
         "what became of operation 4: 'maybe' is nothing that becomes of an operation"
     ),
+    "model SET name = NULL WHERE number = 1": "'name' is None, and not text",
+    "intent SET tag = x'00ff' WHERE number = 1": "and not text or NULL",
     "model SET name = x'00ff' WHERE number = 1": (
         r"row 1 of its table model: 'name' is b'\x00\xff', and not text"
     ),
