@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.measure import Measure, Row, Samples, in_turns
 from benchmarks.records import Nowhere, Task, loaded
 from objmapper import Session
-from objmapper.operation import Request, Response
+from objmapper.operation import Json, Request, Response
 
 SIZES = (1_000, 10_000, 100_000)
 
@@ -90,6 +90,27 @@ def sample(make: Callable[[int], Any], count: int, *, collect: bool) -> float:
     return ((ended - valid) - (valid - started)) * 1e6 / count
 
 
+def by_hand(count: int, *, collect: bool) -> float:
+    """Return the microseconds of a creation in a loop that keeps the rows and what became of each."""
+    client = Numbering()
+    rows = [{"name": f"task {number}", "size": number} for number in range(count)]
+    outcomes = []
+    gc.collect()
+    if not collect:
+        gc.disable()
+    try:
+        started = time.process_time()
+        for row in rows:
+            request = Request("POST", "tasks", body=Json(dict(row)))
+            response = client.send(request)
+            row["id"] = response.json()["id"]
+            outcomes.append((row, request, response.status))
+        return (time.process_time() - started) * 1e6 / count
+    finally:
+        gc.enable()
+        client.close()
+
+
 def row(turns: int) -> Row:
     samplers: dict[Any, Callable[[], float]] = {}
     middle = SIZES[1]
@@ -97,6 +118,7 @@ def row(turns: int) -> Row:
         for count in SIZES:
             for make in (updates, creations):
                 samplers[make.__name__, count, on] = partial(sample, make, count, collect=on)
+        samplers["by hand", middle, on] = lambda on=on: by_hand(middle, collect=on)
         samplers["field", middle, on] = lambda on=on: validation(middle, collect=on)
         for make in (updates, creations):
             name = f"journaled {make.__name__}"
@@ -108,6 +130,8 @@ def row(turns: int) -> Row:
         for what, count, on in [key]
         if on and what in ("updates", "creations")
     ]
+    least = taken["by hand", middle, True], taken["by hand", middle, False]
+    measures.append(Measure(f"floor: a loop that keeps {middle:,} outcomes", "µs", *least))
     checked = taken["field", middle, True], taken["field", middle, False]
     measures.append(Measure("objmapper, a field checked", "µs", *checked, goal=3.0))
     for what in ("updates", "creations"):
