@@ -224,6 +224,8 @@ class Book:
         self._early: list[int] = []
         #: The keys of the objects that are on the server, by number.
         self.keys: dict[int, Any] = {}
+        #: What was created, by the key that it got.
+        self._made: defaultdict[str, list[Item]] = defaultdict(list)
         #: What is gone, by the key that it had.
         self._departed: dict[str, list[Departed]] = {}
         self._path = store.path
@@ -240,6 +242,9 @@ class Book:
                 self._intended(intent, meant[intent.operation])
             except JournalError as error:
                 raise self.senseless(intent.object, error, intent) from error
+        for item in self.items.values():
+            if item.key and item.made_by:
+                self._made[item.key].append(item)
 
     def senseless(self, number: int, why: object, intent: Intent | None = None) -> JournalError:
         """Return the error for an object, or an intent of one, that makes no sense."""
@@ -357,6 +362,10 @@ class Book:
         if item.number in self.keys:
             gone = Departed(item.model, item.made_by, operation)
             self._departed.setdefault(dumps(self.keys[item.number]), []).append(gone)
+
+    def made_with(self, key: str) -> list[Item]:
+        """Return what was created and has, or had, a key, of any model."""
+        return self._made.get(key, [])
 
     @property
     def has_gone(self) -> bool:

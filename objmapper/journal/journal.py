@@ -381,9 +381,9 @@ class Journal:
         self._open.add(operation, number)
         return number
 
-    def is_open(self, number: int) -> bool:
-        """Whether an operation of that number is this session's, and not done."""
-        return number in self._open.numbers.values()
+    def open_numbers(self) -> set[int]:
+        """Return the numbers of this session's operations that are not done."""
+        return {*self._open.numbers.values()}
 
     def number_of(self, field: Any, value: Any) -> int | None:
         """Return the number of what a relation leads to, if the journal has it as a new object."""

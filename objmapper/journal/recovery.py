@@ -60,12 +60,14 @@ def _unknown(journal: Any) -> set[int]:
     Of a deletion that never went it is not known either whether its object is still there to be deleted:
     a server may have given the key to another one since.
     """
-    return {
+    open_: set[int] = journal.open_numbers()
+    found = {
         part.intent.operation
         for item in journal.book.open()
         for part in item.open
-        if (part.is_unknown or part.deletes) and not journal.is_open(part.intent.operation)
+        if part.is_unknown or part.deletes
     }
+    return found - open_
 
 
 def _ask(restorer: Restorer, secrets: Secrets | None) -> None:

@@ -284,8 +284,8 @@ class Restorer:
             return True
         others = [
             other.made_by
-            for other in journal.book.items.values()
-            if other.key == item.key and other is not item and other.made_by
+            for other in journal.book.made_with(item.key)
+            if other is not item
             if other.model in here and here[other.model].__mapper__.root is root
         ]
         return any(self._is_later(made, since) for made in others)
@@ -334,8 +334,8 @@ class Restorer:
 
     def _outcome(self, number: int, draft: Draft) -> Outcome:
         journal, book = self.journal, self.journal.book
-        if number not in book.begun:
-            return self._not_begun(number, draft)
+        if not any(part.is_unknown for _, part in book.parts(number)):
+            return self._not_done(number, draft)
         token = book.operations[number][0].token
         if token is not None:
             header = self.session.client.idempotency_header
@@ -361,12 +361,16 @@ class Restorer:
             age=0,  # all that this session has read may be what it has done
         )
 
-    def _not_begun(self, number: int, draft: Draft) -> Outcome:
-        """Return the outcome of a deletion that never went: what it would delete is looked at first."""
+    def _not_done(self, number: int, draft: Draft) -> Outcome:
+        """Return the outcome of a deletion that never went, or was refused.
+
+        What it would delete is looked at first. Then it goes anew: a server may answer a repeat of what
+        it has refused as it did before.
+        """
         draft = draft._replace(settle=LOOK_UP, repeatable=False)
         operation = Operation.of(number, draft)
         self.journal.reopen(operation, number)
-        text = f"{draft.request.method} {draft.request.shown_path}: the process ended before it was sent."
+        text = f"{draft.request.method} {draft.request.shown_path}: the process ended before it was done."
         error = TransportError(text, draft.request)
         return Outcome(operation, Fate.UNCERTAIN, error=error, begun=None, ended=-math.inf)
 

@@ -246,6 +246,33 @@ def test_a_deletion_that_never_went_of_what_is_gone_is_done(place, models):
     assert place.writes() == ["POST /projects/"]
 
 
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_deletion_that_was_refused_goes_anew_and_not_as_a_repeat(place, models, stays):
+    """A server that knows a repeat by its key would answer as it did before."""
+    options = {"idempotency_header": "Idempotency-Key"}
+    place.server.fail("DELETE", "/tasks/1", 403, times=1 + stays)
+    session = place.session(**options)
+    task = models.Task(name="a")
+    session.add(task)
+    session.commit()
+    session.delete(task)
+    with pytest.raises(CommitError, match="1 failed"):
+        session.commit()
+    session.close()
+    with closing(place.session(**options)) as session:
+        counts = session.recover().counts() if not stays else refused(session)
+        assert counts == {"created": 1, "failed" if stays else "deleted": 1}
+        assert session.uncertain == []
+    first, second = (seen for seen in place.server.seen if seen.method == "DELETE")
+    assert first.headers["Idempotency-Key"] != second.headers["Idempotency-Key"]
+
+
+def refused(session):
+    with pytest.raises(CommitError) as error:
+        session.recover()
+    return error.value.report.counts()
+
+
 def test_a_deletion_that_never_went_waits_while_the_server_tells_nothing(place, models):
     died_deleting(place, models, done=False, at=2)
     place.server.fail("GET", "/tasks/1", 503)

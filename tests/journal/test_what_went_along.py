@@ -4,6 +4,7 @@ The small server keeps what refers to a deleted row; ``along`` says what becomes
 """
 
 import itertools
+import sys
 from contextlib import closing
 from functools import partial
 
@@ -165,6 +166,48 @@ def test_many_are_asked_for_at_once_and_then_what_belonged_to_them(room):
         "GET /balls/?id__in=1,2,3&page_size=3",
         "GET /balls/?id__in=4,5,6&page_size=3",
     ]
+
+
+def lines_of_the_journal(do):
+    """How many lines of the journal's rooms are run."""
+    count = 0
+
+    def line(frame, event, arg):
+        nonlocal count
+        count += event == "line"
+        return line
+
+    def call(frame, event, arg):
+        ours = "/objmapper/journal/" in frame.f_code.co_filename.replace("\\", "/")
+        return line if ours else None
+
+    before = sys.gettrace()
+    sys.settrace(call)
+    try:
+        do()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize("along", [cascade, keep])
+def test_the_share_of_each_of_many_that_belonged_to_it_does_not_grow(room, along):
+    def program(count, delete):
+        with room.session() as session:
+            box = Box(name=f"b{count}")
+            session.add_all([Ball(name=f"{n}", box=box) for n in range(count)])
+            lines = lines_of_the_journal(session.commit)
+            if delete:
+                session.delete(box)
+                session.commit()
+        return lines / count
+
+    room.along, shares = along, []
+    for count in (20, 200):
+        program(count, True)
+        shares.append(program(count, False))
+    small, large = shares
+    assert large < small * 1.3
 
 
 def test_what_cannot_be_asked_for_now_is_not_sent(room):
