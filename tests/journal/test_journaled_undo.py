@@ -138,6 +138,8 @@ class Strict(Model):
     name = fields.String(validate=validate.Length(max=3))
     stage = fields.Enum(Stage)
     tags = fields.List(fields.String(), validate=validate.Length(max=1))
+    size = fields.Integer()
+    late = fields.Boolean()
 
     class Meta:
         registry = Registry("strict")
@@ -145,7 +147,7 @@ class Strict(Model):
         natural_key = ["name"]
 
 
-HAD = {"id": 1, "name": "longer", "stage": "odd", "tags": ["a", "b"]}
+HAD = {"id": 1, "name": "longer", "stage": "odd", "tags": ["a", "b"], "size": None, "late": "maybe"}
 
 
 def died_giving_back(place, models, *, done):
@@ -154,6 +156,7 @@ def died_giving_back(place, models, *, done):
     session = place.session()
     known = Strict.objects.using(session).get(id=1)
     known.name, known.stage, known.tags = "new", Stage.DONE, []
+    known.size, known.late = 1, True
     session.add(models.Task(name="refused", project=models.Project(name="p")))
     place.server.fail("POST", "/tasks/", 400, {})
     place.die(session, 5, done=done, on_error="undo")
