@@ -350,6 +350,53 @@ def test_an_edit_in_flight_of_a_recovery_that_is_taken_back_is_no_change(place):
     assert len(place.writes()) == 2
 
 
+def test_an_edit_while_a_recovery_sends_the_dead_request_again_goes_after_it(place):
+    row = {"id": 1, "name": "a", "when": None, "owner": None, "crew": []}
+    place.server.table("dateds", [row]).answers = "nothing"
+    options = {"idempotency_header": "Idempotency-Key"}
+    session = place.session(**options)
+    Dated.objects.using(session).get(id=1).crew = [Person(name="x", mail="x@host")]
+    place.die(session, 1, done=False)
+    with place.session(**options) as session:
+        obj = Dated.objects.using(session).get(id=1)
+
+        def hook(seen):
+            obj.crew[0].name = "y"
+
+        place.server.hook = hook
+        report = session.recover()
+    then, now = (entry.operation.changes[0].changes["crew"] for entry in report.updated)
+    assert then[1] == now[0] == [Person(name="x", mail="x@host")]
+    assert now[1] == [Person(name="y", mail="x@host")]
+    sent = [seen.body for seen in place.server.seen if seen.method == "PATCH"]
+    assert sent[1:] == [{"crew": [{"name": name, "new_email": "x@host"}]} for name in "xy"]
+
+
+class Guarded(Model):
+    id = fields.Integer(primary_key=True)
+    name = fields.String()
+    crew = fields.List(fields.Nested(Person), write_only=True)
+
+    class Meta:
+        registry = Registry("guarded")
+        endpoint = "guarded"
+        natural_key = ["name"]
+
+
+def test_no_secret_that_a_recovery_sends_again_is_shown_with_what_it_has_sent(place):
+    place.server.table("guarded", secret=("crew",))
+    options = {"idempotency_header": "Idempotency-Key"}
+    session = place.session(**options)
+    session.add(Guarded(name="a", crew=[Person(name="secret-1", mail="x@host")]))
+    place.die(session, 1, done=False)
+    with place.session(**options) as session:
+        (entry,) = session.recover(
+            secrets=lambda obj, name, tag: [Person(name="secret-1", mail="x@host")]
+        ).created
+    assert place.server.seen[-1].body["crew"] == [{"name": "secret-1", "new_email": "x@host"}]
+    assert "secret-1" not in repr(entry.operation)
+
+
 def test_the_version_that_an_answer_has_told_is_that_of_the_next_run(stored, models):
     def program(note):
         with Session(stored.server.client(has_etag=True), journal=stored.path) as session:
