@@ -166,7 +166,7 @@ class Sweeping(SmallDialect):
 
 
 def test_what_is_left_of_a_deletion_is_done_though_another_key_of_it_was_given_away(place, models):
-    table, dialect = place.server.tables["tasks"], {"dialect": Sweeping()}
+    table, dialect = place.server.tables["tasks"], {"dialect": Sweeping(recommended_workers=1)}
     session = place.session(**dialect)
     tasks = [models.Task(name=name) for name in "ab"]
     session.add_all(tasks)
