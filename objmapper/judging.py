@@ -256,12 +256,12 @@ class _Judge:
     def _of_new(self, change: Change, rows: Sequence[Row], outcome: Outcome) -> Finding:
         """Say which of the rows of its natural key a create has made, if any."""
         mapper = mapper_of(change)
-        rows = [row for row in rows if self._may_be(change, row, outcome)]
+        free = [row for row in rows if self._may_be(change, row, outcome)]
         untold = [f for f in naturalkey.fields_of(mapper) if f.key not in change.sent]
-        exact = [row for row in rows if all(row.get(field.key) is None for field in untold)]
-        found = exact or rows
+        exact = [row for row in free if all(row.get(field.key) is None for field in untold)]
+        found = exact or free
         if not found:
-            return _NOT_DONE
+            return self._of_others(change, rows, outcome)
         if len(found) > 1:
             keys = ", ".join(str(mapper.key_in(row)) for row in found)
             return Finding(Verdict.UNKNOWN, why=f"{len(found)} objects could be it: {keys}")
@@ -277,6 +277,35 @@ class _Judge:
             return same_
         key = mapper.key_in(found[0])
         return Finding(Verdict.UNKNOWN, why=f"{key} has its natural key, and may be another's")
+
+    def _of_others(self, change: Change, rows: Sequence[Row], outcome: Outcome) -> Finding:
+        """Say what it means that all rows of a natural key are other objects: the new one is not done.
+
+        But for one that was known by another name: the server may have given its key to the new one.
+        """
+        mapper = mapper_of(change)
+        for row in rows:
+            known = self.session.identity.get(mapper.root, mapper.identity_in(row))
+            if known is None or self._is_made_since(mapper, row, outcome) is False:
+                continue
+            if not self._goes_by(known, row):
+                why = (
+                    f"{mapper.key_in(row)} has its natural key, and was {known!r}: somebody has changed "
+                    "that one, or the server has given its key to the new one"
+                )
+                return Finding(Verdict.UNKNOWN, why=why)
+        return _NOT_DONE
+
+    def _goes_by(self, known: Any, row: Row) -> bool:
+        """Whether an object has, or is to get, the natural key of a row, as far as that is loaded."""
+        for field in naturalkey.fields_of(type(known).__mapper__):
+            names = base_value(known, field), known._row.get(field.key, ABSENT)
+            if field.key not in row or ABSENT in names:
+                continue
+            has = self.view.form(field, row[field.key])
+            if not any(same(has, self.view.form(field, name)) for name in names):
+                return False
+        return True
 
     def _may_be(self, change: Change, row: Row, outcome: Outcome) -> bool:
         """Whether a row may be what a create has made: not older than it, nor another object's."""

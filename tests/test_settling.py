@@ -316,6 +316,44 @@ def test_a_key_that_the_server_gives_again_may_be_that_of_the_new_one(server, se
     assert rows(server, "tasks").count("second") == 1
 
 
+def given_away(server, session):
+    """Return an object of the session that somebody has deleted: its key is the next one's."""
+    known = Task(name="known", project=1)
+    session.add(known)
+    session.commit()
+    del server.tables["tasks"].rows[known.id]
+    return known
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_what_has_the_key_of_one_of_another_name_is_not_made_a_second_time(server, session, told):
+    """That one may have got this name, or be gone and have left its key to the new one."""
+    known = given_away(server, session)
+    task = Task(name="new", project=1)
+    session.add(task)
+    if not told:
+        lost(server, "POST", "/tasks", done=True)
+    for _ in range(2):
+        with pytest.raises(
+            CommitError, match=r"4 has its natural key, and was <Task 4 name='known'>"
+        ):
+            session.commit()
+    assert session.uncertain == [task]
+    assert rows(server, "tasks").count("new") == 1
+    session.settle(task, found=4)
+    assert (task.id, session.get(Task, 4) is task, known in session) == (4, True, False)
+
+
+def test_one_of_its_name_that_this_session_has_renamed_is_another(server, session):
+    known = session.get(Task, 1)
+    known.name = "new"
+    session.add(Task(name="new", project=1))
+    lost(server, "POST", "/tasks", done=False)
+    lost(server, "PATCH", "/tasks/1", done=True)
+    assert session.commit(workers=1).counts() == {"created": 1, "updated": 1}
+    assert rows(server, "tasks") == ["new", "t2", "t3", "new"]
+
+
 @pytest.mark.parametrize("done", [(True, False), (False, True), (False, False)])
 def test_what_the_server_has_once_is_not_two_objects(server, session, done):
     tasks = [Task(name="x", project=1), Task(name="x", project=1)]
