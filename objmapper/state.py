@@ -424,7 +424,8 @@ def changed_keys(obj: Stateful) -> list[str]:
     if state.originals:
         for key, base in state.originals.items():
             field = by_key[key]
-            if not field.mutable or base is ABSENT or not field.same(base, obj._row.get(key)):
+            # What was new when it was referred to may turn out to be what the server has there.
+            if field.as_is or base is ABSENT or not field.same(base, obj._row.get(key)):
                 keys.append(key)
     if state.snapshots:
         for key, snapshot in state.snapshots.items():

@@ -166,7 +166,7 @@ def bound(journal: Any, session: Any, objects: list[Any]) -> Iterator[None]:
     members.uncertain, members.touched = dict(uncertain), dict(touched)
     restorer = Restorer(journal, session)
     items = [(obj, journal.book.items[journal.numbers[obj]]) for obj in known]
-    doubtful = {item.number for item, _ in orphans.in_doubt(restorer, [item for _, item in items])}
+    doubtful = orphans.doubtful(restorer, [item for _, item in items])
     try:
         for obj, item in items:
             lost = item.number in doubtful or any(part.is_lost_deletion for part in item.open)

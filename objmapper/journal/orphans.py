@@ -7,7 +7,7 @@ program that makes them again has them bound to what was made before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from objmapper import offline
@@ -22,11 +22,12 @@ _Lost = dict[str, list[Departed]]
 def take_along(restorer: Restorer, items: Iterable[Item], wait: Wait) -> None:
     """Take those of *items* for gone that went with what they belonged to; many are asked for at once.
 
-    What turns out to be there belongs to that no longer: what the program says of it is said again.
-    Raises JournalError where nobody can tell.
+    What they belong to is asked for first, though a later commit makes it again. What turns out to be
+    there belongs to what is gone no longer: what the program says of it is said again. Raises
+    JournalError where nobody can tell.
     """
-    items = list(items)
-    while lost := in_doubt(restorer, items):
+    items = _with_what_is_above(restorer, items)
+    while lost := _in_doubt(restorer, items):
         offline.refuse(
             restorer.session,
             "What an earlier run has made belonged to what it has deleted, and whether it went along has "
@@ -43,7 +44,48 @@ def take_along(restorer: Restorer, items: Iterable[Item], wait: Wait) -> None:
         items = [item for item in items if item.number not in asked]
 
 
-def in_doubt(restorer: Restorer, items: Iterable[Item]) -> list[tuple[Item, _Lost]]:
+def doubtful(restorer: Restorer, items: Iterable[Item]) -> set[int]:
+    """Return the numbers of those of *items* that may be gone, or belong to what may be."""
+    items = _with_what_is_above(restorer, items)
+    found = {item.number for item, _ in _in_doubt(restorer, items)}
+    more = found
+    while more:
+        more = {
+            item.number
+            for item in items
+            if item.number not in found
+            if any(parent.number in found for parent in _above(restorer, item))
+        }
+        found |= more
+    return found
+
+
+def _with_what_is_above(restorer: Restorer, items: Iterable[Item]) -> list[Item]:
+    """Return *items* with all that they belong to, where anything is gone at all."""
+    found = {item.number: item for item in items}
+    waiting = list(found.values()) if restorer.journal.book.has_gone else []
+    while waiting:
+        for parent in _above(restorer, waiting.pop()):
+            if parent.number not in found:
+                found[parent.number] = parent
+                waiting.append(parent)
+    return list(found.values())
+
+
+def _above(restorer: Restorer, item: Item) -> Iterator[Item]:
+    """Yield what an object belongs to, as far as the journal has made it and it was there last."""
+    journal, here = restorer.journal, restorer.journal.models.here
+    if item.state != "there":
+        return
+    for field in restorer.model(item).__mapper__.foreign_keys.values():
+        told = field.key in item.row
+        number = journal.number_of(field, item.row[field.key]) if told else item.refs.get(field.key)
+        parent = journal.book.items.get(number) if number.__class__ is int else None
+        if parent is not None and parent.state == "there" and parent.model in here:
+            yield parent
+
+
+def _in_doubt(restorer: Restorer, items: Iterable[Item]) -> list[tuple[Item, _Lost]]:
     """Return those of *items* that the server may have deleted along with what they belonged to.
 
     What has surely gone is taken for gone.
@@ -129,4 +171,4 @@ def _stays(restorer: Restorer, item: Item, keys: Iterable[str], row: Mapping[str
     item.row |= {key: row[key] for key in known & row.keys()}
 
 
-__all__ = ["in_doubt", "take_along"]
+__all__ = ["doubtful", "take_along"]

@@ -106,6 +106,28 @@ def test_only_what_the_program_says_otherwise_than_then_is_sent(place, models):
     assert place.server.tables["tasks"].rows[3]["tags"] == ["night"]
 
 
+def test_what_is_moved_again_to_where_it_is_is_not_sent(place, models):
+    """The project is new to the program when it says so, and known when that would go."""
+
+    def program(name):
+        with place.session() as session:
+            task = models.Task(name="t")
+            session.add(task, tag="t")
+            session.commit()
+            task.project = models.Project(name=name)
+            planned = [str(operation.request) for operation in session.plan()]
+            session.commit()
+            assert session.dirty == []
+        return len(planned)
+
+    assert program("p") == 2
+    place.server.seen.clear()
+    assert program("p") == 0
+    assert place.writes() == []
+    assert program("q") == 2
+    assert place.writes() == ["POST /projects/", "PATCH /tasks/1/"]
+
+
 def test_what_is_said_otherwise_and_sent_one_by_one_was_said_by_the_program(place, models):
     def program(session, **said):
         session.add(task := models.Task(name="a", **said))

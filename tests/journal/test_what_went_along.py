@@ -363,6 +363,53 @@ def test_what_a_killed_run_was_to_give_its_new_parent_is_looked_up(room, done):
     assert run(room, delete=False) == ({"red": 2}, 2)
 
 
+@pytest.mark.parametrize("reuses", [True, False])
+def test_what_was_moved_to_what_went_along_is_made_again_before_that(room, reuses):
+    """The ball is made first, and moved into another, whose box is deleted with all that is in it."""
+
+    def program(delete):
+        with room.session() as session:
+            inner, box = Ball(name="inner"), Box(name="b")
+            session.add(inner)
+            session.commit()
+            outer = Ball(name="outer", box=box)
+            session.add(outer)
+            inner.within = outer
+            session.commit()
+            if delete:
+                session.delete(box)
+                session.commit()
+        return {row["name"]: row.get("within") for row in room.balls.values()}, outer.id
+
+    room.along = lambda rows, key, column: rows.clear()
+    assert program(True) == ({}, 2)
+    room.server.tables["balls"].next_key = partial(next, itertools.count(1 if reuses else 3))
+    made, outer = program(False)
+    assert made == {"inner": outer, "outer": None}
+    start = len(room.server.seen)
+    assert program(False) == (made, outer)
+    assert since(room, start) == []
+
+
+def test_a_plan_shows_that_what_belongs_to_what_may_be_gone_is_looked_up(room):
+    room.along = lambda rows, key, column: rows.clear()
+    with room.session() as session:
+        box = Box(name="b")
+        outer = Ball(name="outer", box=box)
+        session.add(Ball(name="inner", within=outer))
+        session.commit()
+        session.delete(box)
+        session.commit()
+    with closing(room.session()) as session:
+        box = Box(name="b")
+        outer = Ball(name="outer", box=box)
+        inner = Ball(name="inner", within=outer)
+        session.add(inner)
+        plan = session.plan()
+        assert [change.object for change in plan.changes] == [box]
+        assert {out.change.object for out in plan.left_out} == {outer, inner}
+
+
 # -- on CVAT --------------------------------------------------------------------------------------
 
 
