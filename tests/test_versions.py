@@ -352,6 +352,32 @@ def test_a_refusal_for_another_reason_is_a_failure(server, session):
     assert session.dirty == [note]
 
 
+@pytest.mark.parametrize("status", [409, 412, 428])
+def test_a_server_may_refuse_an_older_version_in_each_of_these_words(server, session, status):
+    note = Note.objects.get(id=1)
+    elsewhere(server, Note, name="theirs")
+    note.name = "mine"
+    server.fail("PATCH", "/notes/1", status, {"detail": "Changed."})
+    conflict = only(failing(session).conflicts).conflict
+    assert (conflict.both, conflict.theirs["name"]) == (("name",), "theirs")
+    server.fail("PATCH", "/notes/1", status, {"detail": "Changed."})
+    assert session.commit(on_conflict="overwrite").updated.objects == [note]
+    assert table(server, Note).rows[1]["name"] == "mine"
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_server_may_say_in_each_of_these_words_that_somebody_has_deleted_it(
+    server, session, status
+):
+    note = Note.objects.get(id=1)
+    del table(server, Note).rows[1]
+    note.name = "mine"
+    server.fail("PATCH", "/notes/1", status, {"detail": "It was there."})
+    conflict = only(failing(session).conflicts).conflict
+    assert (conflict.mine["name"], conflict.theirs) == ("mine", None)
+    session.expunge(note)
+
+
 def test_what_cannot_be_read_again_fails_and_keeps_its_changes(server, session, model):
     note = model.objects.get(id=1)
     elsewhere(server, model, name="theirs")
