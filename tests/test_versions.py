@@ -588,6 +588,22 @@ def test_a_conflict_shows_no_secret(server, session):
     assert table(server, Note).rows[1]["secret"] == "hush-hush"
 
 
+def test_a_secret_that_the_server_shows_all_the_same_is_nobodys_change_and_told_to_nobody(
+    server, session, model
+):
+    table(server, model).secret = ("moved",)
+    table(server, model).rows[1]["secret"] = "hush"
+    note = model.objects.get(id=1)
+    elsewhere(server, model, secret="psst")
+    note.name = "mine"
+    assert session.commit().updated.objects == [note]
+    note.name = "again"
+    elsewhere(server, model, secret="hush", text="theirs")
+    conflict = only(failing(session).conflicts).conflict
+    assert conflict.foreign == ("text",)
+    assert "secret" not in conflict.theirs
+
+
 def test_a_journal_knows_what_was_decided(server, tmp_path, model):
     path = tmp_path / "it.journal"
     client = server.client(has_etag=True)
