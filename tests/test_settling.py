@@ -1,5 +1,6 @@
 """Writes of unknown fate are settled: repeated where they may be, else looked up, else left to people."""
 
+import gc
 import os
 import signal
 import sys
@@ -300,6 +301,20 @@ def test_one_that_this_session_has_created_is_not_taken_for_another(server, sess
     lost(server, "POST", "/tasks", done=False)
     session.commit()
     assert (first.id, second.id) == (4, 5)
+
+
+def test_one_that_this_session_has_created_and_nobody_holds_is_not_taken_for_another(server):
+    with Session(server.client(retries=2), keep=0) as session:
+        session.add(Task(name="t", project=1, note="x"))
+        session.commit()
+        gc.collect()
+        assert [*session] == []
+        second = Task(name="t", project=1, note="x")
+        session.add(second)
+        lost(server, "POST", "/tasks", done=False)
+        session.commit()
+        assert second.id == 5
+    assert rows(server, "tasks") == ["t1", "t2", "t3", "t", "t"]
 
 
 def test_a_key_that_the_server_gives_again_may_be_that_of_the_new_one(server, session):
