@@ -300,7 +300,8 @@ class Book:
         if event is not None and event.fate == Fate.DONE:
             key, row, full, left, waits = self._told(event, intent.kind, place, meant)
             item.key, item.full = key or item.key, full or item.full
-            self.done.append(Done(intent.kind, intent.object))
+            if intent.kind != Kind.DELETE or item.state != "gone":  # it may have been told of alone
+                self.done.append(Done(intent.kind, intent.object))
             item.made_by = intent.operation if intent.kind == Kind.CREATE else item.made_by
         sent = checking.mapping(intent.sent)
         part = Part(

@@ -21,7 +21,7 @@ from objmapper.journal.numbering import Names, Numbers
 from objmapper.journal.opened import Opened
 from objmapper.journal.recovery import recovered
 from objmapper.journal.standing import named, stands
-from objmapper.journal.store import Store
+from objmapper.journal.store import Intent, Store
 from objmapper.journal.times import Times
 from objmapper.offline import Nowhere
 from objmapper.operation import (
@@ -259,6 +259,12 @@ class Journal:
     def is_over(self, number: int) -> None:
         """Remember that an operation of an earlier process is done, without an answer of its own."""
         self._happened += (number, DONE.value, self.times.now(), "[0,[]]")
+
+    def are_gone(self, intents: Iterable[Intent]) -> None:
+        """Write that objects are gone which an earlier process was to delete along with others."""
+        number = next(self._operations)
+        alone = (intent._replace(operation=number) for intent in intents)
+        self._store.add((), alone, [(number, DONE.value, self.times.now(), "[0,[]]")])
 
     def made_now(self, root: type, key: str) -> int | None:
         """Return the number of what this run has created, or found created, with a key."""

@@ -11,6 +11,7 @@ from objmapper import ordering, planning, reviving, settling, wire
 from objmapper.exceptions import JournalError, TransportError
 from objmapper.journal import checking
 from objmapper.journal.history import SENDING, Item, Part
+from objmapper.journal.store import Intent
 from objmapper.judging import Verdict
 from objmapper.operation import (
     LOOK_UP,
@@ -264,14 +265,16 @@ class Restorer:
 
         That one is not what was meant, whatever became of the deletion.
         """
-        journal, numbers = self.journal, set()
+        journal, over = self.journal, dict[int, list[Intent]]()
         for item in items:
             part = next((part for part in item.open if part.deletes), None)
             if part is not None and self.is_given_away(item, part.intent.operation):
                 journal.book.is_over(item, part.intent.operation)
-                numbers.add(part.intent.operation)
-        for number in sorted(numbers):
-            if not journal.book.parts(number):
+                over.setdefault(part.intent.operation, []).append(part.intent)
+        for number, intents in sorted(over.items()):
+            if journal.book.parts(number):  # what is left of it may go as another one, or never
+                journal.are_gone(intents)
+            else:
                 journal.is_over(number)
 
     def is_given_away(self, item: Item, since: int) -> bool:

@@ -6,10 +6,8 @@ The small server gives the greatest key anew as soon as it is free, as SQLite do
 from contextlib import closing
 
 import pytest
-from smallserver import SmallDialect
 
 from objmapper import CommitError, JournalError, Model, Registry, Session, fields, inspect
-from objmapper.operation import LOOK_UP, Draft, Kind, Request
 
 registry = Registry("deletions")
 
@@ -151,52 +149,6 @@ def test_what_was_meant_before_the_deletion_and_made_after_it_is_not_deleted(pla
     with place.session(**options) as session:
         assert session.recover().counts() == {"created": 2, "deleted": 1}
     assert (place.server.seen, place.names()) == ([], ["b"])
-
-
-class Sweeping(SmallDialect):
-    """One request deletes all that goes of an endpoint."""
-
-    def operations(self, changes):
-        gone = [change for change in changes if change.kind == Kind.DELETE]
-        yield from map(self.draft, [change for change in changes if change not in gone])
-        if gone:
-            keys = ",".join(str(change.object.id) for change in gone)
-            request = Request("DELETE", "tasks/", params=(("id__in", keys),))
-            yield Draft(Kind.DELETE, tuple(gone), request, settle=LOOK_UP)
-
-
-def test_what_is_left_of_a_deletion_is_done_though_another_key_of_it_was_given_away(place, models):
-    table, dialect = place.server.tables["tasks"], {"dialect": Sweeping(recommended_workers=1)}
-    session = place.session(**dialect)
-    tasks = [models.Task(name=name) for name in "ab"]
-    session.add_all(tasks)
-    session.commit()
-    for task in tasks:
-        session.delete(task)
-    place.die(session, 1, done=False)
-    del table.rows[1]
-    table.next_key = lambda: 1
-    with place.session(**dialect) as session:
-        session.add(models.Task(name="c"))
-        session.commit()
-    place.server.fail("GET", "/tasks/", 503, times=-1)
-    place.server.fail("GET", "/tasks/2", 503, times=-1)
-    with closing(place.session(**dialect)) as session:
-        with pytest.raises(CommitError) as error:
-            session.recover()
-        assert [obj.name for obj in error.value.report.uncertain.objects] == ["b"]
-    place.server.faults.clear()
-
-    def sweep(seen):
-        if seen.method == "DELETE":
-            assert seen.query == "id__in=2"
-            del table.rows[2]
-            place.server.fail("DELETE", "/tasks/", 204)
-
-    place.server.hook = sweep
-    with place.session(**dialect) as session:
-        assert session.recover().counts() == {"created": 3, "deleted": 2}
-    assert place.names() == ["c"]
 
 
 TIMES = {
@@ -387,6 +339,26 @@ def test_what_the_program_deletes_again_is_deleted(place, models):
     with place.session() as session:
         assert session.recover().counts() == {"created": 2, "deleted": 1}
     assert place.writes() == ["POST /projects/"]
+
+
+def test_a_change_that_never_went_is_sent_by_a_recovery_though_a_run_has_made_its_object_again(
+    place, models
+):
+    session = place.session()
+    task = models.Task(name="a")
+    session.add(task)
+    session.commit()
+    session.add(models.Project(name="before"))
+    task.note = "x"
+    place.die(session, 1, done=False)
+    with place.session() as session:
+        session.add(models.Task(name="a"))
+        session.commit()
+    place.server.seen.clear()
+    with place.session() as session:
+        assert session.recover().counts() == {"created": 2, "updated": 1}
+    assert sorted(place.writes()) == ["PATCH /tasks/1/", "POST /projects/"]
+    assert place.server.tables["tasks"].rows[1]["note"] == "x"
 
 
 # -- what a recovery counts -----------------------------------------------------------------------

@@ -236,6 +236,26 @@ def test_the_program_is_right_whatever_an_undo_that_died_has_taken_back(
     assert noted(place) == [note]
 
 
+@pytest.mark.parametrize("done", [True, False])
+def test_the_version_of_what_an_undo_that_died_has_taken_back_is_read_anew(place, models, done):
+    table = place.server.table("versioned", etags="strong")
+
+    def program(note):
+        session = place.session(has_etag=True)
+        session.add(models.Versioned(name="t", note=note))
+        return session
+
+    with program("first") as session:
+        session.commit()
+    session = program("second")
+    session.add(models.Task(name="refused", project=models.Project(name="p")))
+    place.server.fail("POST", "/tasks/", 400, {})
+    place.die(session, 5, done=done, on_error="undo")
+    with program("third") as session:
+        session.commit()
+    assert [row["note"] for row in table.rows.values()] == ["third"]
+
+
 def die_in_the_undo(place, models, at, done):
     session = place.session()
     migrate(session, models)

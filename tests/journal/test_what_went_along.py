@@ -267,6 +267,28 @@ def test_what_was_made_after_its_parents_namesake_was_deleted_is_not_asked_for(r
     assert since(room, start) == []
 
 
+def test_what_was_moved_to_another_box_went_along_with_that_one(room):
+    def program(*, delete):
+        with room.session() as session:
+            boxes = [Box(name=name) for name in "ab"]
+            ball = Ball(name="red", box=boxes[0])
+            session.add_all([*boxes, ball])
+            session.commit()
+            ball.box = boxes[1]
+            session.commit()
+            if delete is not None:
+                session.delete(boxes[delete])
+                session.commit()
+
+    program(delete=0)
+    start = len(room.server.seen)
+    program(delete=1)
+    assert [each for each in since(room, start) if each.startswith("GET")] == []
+    assert room.balls == {}
+    program(delete=None)
+    assert [(row["name"], row["box"]) for row in room.balls.values()] == [("red", 4)]
+
+
 def test_a_plan_shows_what_a_commit_will_ask_for_and_asks_nothing(room):
     run(room)
     start = len(room.server.seen)
