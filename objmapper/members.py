@@ -239,8 +239,8 @@ class Members:
     def birthplace(self, mapper: Any, key: Any, *, full: bool) -> Page:
         """Return the page of an object that the server has created.
 
-        Those of one class that one commit creates share a page: what a field or a relation of one
-        of them has to ask, it asks for all.
+        Those of one class that one commit creates share a page, as long as nothing is read in between:
+        what a field or a relation of one of them has to ask, it asks for all.
         """
         page = self.births.get(mapper)
         if page is None or page.full is not full or len(page.keys) >= _BIRTHS:
@@ -298,6 +298,8 @@ class Members:
         What was touched after it left is gone through whenever it has doubled, so that each object's
         share of that is small.
         """
+        if objects and self.births:  # what is created from now on is newer than what was read
+            self.births.clear()
         window = self.identity.window
         window.keep(objects)
         while window.left:

@@ -114,7 +114,7 @@ class Commit:
                 )
         if self.journal is not None:
             self.journal.intend(self.session, self.plan)
-        self.session.members.births.clear()  # what was read since is newer than what those were told
+        self.session.members.births.clear()  # peers are what one commit creates
         under_way.update(map(id, objects))
         models: Iterable[Any] = map(type, objects)
         for model in dict.fromkeys(models):  # or which class is first were chance

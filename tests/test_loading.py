@@ -1,6 +1,7 @@
 """Loading never loses: what newer rows, partial rows and absent fields do to objects."""
 
 import enum
+import gc
 import warnings
 
 import pytest
@@ -522,6 +523,42 @@ def test_what_one_commit_creates_loads_its_relations_together(session, server):
     before = sent(session)
     assert [task.project.name for task in tasks] == ["p1", "p2", "p3"]
     assert sent(session) == before + 1
+
+
+def test_what_two_commits_create_does_not_load_together(session):
+    tasks = [Task(name=f"new {number}", project=number) for number in (1, 2)]
+    for task in tasks:
+        task.commit()
+    before = sent(session)
+    assert [task.project.name for task in tasks] == ["p1", "p2"]
+    assert sent(session) == before + 2
+
+
+def test_what_is_created_after_something_was_read_is_newer_than_that(server):
+    """It is read when the first of two is created, and somebody changes it before the second is."""
+    server.tables["tasks"].nested = {"project": ("id", "name")}
+    with Session(server.client()) as session:
+        read = []
+
+        def progress(done, of):
+            if done == 1:
+                read.append(session.get(Project, 1))
+                server.tables["projects"].rows[1]["name"] = "renamed"
+
+        first, second = (Task(name=name, project=1) for name in ("first", "second"))
+        session.add_all([first, second])
+        session.commit(workers=1, progress=progress)
+        assert read[0].name == "p1"
+        assert first.project is second.project is read[0]
+        assert read[0].name == "renamed"
+
+
+def test_what_is_created_in_masses_is_not_all_kept(server):
+    with Session(server.client(), keep=100) as session:
+        session.add_all([Task(name=f"new {number}") for number in range(400)])
+        session.commit()
+        gc.collect()
+        assert 50 <= len([*session]) <= 150
 
 
 def test_what_one_commit_creates_loads_what_the_answers_lack_together(server):
