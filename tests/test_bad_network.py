@@ -255,6 +255,17 @@ def test_a_create_that_is_harmed_is_done_once(shared, way):
     assert rows == [task.id]
 
 
+def test_a_create_of_a_name_that_cvat_trims_is_done_once(shared):
+    name = f"trimmed {random.random()}"
+    with harmed(shared, "reset after") as proxy, session_through(proxy.url) as session:
+        task = Task(name=f"  {name} ", project=1)
+        session.add(task)
+        assert session.commit().created.objects == [task]
+        assert proxy.harmed == {"reset after": 1}
+    rows = [row["id"] for row in Looker(shared.url).rows("tasks") if row["name"] == name]
+    assert rows == [task.id]
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_create_with_labels_in_it_is_done_once(shared, way):
     name = f"{way} {random.random()}"
