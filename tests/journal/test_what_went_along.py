@@ -203,7 +203,7 @@ def test_the_share_of_each_of_many_that_belonged_to_it_does_not_grow(room, along
         return lines / count
 
     room.along, shares = along, []
-    for count in (20, 200):
+    for count in (20, 120):
         program(count, True)
         shares.append(program(count, False))
     small, large = shares
