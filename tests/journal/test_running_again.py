@@ -346,6 +346,27 @@ def test_a_recovery_that_was_refused_does_not_send_twice_what_the_program_adds(p
     assert place.names() == ["t0", "t1", "t2", "t3"]
 
 
+def test_what_a_refused_recovery_has_made_and_the_program_lets_go_is_sent_by_no_later_one(
+    place, models
+):
+    session = place.session()
+    session.add_all([models.Project(name="p"), models.Task(name="t")])
+    place.die(session, 1, done=False)
+    for endpoint in ("projects", "tasks"):
+        place.server.fail("POST", f"/{endpoint}", 400, {"name": ["no"]})
+    with place.session() as session:
+        with pytest.raises(CommitError) as error:
+            session.recover(on_error="continue")
+        (task,) = (obj for obj in error.value.report.failed.objects if obj.name == "t")
+        project = models.Project(name="p")
+        session.add(project)
+        project.commit()
+        session.expunge(task)
+    with place.session() as session:
+        assert session.recover().counts() == {"created": 1}
+    assert (place.names("projects"), place.names()) == (["p"], [])
+
+
 def test_a_parent_that_earlier_runs_made_and_one_that_is_read_are_one(place, models):
     with place.session() as session:
         project = models.Project(name="p")

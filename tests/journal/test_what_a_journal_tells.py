@@ -3,6 +3,7 @@
 import json
 import re
 import sqlite3
+import time
 from contextlib import closing
 
 import pytest
@@ -150,6 +151,25 @@ def test_a_model_that_the_journal_does_not_have(place, models, capsys):
     place.die(session, 1, done=False)
     edited(place.path, "DELETE FROM model")
     assert told(place, capsys, 3)[-1] == "1   create  ? p     name   sent, no answer  then"
+
+
+@pytest.fixture
+def far_east(monkeypatch):
+    """The machine's clock is fourteen hours before that of UTC."""
+    monkeypatch.setenv("TZ", "XYZ-14")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_when_something_was_sent_is_told_in_utc(place, models, capsys, far_east):
+    session = place.session()
+    session.add(models.Project(name="p"))
+    place.die(session, 1, done=False)
+    edited(place.path, "UPDATE event SET at = 1000000000 WHERE fate = 'sending'")
+    assert main(["journal", str(place.path)]) == 3
+    assert capsys.readouterr().out.splitlines()[-1].endswith("  2001-09-09 01:46:40Z")
 
 
 # -- refusals -------------------------------------------------------------------------------------
