@@ -106,3 +106,28 @@ def test_what_is_left_of_a_deletion_is_done_though_another_key_of_it_was_given_a
         session.add_all(tasks)
         session.commit()
         assert [task.id for task in tasks] == [3, 1, 4]
+
+
+def test_what_is_made_again_of_what_one_request_was_to_delete_is_looked_up_by_itself(lists, models):
+    table = lists.server.tables["tasks"]
+    session = lists.session()
+    tasks = [models.Task(name=name) for name in "ab"]
+    session.add_all(tasks)
+    session.commit()
+    for task in tasks:
+        session.delete(task)
+    lists.die(session, 1, done=False)
+    del table.rows[2]
+    lists.server.seen.clear()
+    with lists.session() as session:
+        again = models.Task(name="b")
+        session.add(again)
+        assert session.commit().created.objects == [again]
+    assert lists.writes() == ["POST /tasks/"]
+    assert lists.names() == ["a", "b"]
+    lists.server.fail("DELETE", "/tasks/", 204)
+    with lists.session() as session:
+        assert [obj.name for obj in session.recover().deleted.objects] == ["a"]
+    assert [str(seen) for seen in lists.server.seen if seen.method == "DELETE"] == [
+        "DELETE /tasks/?id__in=1"
+    ]
