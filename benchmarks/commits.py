@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Measure, Row, Samples, in_turns
+from benchmarks.measure import Case, Measure, Row, Samples, in_turns
 from benchmarks.records import Nowhere, Task, loaded
 from objmapper import Session
 from objmapper.operation import Json, Request, Response
@@ -90,35 +90,32 @@ def sample(make: Callable[[int], Any], count: int, *, collect: bool) -> float:
     return ((ended - valid) - (valid - started)) * 1e6 / count
 
 
-def by_hand(count: int, *, collect: bool) -> float:
-    """Return the microseconds of a creation in a loop that keeps the rows and what became of each."""
+def by_hand(rows: list[dict[str, Any]]) -> list[Any]:
+    """Create the rows in a loop, and keep of each what was sent and what became of it."""
     client = Numbering()
-    rows = [{"name": f"task {number}", "size": number} for number in range(count)]
     outcomes = []
-    gc.collect()
-    if not collect:
-        gc.disable()
-    try:
-        started = time.process_time()
-        for row in rows:
-            request = Request("POST", "tasks", body=Json(dict(row)))
-            response = client.send(request)
-            row["id"] = response.json()["id"]
-            outcomes.append((row, request, response.status))
-        return (time.process_time() - started) * 1e6 / count
-    finally:
-        gc.enable()
-        client.close()
+    for row in rows:
+        request = Request("POST", "tasks", body=Json(dict(row)))
+        response = client.send(request)
+        row["id"] = response.json()["id"]
+        outcomes.append((row, request, response.status))
+    return outcomes
+
+
+def rows_of(count: int) -> list[dict[str, Any]]:
+    """Return what `creations` creates, as rows."""
+    return [{"name": f"task {number}", "size": number} for number in range(count)]
 
 
 def row(turns: int) -> Row:
     samplers: dict[Any, Callable[[], float]] = {}
     middle = SIZES[1]
+    loop = Case(by_hand, partial(rows_of, middle), units=middle)
     for on in (True, False):
         for count in SIZES:
             for make in (updates, creations):
                 samplers[make.__name__, count, on] = partial(sample, make, count, collect=on)
-        samplers["by hand", middle, on] = lambda on=on: by_hand(middle, collect=on)
+        samplers["by hand", middle, on] = lambda on=on: loop.sample(collect=on)
         samplers["field", middle, on] = lambda on=on: validation(middle, collect=on)
         for make in (updates, creations):
             name = f"journaled {make.__name__}"

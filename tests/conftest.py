@@ -64,6 +64,32 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture
+def lines_of():
+    """``lines_of(do, ours)`` tells how many lines of files ``do()`` runs: of those whose path is *ours*."""
+
+    def lines_of(do, ours):
+        count = 0
+
+        def line(frame, event, arg):
+            nonlocal count
+            count += event == "line"
+            return line
+
+        def call(frame, event, arg):
+            return line if ours(frame.f_code.co_filename.replace("\\", "/")) else None
+
+        before = sys.gettrace()
+        sys.settrace(call)
+        try:
+            do()
+        finally:
+            sys.settrace(before)
+        return count
+
+    return lines_of
+
+
+@pytest.fixture
 def small_server():
     """``small_server(**options)`` opens a SmallServer, whose clients are closed at the end."""
     opened = []

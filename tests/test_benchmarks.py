@@ -58,16 +58,18 @@ def test_a_row_that_does_not_exist_is_refused():
 
 def test_a_commit_whose_bookkeeping_is_measured_sends_what_it_should():
     code = """
-from benchmarks.commits import creations, journaled, sample, updates
+from benchmarks.commits import by_hand, creations, journaled, rows_of, sample, updates
 for make in (updates, creations):
     sample(make, 20, collect=True)  # it counts the requests of the report
     journaled(make, 20, collect=True)
     session, tasks = make(3)
     session.commit()
     print([task.id for task in tasks], session.dirty, session.new)
+print([(row["id"], request.method, status) for row, request, status in by_hand(rows_of(2))])
 """
     done = run("-c", code)
-    assert (done.stdout, done.stderr) == ("[1, 2, 3] [] []\n" * 2, "")
+    loop = "[(1, 'POST', 201), (2, 'POST', 201)]\n"
+    assert (done.stdout, done.stderr) == ("[1, 2, 3] [] []\n" * 2 + loop, "")
 
 
 def test_a_server_of_measurements_lets_a_connection_go_that_has_ended():

@@ -65,8 +65,8 @@ def test_all_new_objects_of_a_list_are_looked_up_when_nobody_knows_whether_it_ar
     assert lists.writes() == ["POST /namelesses/"]
 
 
-def test_what_is_left_of_a_deletion_is_done_though_another_key_of_it_was_given_away(lists, models):
-    table = lists.server.tables["tasks"]
+def died_deleting_two(lists, models):
+    """Leave the journal of a process that died before it deleted the tasks 1 and 2 in one request."""
     session = lists.session()
     tasks = [models.Task(name=name) for name in "ab"]
     session.add_all(tasks)
@@ -74,6 +74,11 @@ def test_what_is_left_of_a_deletion_is_done_though_another_key_of_it_was_given_a
     for task in tasks:
         session.delete(task)
     lists.die(session, 1, done=False)
+
+
+def test_what_is_left_of_a_deletion_is_done_though_another_key_of_it_was_given_away(lists, models):
+    table = lists.server.tables["tasks"]
+    died_deleting_two(lists, models)
     del table.rows[1]
     table.next_key = lambda: 1
     with lists.session() as session:
@@ -110,13 +115,7 @@ def test_what_is_left_of_a_deletion_is_done_though_another_key_of_it_was_given_a
 
 def test_what_is_made_again_of_what_one_request_was_to_delete_is_looked_up_by_itself(lists, models):
     table = lists.server.tables["tasks"]
-    session = lists.session()
-    tasks = [models.Task(name=name) for name in "ab"]
-    session.add_all(tasks)
-    session.commit()
-    for task in tasks:
-        session.delete(task)
-    lists.die(session, 1, done=False)
+    died_deleting_two(lists, models)
     del table.rows[2]
     lists.server.seen.clear()
     with lists.session() as session:

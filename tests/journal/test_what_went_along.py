@@ -4,7 +4,6 @@ The small server keeps what refers to a deleted row; ``along`` says what becomes
 """
 
 import itertools
-import sys
 from contextlib import closing
 from functools import partial
 
@@ -168,35 +167,13 @@ def test_many_are_asked_for_at_once_and_then_what_belonged_to_them(room):
     ]
 
 
-def lines_of_the_journal(do):
-    """How many lines of the journal's rooms are run."""
-    count = 0
-
-    def line(frame, event, arg):
-        nonlocal count
-        count += event == "line"
-        return line
-
-    def call(frame, event, arg):
-        ours = "/objmapper/journal/" in frame.f_code.co_filename.replace("\\", "/")
-        return line if ours else None
-
-    before = sys.gettrace()
-    sys.settrace(call)
-    try:
-        do()
-    finally:
-        sys.settrace(before)
-    return count
-
-
 @pytest.mark.parametrize("along", [cascade, keep])
-def test_the_share_of_each_of_many_that_belonged_to_it_does_not_grow(room, along):
+def test_the_share_of_each_of_many_that_belonged_to_it_does_not_grow(room, lines_of, along):
     def program(count, delete):
         with room.session() as session:
             box = Box(name=f"b{count}")
             session.add_all([Ball(name=f"{n}", box=box) for n in range(count)])
-            lines = lines_of_the_journal(session.commit)
+            lines = lines_of(session.commit, lambda path: "/objmapper/journal/" in path)
             if delete:
                 session.delete(box)
                 session.commit()
